@@ -1,0 +1,2 @@
+//! The operator's words: status, requests and replies as JSON.
+#![forbid(unsafe_code)]

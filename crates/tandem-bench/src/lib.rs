@@ -1,0 +1,1 @@
+//! Load and comparisons against other servers.

@@ -1,0 +1,2 @@
+//! The configuration file: parse, check, explain, examples.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! HTTP: status, health, metrics, operator requests.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The real disk behind tandem-disk.
+#![forbid(unsafe_code)]

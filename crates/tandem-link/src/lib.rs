@@ -1,0 +1,2 @@
+//! The authenticated channel to the peer: handshake and frames.
+#![forbid(unsafe_code)]

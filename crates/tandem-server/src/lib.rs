@@ -1,0 +1,1 @@
+//! The event loop: sockets, threads, clocks.

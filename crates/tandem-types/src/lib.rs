@@ -1,0 +1,17 @@
+//! The words every other crate uses: LSN, epoch, node id, time, position.
+//!
+//! **Not here:** anything that acts. These types only carry meaning, so that no bare number crosses
+//! a crate border.
+#![forbid(unsafe_code)]
+
+mod epoch;
+mod id;
+mod lsn;
+mod slot;
+mod time;
+
+pub use epoch::{Epoch, EpochHistory, EpochStart, ForkId, HistoryError};
+pub use id::{Incarnation, NodeId, Pair, PairId};
+pub use lsn::{Chain, LogPosition, Lsn};
+pub use slot::{DB_COUNT, DbIndex, SLOT_COUNT, SlotId};
+pub use time::{Monotonic, Now, Stamp, WallMillis};
