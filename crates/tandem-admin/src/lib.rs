@@ -1,2 +1,25 @@
-//! The operator's words: status, requests and replies as JSON.
+//! The operator's words: status, requests, replies and metrics, as plain data and JSON.
+//!
+//! The node fills these in, the console and the command line show them. The JSON names are the
+//! product's public face: what `/api/v1/status` answers is [`StatusView`], field by field.
+//!
+//! **Not here:** how a request reaches the node (`tandem-server`), HTTP (`tandem-console`), tables
+//! on a terminal (`tandem`).
 #![forbid(unsafe_code)]
+
+mod history;
+mod metrics;
+mod request;
+mod status;
+mod why;
+
+pub use history::{HistoryEntry, HistoryKind, HistoryView};
+pub use metrics::{Histogram, METRICS, MetricInfo, MetricKind, MetricsView, Sample, SampleValue};
+pub use request::{
+    AdminReply, AdminRequest, BackupView, DoneView, PromoteRequest, RefusedView, SoloRequest,
+};
+pub use status::{
+    ChannelView, Health, MediatorView, PeerView, PendingView, RoleName, StatusView, SwitchView,
+    VipView,
+};
+pub use why::{ForceView, WaitView, WhyView};
