@@ -7,11 +7,13 @@
 mod epoch;
 mod id;
 mod lsn;
+mod role;
 mod slot;
 mod time;
 
 pub use epoch::{Epoch, EpochHistory, EpochStart, ForkId, HistoryError};
 pub use id::{Incarnation, NodeId, Pair, PairId};
 pub use lsn::{Chain, LogPosition, Lsn};
+pub use role::Role;
 pub use slot::{DB_COUNT, DbIndex, SLOT_COUNT, SlotId};
 pub use time::{Monotonic, Now, Stamp, WallMillis};
