@@ -1,2 +1,32 @@
 //! Who is primary: roles, epochs, the in-sync set.
+//!
+//! One brain per way of deciding; all of them are sans-IO (`step(now, input, out)` cannot fail) and keep
+//! the same rules (R1 to R13). `manual` is the one where a person decides.
+//!
+//! Invariants, kept by assertions and by the tests under `tests/`:
+//! - what a reply or a message relies on is on disk before it leaves ([`Output::Persist`] first);
+//! - a primary acknowledges alone only while its set on disk holds nobody else;
+//! - a node that has heard of a later epoch serves nothing of an earlier one;
+//! - an empty directory never becomes primary by itself.
+//!
+//! **Not here:** how records travel (`tandem-replication`), sockets, files, what a client sees.
 #![forbid(unsafe_code)]
+
+mod in_sync;
+mod message;
+mod port;
+mod settings;
+mod state;
+mod why;
+mod wire;
+
+pub use in_sync::{InSyncSet, Member};
+pub use message::{Greeting, PeerMessage};
+pub use port::{
+    DemoteCause, Event, FollowerEnds, Input, Output, OwnEnds, PeerStatus, PromoteCause, Refusal,
+    RefusalKind, Request, ShrinkCause, Ticket,
+};
+pub use settings::{Acknowledge, Settings};
+pub use state::{NodeState, Reign};
+pub use why::{Gap, Timer, Why};
+pub use wire::WireError;

@@ -1,0 +1,3 @@
+//! The following end of the stream.
+mod port;
+pub use port::{Event, Input, Output};

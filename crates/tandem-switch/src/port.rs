@@ -1,0 +1,304 @@
+//! What reaches the switch, and what it decides.
+
+use tandem_types::{Epoch, Lsn, NodeId, PairId};
+
+use crate::message::PeerMessage;
+use crate::{Gap, NodeState, Reign};
+
+/// Names one request of a person, for its answer.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Ticket(pub u64);
+
+/// What a person (or a signal) asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Request {
+    /// Make this node primary.
+    Promote {
+        /// Writes that may be lost, at most.
+        accept_loss: u64,
+        /// Whatever is lost.
+        force: bool,
+    },
+    /// Planned change without loss; `None`: to the node that is not primary.
+    Switch {
+        /// The node that shall be primary.
+        to: Option<NodeId>,
+    },
+    /// Serve alone, by this person's word that the peer neither serves nor will be promoted.
+    Solo,
+    /// The node is going to stop: a standby resigns, a primary hands over if it can.
+    Stop,
+}
+
+/// How far this node's own log and key space are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnEnds {
+    /// End of the log in memory.
+    pub appended_end: Lsn,
+    /// End of the log on disk.
+    pub durable_end: Lsn,
+    /// End of what is in the key space.
+    pub applied_end: Lsn,
+    /// End of what has been or may be acknowledged.
+    pub commit_end: Lsn,
+}
+
+/// How far the follower is, by its acknowledgements in this connection and epoch (from the leader brain).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FollowerEnds {
+    /// In its memory.
+    pub received_end: Lsn,
+    /// On its disk.
+    pub durable_end: Lsn,
+    /// In its key space.
+    pub applied_end: Lsn,
+    /// It keeps up: the last round of catching up was short.
+    pub caught_up: bool,
+}
+
+/// What the peer's heartbeat said.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PeerStatus {
+    /// The reign it leads or follows.
+    pub epoch: Epoch,
+    /// End of its log.
+    pub appended_end: Lsn,
+}
+
+/// Something the switch must know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Input {
+    /// A connection to the peer is up; replaces the one before.
+    PeerUp,
+    /// It is gone, or silent for `failure_timeout`.
+    PeerDown,
+    /// The peer's switch says something.
+    PeerSaid(PeerMessage),
+    /// The peer's heartbeat.
+    PeerStatus(PeerStatus),
+    /// The follower's acknowledgements.
+    Follower(FollowerEnds),
+    /// This node's own progress.
+    Own(OwnEnds),
+    /// A full copy into this node begins (`true`) or ended, whole or not (`false`). The node that ends a
+    /// copy boots anew or goes on; while it runs there is nothing here that could be promoted.
+    Copying(bool),
+    /// [`Output::Persist`] of this version (and all before) is on disk.
+    Persisted {
+        /// Its version.
+        version: u64,
+    },
+    /// [`Output::BeginReign`] is done: the record is on disk.
+    ReignBegun {
+        /// Its epoch.
+        epoch: Epoch,
+        /// The position after the record.
+        end: Lsn,
+    },
+    /// A person asks for something.
+    Ask {
+        /// Names the answer.
+        ticket: Ticket,
+        /// What.
+        request: Request,
+    },
+    /// The log or the state file cannot be written (R9): the node is about to exit.
+    LogFailed,
+    /// A message of a later epoch came by another way (the replication brains).
+    HigherEpoch(Epoch),
+    /// Time passed; at least as often as `deadline` asks.
+    Tick,
+}
+
+/// Something the surroundings must do, in order.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Output {
+    /// Replace the state on disk, durably; then [`Input::Persisted`]. In order; later ones may swallow
+    /// earlier ones.
+    Persist {
+        /// Names the answer.
+        version: u64,
+        /// The whole state.
+        state: NodeState,
+    },
+    /// Send to the peer, in order.
+    Send(PeerMessage),
+    /// Append the record that begins the reign after everything in the log, sync it, apply all of the
+    /// log; then [`Input::ReignBegun`]. Nothing is served yet.
+    BeginReign {
+        /// The reign; its primary is this node.
+        reign: Reign,
+        /// The pair: for the header of a log that is still empty.
+        pair_id: PairId,
+    },
+    /// Serve clients as primary of this epoch. Lead: make a leader brain.
+    Serve {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// Stop serving *now*, before any other output is acted on: what waits ends as unknown.
+    Demote {
+        /// The reign that ends here.
+        epoch: Epoch,
+        /// Why.
+        cause: DemoteCause,
+    },
+    /// Follow the peer, which leads this reign: make a follower brain and ask for the stream.
+    Follow {
+        /// The reign.
+        reign: Reign,
+        /// The pair; to be adopted if this node is empty.
+        pair_id: PairId,
+    },
+    /// Drop the stream: nothing of it may be appended any more.
+    Unfollow,
+    /// Hold new writes back (planned change); at most [`crate::Settings::hold`].
+    HoldWrites,
+    /// The change was called off: let them go on.
+    ReleaseWrites,
+    /// Close the connection; it may be made again.
+    CloseLink {
+        /// Why, for both nodes' people.
+        reason: String,
+    },
+    /// The answer to a person.
+    Answer {
+        /// As asked.
+        ticket: Ticket,
+        /// Done, with a sentence; or not.
+        answer: Result<String, Refusal>,
+    },
+    /// For people, metrics and traces.
+    Event(Event),
+}
+
+/// Why a primary stops being one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DemoteCause {
+    /// A later reign exists (R8).
+    HigherEpoch,
+    /// Both nodes took the same epoch by force; the configured preference decided.
+    SameEpoch,
+    /// Handed over: keep the held writes and pass them on when the new primary serves.
+    HandedOver,
+    /// The disk failed (R9).
+    LogFailed,
+}
+
+/// Why a person's request was not carried out. `text` says what, why, and what to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// What scripts act on.
+    pub kind: RefusalKind,
+    /// One line for people.
+    pub text: String,
+}
+
+/// See [`Refusal`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RefusalKind {
+    /// This node is primary already.
+    AlreadyPrimary,
+    /// Acknowledged writes could be lost, or the data fork.
+    Unsafe(Gap),
+    /// The peer is needed and not there.
+    NoPeer,
+    /// Another change is under way.
+    Busy,
+    /// This node's data is not whole, or it has none.
+    NoData,
+    /// It took too long; everything is as before.
+    TimedOut,
+    /// This request makes no sense in this role.
+    WrongRole,
+    /// The peer refused or could not.
+    PeerRefused,
+}
+
+/// What happened, in the switch's own words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// The pair came to be.
+    PairCreated(PairId),
+    /// This node belongs to a pair from now on.
+    PairAdopted(PairId),
+    /// This node serves.
+    Promoted {
+        /// Its reign.
+        reign: Reign,
+        /// How it came to it.
+        cause: PromoteCause,
+    },
+    /// This node stopped serving.
+    Demoted {
+        /// The reign that ended here.
+        epoch: Epoch,
+        /// Why.
+        cause: DemoteCause,
+    },
+    /// This node follows.
+    Following(Reign),
+    /// The peer is in the in-sync set again.
+    Grown {
+        /// The set's revision.
+        revision: u64,
+    },
+    /// This node is alone in the in-sync set.
+    Shrunk {
+        /// The set's revision.
+        revision: u64,
+        /// By what right.
+        cause: ShrinkCause,
+    },
+    /// This standby is a member of the in-sync set, on its own disk.
+    MemberHere {
+        /// The set's revision.
+        revision: u64,
+    },
+    /// This standby has left the set.
+    Resigned,
+    /// A planned change began.
+    HandoverBegun,
+    /// It was called off; nothing changed.
+    HandoverFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The peer's data belongs to another pair; neither is touched.
+    ForeignPeer {
+        /// Its pair.
+        theirs: PairId,
+    },
+}
+
+/// How a node became primary.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PromoteCause {
+    /// First primary of a new pair.
+    Created,
+    /// It was primary before its restart.
+    Returned,
+    /// Planned change.
+    Handover,
+    /// A person promoted it; acknowledged writes cannot have been lost.
+    Promoted,
+    /// A person promoted it and accepted the loss.
+    Forced,
+    /// A person let it go alone.
+    Solo,
+}
+
+/// By what right a primary went on alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ShrinkCause {
+    /// The peer resigned.
+    Resigned,
+    /// The peer's own disk says that it is not a member.
+    PeerNotMember,
+    /// The peer's data directory is a new one.
+    PeerReplaced,
+    /// A person's word.
+    Solo,
+    /// `acknowledge = "local"` waits for nobody.
+    Local,
+}

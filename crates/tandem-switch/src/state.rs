@@ -1,0 +1,111 @@
+//! What the switch keeps on disk, and its bytes.
+
+use tandem_types::{Epoch, ForkId, Incarnation, NodeId, PairId};
+
+use crate::wire::{Reader, WireError, Writer};
+use crate::{InSyncSet, Member};
+
+/// First byte of the encoded state.
+const VERSION: u8 = 1;
+
+/// One primary's reign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reign {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Its random mark.
+    pub fork: ForkId,
+    /// Whose it is.
+    pub primary: NodeId,
+}
+
+/// Everything a node must remember over a restart to keep its promises. Replaced as a whole,
+/// atomically and durably, before anything is said or done that relies on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NodeState {
+    /// The pair its data belongs to; [`PairId::NONE`] while empty.
+    pub pair_id: PairId,
+    /// This data directory's life, drawn when it was created.
+    pub incarnation: Incarnation,
+    /// How often it was started; raised (and written) by the surroundings before the brain begins.
+    pub boot: u64,
+    /// The highest epoch it has heard of: everything older is refused.
+    pub epoch_seen: Epoch,
+    /// It acknowledges nothing at or below this epoch any more (it took over from it).
+    pub refused_epoch: Epoch,
+    /// It has left the in-sync set by its own word.
+    pub resigned: bool,
+    /// The latest reign it knows of.
+    pub reign: Option<Reign>,
+    /// The in-sync set as it knows it.
+    pub in_sync: Option<InSyncSet>,
+    /// The boot in which it last held its membership with nothing lost since: with
+    /// `acknowledge = "received"` membership does not survive a restart.
+    pub member_boot: u64,
+}
+
+impl NodeState {
+    /// A data directory that was just created.
+    pub const fn new(incarnation: Incarnation) -> Self {
+        Self {
+            pair_id: PairId::NONE,
+            incarnation,
+            boot: 0,
+            epoch_seen: Epoch::ZERO,
+            refused_epoch: Epoch::ZERO,
+            resigned: false,
+            reign: None,
+            in_sync: None,
+            member_boot: 0,
+        }
+    }
+
+    /// Whether it belongs to no pair yet.
+    pub fn is_empty(&self) -> bool {
+        self.pair_id == PairId::NONE
+    }
+
+    /// This directory as member of the set.
+    pub const fn member(&self, node: NodeId) -> Member {
+        Member { node, incarnation: self.incarnation }
+    }
+
+    /// Appends the bytes of the state (no checksum: the file around it has one).
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut w = Writer::new(out);
+        w.u8(VERSION);
+        w.u128(self.pair_id.get());
+        w.u64(self.incarnation.get());
+        w.u64(self.boot);
+        w.u64(self.epoch_seen.get());
+        w.u64(self.refused_epoch.get());
+        w.flag(self.resigned);
+        w.option(self.reign.as_ref(), Writer::reign);
+        w.option(self.in_sync.as_ref(), Writer::in_sync);
+        w.u64(self.member_boot);
+    }
+
+    /// Reads a state and hands back the bytes after it.
+    ///
+    /// # Errors
+    /// The bytes do not begin with a state of this version.
+    pub fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), WireError> {
+        let mut r = Reader::new(bytes);
+        let version = r.u8()?;
+        if version != VERSION {
+            return Err(WireError::Version { found: version });
+        }
+        let state = Self {
+            pair_id: PairId::new(r.u128()?),
+            incarnation: Incarnation::new(r.u64()?),
+            boot: r.u64()?,
+            epoch_seen: Epoch::new(r.u64()?),
+            refused_epoch: Epoch::new(r.u64()?),
+            resigned: r.flag()?,
+            reign: r.option(Reader::reign)?,
+            in_sync: r.option(Reader::in_sync)?,
+            member_boot: r.u64()?,
+        };
+        Ok((state, r.rest()))
+    }
+}
