@@ -1,1 +1,0 @@
-//! Load and comparisons against other servers.
