@@ -1,0 +1,387 @@
+//! Every key of the configuration: one table.
+
+use std::time::Duration;
+
+use crate::choice::{
+    Acknowledge, Automation, ConflictPolicy, Failback, FsyncPolicy, MediatorKind, OnSilence, Reads,
+    SplitBrain, SwitchBy, Topology, WhenLost, WithoutPeer,
+};
+use crate::key::{KeyInfo, Kind};
+
+const PORT: Kind = Kind::Whole { min: 1, max: 65_535 };
+/// A port that may be switched off by 0.
+const OPTIONAL_PORT: Kind = Kind::Whole { min: 0, max: 65_535 };
+
+const fn key(
+    path: &'static str,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+) -> KeyInfo {
+    KeyInfo { path, kind, default: Some(default), about }
+}
+
+const fn required(path: &'static str, kind: Kind, about: &'static str) -> KeyInfo {
+    KeyInfo { path, kind, default: None, about }
+}
+
+const fn millis(min: u64, max: u64) -> Kind {
+    Kind::Duration { min: Duration::from_millis(min), max: Duration::from_millis(max) }
+}
+
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+
+const fn size(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+
+/// Every key, in the order of the reference.
+pub const KEYS: &[KeyInfo] = &[
+    // [pair]
+    key(
+        "pair.name",
+        Kind::Name,
+        r#""main""#,
+        "Name of the pair, also the Sentinel service name (`mymaster` always answers too)",
+    ),
+    key(
+        "pair.topology",
+        Kind::Choice(Topology::WORDS),
+        r#""primary-standby""#,
+        "What the second node is for: `primary-standby` (serves nobody), `primary-replica` (serves reads), `primary-primary` (both accept writes)",
+    ),
+    key(
+        "pair.initial_primary",
+        Kind::Text,
+        r#""""#,
+        "Name of the node that becomes primary when both data directories are empty; empty: the first in name order",
+    ),
+    // [nodes.NAME]
+    required(
+        "nodes.*.host",
+        Kind::Text,
+        "Address or host name where the peer and clients reach this node",
+    ),
+    key("nodes.*.client_port", PORT, "6379", "RESP2 and RESP3"),
+    key(
+        "nodes.*.read_port",
+        OPTIONAL_PORT,
+        "6380",
+        "Reads from whoever is left; always calls itself a replica; 0 = off",
+    ),
+    key("nodes.*.link_port", PORT, "7379", "The peer: replication and heartbeats"),
+    key(
+        "nodes.*.sentinel_port",
+        OPTIONAL_PORT,
+        "26379",
+        "Sentinel protocol, a port of its own; 0 = off",
+    ),
+    key(
+        "nodes.*.admin_port",
+        OPTIONAL_PORT,
+        "8379",
+        "HTTP: console, API, `/metrics`, `/health`; 0 = off",
+    ),
+    key(
+        "nodes.*.bind",
+        Kind::Text,
+        r#""""#,
+        "Address to listen on for clients and the peer; empty: `host`",
+    ),
+    key("nodes.*.admin_bind", Kind::Text, r#""127.0.0.1""#, "Address to listen on for HTTP"),
+    key("nodes.*.data_dir", Kind::Text, r#""/var/lib/tandem""#, "Where log and snapshots live"),
+    // [replication]
+    key(
+        "replication.acknowledge",
+        Kind::Choice(Acknowledge::WORDS),
+        r#""durable""#,
+        "When a write is answered: `local` (own disk), `received` (and in the peer's memory), `durable` (both disks)",
+    ),
+    key(
+        "replication.without_peer",
+        Kind::Choice(WithoutPeer::WORDS),
+        r#""serve""#,
+        "Once the peer is out of the in-sync set: `serve` alone, or `refuse` writes with `-NOREPLICAS`",
+    ),
+    key(
+        "replication.fsync",
+        Kind::Choice(FsyncPolicy::WORDS),
+        r#""always""#,
+        "`always` before a write is answered, every `fsync_interval`, or `never`",
+    ),
+    key(
+        "replication.fsync_interval",
+        millis(10, HOUR),
+        r#""1s""#,
+        "For `fsync = \"interval\"`: how much may be lost in a power cut",
+    ),
+    key(
+        "replication.max_staleness",
+        millis(0, DAY),
+        r#""0s""#,
+        "A replica older than this refuses reads with `-STALE`; `0s` = no bound",
+    ),
+    key(
+        "replication.forward_writes",
+        Kind::Flag,
+        "false",
+        "A replica passes writes on to the primary instead of refusing them",
+    ),
+    key(
+        "replication.reads",
+        Kind::Choice(Reads::WORDS),
+        r#""lease""#,
+        "How a primary knows that its reads are current: `lease`, or `barrier` (no trust in clocks, one round trip)",
+    ),
+    key(
+        "replication.log_retention",
+        size(MIB, 1 << 50),
+        r#""1GiB""#,
+        "Log kept for a returning peer; a peer that missed more gets a full copy",
+    ),
+    key(
+        "replication.heartbeat",
+        millis(10, 60_000),
+        r#""200ms""#,
+        "How often the nodes show a sign of life on the link",
+    ),
+    // [switch]
+    key("switch.by", Kind::Choice(SwitchBy::WORDS), r#""manual""#, "Who moves the role of primary"),
+    key(
+        "switch.automation",
+        Kind::Choice(Automation::WORDS),
+        r#""auto""#,
+        "`auto`, `confirm` (a person confirms within `confirm_timeout`), `observe` (only says what it would do)",
+    ),
+    key(
+        "switch.confirm_timeout",
+        millis(1_000, DAY),
+        r#""10m""#,
+        "A proposed switch that nobody confirms is dropped after this",
+    ),
+    key("switch.failure_timeout", millis(100, HOUR), r#""1s""#, "Silence that counts as failure"),
+    key(
+        "switch.solo_after",
+        millis(100, DAY),
+        r#""2s""#,
+        "The primary tries to go on without a silent peer after this",
+    ),
+    key(
+        "switch.slow_after",
+        millis(0, HOUR),
+        r#""3s""#,
+        "Answers slower than this count as failure; `0s` = off",
+    ),
+    key(
+        "switch.max_restarts",
+        Kind::Whole { min: 1, max: 1_000 },
+        "3",
+        "This many starts of the primary within `restart_window` count as failure",
+    ),
+    key(
+        "switch.restart_window",
+        millis(1_000, DAY),
+        r#""3m""#,
+        "The time that `max_restarts` looks back",
+    ),
+    key(
+        "switch.min_interval",
+        millis(0, 30 * DAY),
+        r#""30s""#,
+        "No second automatic switch sooner",
+    ),
+    key(
+        "switch.failback",
+        Kind::Choice(Failback::WORDS),
+        r#""stay""#,
+        "`stay`, or `prefer`: return to `initial_primary` once it is in sync for `failback_after`",
+    ),
+    key("switch.failback_after", millis(0, 30 * DAY), r#""60s""#, "For `failback = \"prefer\"`"),
+    key(
+        "switch.max_lag",
+        size(0, TIB),
+        r#""0""#,
+        "For `acknowledge = \"local\"`: bytes of missing log at which a switch is still allowed",
+    ),
+    key("switch.hold", millis(0, 60_000), r#""2s""#, "Longest pause of writes in a planned switch"),
+    key(
+        "switch.linger",
+        millis(0, 60_000),
+        r#""500ms""#,
+        "How long the old primary forwards before it closes its connections",
+    ),
+    key(
+        "switch.conflicts",
+        Kind::Choice(ConflictPolicy::WORDS),
+        r#""keep""#,
+        "A returning primary's extra writes: `keep` (saved, listed), `hold` (node stays out), `reapply`, `discard`",
+    ),
+    key(
+        "switch.fence",
+        Kind::Text,
+        r#""""#,
+        "`direct`/`probe`: command that makes sure the old primary is off; exit 0 = certain",
+    ),
+    key(
+        "switch.on_silence",
+        Kind::Choice(OnSilence::WORDS),
+        r#""wait""#,
+        "`direct`/`probe` without a fence, peer silent: `wait`, or `take-over` (available, may split)",
+    ),
+    key(
+        "switch.direct.channels",
+        Kind::Channels,
+        r#"["link"]"#,
+        "Every path on which the nodes hear one another",
+    ),
+    key(
+        "switch.direct.split_brain",
+        Kind::Choice(SplitBrain::WORDS),
+        r#""newest""#,
+        "Which history wins when both served",
+    ),
+    key(
+        "switch.mediator.kind",
+        Kind::Choice(MediatorKind::WORDS),
+        r#""witness""#,
+        "The third party",
+    ),
+    key("switch.mediator.endpoints", Kind::Texts, "[]", "Where it is, `host:port` each"),
+    key(
+        "switch.mediator.session",
+        millis(0, HOUR),
+        r#""0s""#,
+        "Presence ends this long after the last sign of life; `0s` = `failure_timeout`",
+    ),
+    key(
+        "switch.mediator.when_lost",
+        Kind::Choice(WhenLost::WORDS),
+        r#""partner""#,
+        "`partner`: an in-sync, connected pair goes on; `step-down`: a node without the mediator demotes itself",
+    ),
+    key("switch.probe.every", millis(10, HOUR), r#""200ms""#, "How often the standby tries"),
+    key(
+        "switch.probe.failures",
+        Kind::Whole { min: 1, max: 1_000 },
+        "3",
+        "This many failures in a row decide",
+    ),
+    key(
+        "switch.probe.write",
+        Kind::Flag,
+        "true",
+        "Writes and reads back a reserved key instead of only reading",
+    ),
+    // [storage]
+    key(
+        "storage.segment_size",
+        size(64 * KIB, 4 * GIB),
+        r#""64MiB""#,
+        "Size of one log file; a snapshot frees whole files",
+    ),
+    key(
+        "storage.snapshot_after",
+        size(MIB, TIB),
+        r#""1GiB""#,
+        "A new snapshot once this much log follows the last one; bounds the time of a restart",
+    ),
+    // [limits]
+    key(
+        "limits.max_clients",
+        Kind::Whole { min: 1, max: 1_000_000 },
+        "10000",
+        "Client connections; more are refused as Redis does",
+    ),
+    key(
+        "limits.max_memory",
+        size(0, 1 << 50),
+        r#""0""#,
+        "Data set beyond this: writes that add get `-OOM`; `0` = no bound",
+    ),
+    key(
+        "limits.idle_timeout",
+        millis(0, 30 * DAY),
+        r#""0s""#,
+        "Clients silent for longer are closed; `0s` = never",
+    ),
+    key(
+        "limits.input_buffer",
+        size(MIB, 16 * GIB),
+        r#""1GiB""#,
+        "A client whose unfinished request grows beyond this is closed",
+    ),
+    key(
+        "limits.output_buffer",
+        size(0, 64 * GIB),
+        r#""1GiB""#,
+        "A client that does not read its answers is closed beyond this; `0` = no bound",
+    ),
+    key("limits.pubsub_buffer", size(0, 64 * GIB), r#""32MiB""#, "The same for subscribers"),
+    // [vip]
+    key(
+        "vip.address",
+        Kind::Text,
+        r#""""#,
+        "Virtual address with prefix length that the primary holds",
+    ),
+    key("vip.interface", Kind::Text, r#""""#, "The interface it is added to"),
+    // [tls]
+    key(
+        "tls.cert",
+        Kind::Secret,
+        r#""""#,
+        "Certificate chain, PEM; client port, link, admin and witness",
+    ),
+    key("tls.key", Kind::Secret, r#""""#, "Its private key, PEM"),
+    key(
+        "tls.client_ca",
+        Kind::Secret,
+        r#""""#,
+        "If set, clients and the peer must show a certificate of this authority",
+    ),
+    // [auth]
+    key("auth.password_file", Kind::Secret, r#""""#, "Clients: `AUTH`, `HELLO`"),
+    key("auth.peer_secret_file", Kind::Secret, r#""""#, "Link and witness"),
+    key("auth.admin_token_file", Kind::Secret, r#""""#, "HTTP requests that change something"),
+    key(
+        "auth.insecure",
+        Kind::Flag,
+        "false",
+        "Listen beyond loopback without password, secret or token; anyone who reaches the port owns the data",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_fits_its_key() {
+        for key in KEYS {
+            let Some(default) = key.default else { continue };
+            let text = format!("x = {default}");
+            let table = toml::de::DeTable::parse(&text).unwrap();
+            let (_, value) = table.get_ref().iter().next().unwrap();
+            let raw = crate::value::Raw::from_toml(value.get_ref());
+            crate::value::read(&key.kind, &raw)
+                .unwrap_or_else(|error| panic!("{} {error}", key.path));
+        }
+    }
+
+    #[test]
+    fn paths_are_unique() {
+        for (place, key) in KEYS.iter().enumerate() {
+            assert!(
+                KEYS.iter().skip(place + 1).all(|other| other.path != key.path),
+                "{}",
+                key.path
+            );
+        }
+    }
+}
