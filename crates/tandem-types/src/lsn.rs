@@ -31,11 +31,13 @@ impl Lsn {
     /// The position one record later.
     ///
     /// Saturates: 2^64 records cannot be written in the life of a machine.
+    #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
     /// The position `records` records later (saturating).
+    #[must_use]
     pub const fn plus(self, records: u64) -> Self {
         Self(self.0.saturating_add(records))
     }
