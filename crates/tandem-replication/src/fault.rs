@@ -81,11 +81,12 @@ pub enum LinkFault {
         /// Its name.
         message: &'static str,
     },
-    /// The peer must wait before the next full copy.
-    #[error("the last full copy failed; the next may begin in {wait_ms} ms")]
-    CopyTooSoon {
-        /// For how long.
-        wait_ms: u64,
+    /// The log was trimmed under the stream (the peer was too slow for `log_retention`): it must come
+    /// back and get a full copy.
+    #[error("records from {from} were removed before the peer could get them")]
+    TooFarBehind {
+        /// The first of them.
+        from: Lsn,
     },
 }
 
@@ -96,7 +97,7 @@ impl LinkFault {
             Self::ForeignPair { .. } => NoticeCode::ForeignPair,
             Self::SameNode(_) => NoticeCode::SameNode,
             Self::NoCommonHistory { .. } => NoticeCode::NoCommonHistory,
-            Self::CopyTooSoon { .. } => NoticeCode::Busy,
+            Self::TooFarBehind { .. } => NoticeCode::Busy,
             Self::AckBeyondSent { .. }
             | Self::AckContradiction { .. }
             | Self::IncarnationChanged

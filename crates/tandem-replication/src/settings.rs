@@ -44,7 +44,7 @@ impl Default for Settings {
             ack_every: Duration::from_millis(5),
             report_received: false,
             copy_pause: Duration::from_secs(1),
-            copy_pause_max: Duration::from_secs(60),
+            copy_pause_max: Duration::from_mins(1),
             seed: 0,
         }
     }

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use tandem_types::{Chain, Epoch, EpochHistory, Lsn, Monotonic, SlotId};
 
 use crate::fault::LinkFault;
-use crate::message::{CopyStart, Follow, Message};
+use crate::message::{CopyStart, Follow, Message, Status};
 
 /// Something the follower must know.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Input<'a> {
-    /// The link is up and the switch obeys this epoch durably: ask for the stream.
+    /// The link is up and the switch obeys this epoch durably: ask for the stream. `end` is the end of
+    /// the log. Not while a copy is being installed: say it after [`Input::CopyInstalled`] if the link
+    /// was lost meanwhile ([`super::Follower::is_live`] is false then).
     Begin(Follow),
     /// A message of the stream (`Resume` to `Commit`).
     Message(Message<'a>),
@@ -26,7 +28,7 @@ pub enum Input<'a> {
         /// The log's words.
         reason: String,
     },
-    /// The log is on disk up to here.
+    /// The log is on disk up to here. After [`Output::StartGeneration`] only of the new log.
     Durable {
         /// Exclusive.
         end: Lsn,
@@ -38,14 +40,12 @@ pub enum Input<'a> {
     },
     /// Answers [`Output::CopyComplete`]: the new generation is the one that a restart will load.
     CopyInstalled,
-    /// The leader answered our heartbeat: writes acknowledged before `asked` are before `commit_end`.
+    /// The peer answered our heartbeat: what was acknowledged before `asked` is before its `commit_end`.
     Answered {
         /// When we asked.
         asked: Monotonic,
-        /// The reign it speaks for.
-        epoch: Epoch,
-        /// Its end of acknowledged records (only if it said that it knows it).
-        commit_end: Lsn,
+        /// The status that came with the answer.
+        status: Status,
     },
     /// The connection is gone.
     LinkDown,
@@ -104,7 +104,8 @@ pub enum Output<'a> {
         /// Exclusive.
         end: Lsn,
     },
-    /// The full copy broke off: drop the new generation, go on with the old one.
+    /// The full copy broke off: drop the new generation and boot anew from the old one. The brain is
+    /// finished; make a new one.
     DropGeneration,
     /// Close the link.
     Close(LinkFault),

@@ -45,6 +45,8 @@ pub enum Input {
         chain: Chain,
         /// Stamp of the record before `end`.
         stamp: Stamp,
+        /// Bytes ever appended by this process: only differences mean anything (lag in bytes).
+        log_bytes: u64,
     },
     /// More may be acknowledged.
     Committed {
