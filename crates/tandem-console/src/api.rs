@@ -1,0 +1,113 @@
+//! The JSON API, health and metrics.
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use tandem_admin::{AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest};
+
+use crate::channel_stream::ChannelStream;
+use crate::router::Shared;
+use crate::{AdminPort, answer};
+
+pub(crate) async fn status<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Status).await)
+}
+
+pub(crate) async fn history<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::History).await)
+}
+
+pub(crate) async fn why<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Why).await)
+}
+
+pub(crate) async fn metrics<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Metrics).await)
+}
+
+pub(crate) async fn promote<P: AdminPort>(
+    State(shared): State<Shared<P>>,
+    body: Bytes,
+) -> Response {
+    match parse::<PromoteRequest>(&body) {
+        Ok(request) => answer::reply(shared.port.call(AdminRequest::Promote(request)).await),
+        Err(response) => response,
+    }
+}
+
+pub(crate) async fn solo<P: AdminPort>(State(shared): State<Shared<P>>, body: Bytes) -> Response {
+    match parse::<SoloRequest>(&body) {
+        Ok(request) => answer::reply(shared.port.call(AdminRequest::Solo(request)).await),
+        Err(response) => response,
+    }
+}
+
+/// An empty body means "all defaults".
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer itself, made once per bad request"
+)]
+fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Response> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        answer::error(
+            StatusCode::BAD_REQUEST,
+            &format!("the body is not what was expected: {error}"),
+        )
+    })
+}
+
+pub(crate) async fn backup<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    let start = match shared.port.backup().await {
+        Ok(start) => start,
+        Err(refused) => return answer::refused(&refused),
+    };
+    let disposition = format!(
+        "attachment; filename=\"{}\"",
+        start.file_name.replace(['"', '\\', '\r', '\n'], "_")
+    );
+    let disposition = HeaderValue::from_str(&disposition)
+        .unwrap_or_else(|_| HeaderValue::from_static("attachment"));
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
+    (headers, Body::from_stream(ChannelStream::new(start.pieces))).into_response()
+}
+
+/// The process answers. Nothing of the node is asked: a busy node is alive.
+pub(crate) async fn health() -> Response {
+    answer::json(StatusCode::OK, &serde_json::json!({ "ok": true }))
+}
+
+pub(crate) async fn health_primary<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    in_role(&shared.port, RoleName::Primary).await
+}
+
+pub(crate) async fn health_replica<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    in_role(&shared.port, RoleName::Replica).await
+}
+
+/// For load balancers: 200 only in that role. A stalled primary is no place to send writes to.
+async fn in_role<P: AdminPort>(port: &P, wanted: RoleName) -> Response {
+    match port.call(AdminRequest::Status).await {
+        Ok(AdminReply::Status(view)) => {
+            let fits = view.role == wanted && !view.stalled;
+            let status = if fits { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            answer::json(
+                status,
+                &serde_json::json!({ "ok": fits, "role": view.role, "stalled": view.stalled }),
+            )
+        }
+        Ok(_) | Err(_) => answer::gone(),
+    }
+}
+
+pub(crate) async fn openapi() -> Response {
+    answer::typed(StatusCode::OK, "application/json", include_str!("openapi.json").to_owned())
+}
