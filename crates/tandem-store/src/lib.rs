@@ -1,2 +1,49 @@
 //! The key space: data types, commands, effects; deterministic, no I/O, no clock.
+//!
+//! A [`Store`] runs commands ([`Store::execute`]) and turns what they change into effects, which the
+//! log keeps and a follower applies ([`Store::apply`]): two stores that applied the same effects are
+//! equal. Slots go to snapshots as bytes ([`Store::serialize_slot`]).
+//!
+//! Invariant: the key space changes only in the mutators (`write.rs`, `edit.rs`), which write the
+//! effect in the same breath. **Not here:** sessions, transactions, who may write, the log.
 #![forbid(unsafe_code)]
+
+mod apply;
+mod call;
+mod command;
+mod commands;
+mod database;
+mod deadline;
+mod decimal;
+mod edit;
+mod effect;
+mod entry;
+mod expiry;
+mod failure;
+mod garbage;
+mod interest;
+mod key;
+mod keys;
+mod random;
+mod settings;
+mod slots;
+mod store;
+mod value;
+mod write;
+
+pub use apply::{ApplyError, SlotLsns};
+pub use call::{BlockRequest, Call, Outcome, TimeoutReply};
+pub use command::{
+    Categories, Command, DataHandler, FindKeys, Flags, Group, Handler, KeyRange, KeySpec,
+};
+pub use commands::{command, commands};
+pub use effect::{
+    DecodeError, Description, EFFECTS_VERSION, Effect, EffectBuf, EffectMark, Effects, Located,
+    describe,
+};
+pub use failure::Failure;
+pub use garbage::Garbage;
+pub use key::slot_of;
+pub use settings::{Limits, Settings};
+pub use slots::LoadSlotError;
+pub use store::{DatabaseCounts, Store, StoreStats};

@@ -1,0 +1,164 @@
+//! One command's run: what goes in, what comes out.
+
+use tandem_resp::{Args, Reply};
+use tandem_types::{DbIndex, Lsn, WallMillis};
+
+use crate::command::{Command, DataHandler, Flags, Handler};
+use crate::effect::EffectBuf;
+use crate::failure::Failure;
+use crate::key::Key;
+use crate::keys::Keys;
+use crate::store::Store;
+
+/// What a command runs with; the caller's side.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The wall clock, read once per turn of the loop.
+    pub now: WallMillis,
+    /// The connection's database.
+    pub db: DbIndex,
+    /// End of the record that the effects would go to: stamped into the slots that are written.
+    pub lsn_end: Lsn,
+    /// Where the reply goes.
+    pub reply: Reply<'a>,
+    /// Where the effects go; nothing is appended if nothing changed.
+    pub effects: &'a mut EffectBuf,
+    /// Out: end of the newest record that the reply depends on. Only ever raised.
+    pub seen: Lsn,
+    /// In a transaction or script: a command that would block answers as if its time were up.
+    pub deny_blocking: bool,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The reply is written, an error included.
+    Done,
+    /// Nothing is written and nothing changed: run it again when one of the keys is touched.
+    Block(BlockRequest),
+}
+
+/// What a blocked command waits for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlockRequest {
+    /// Any of these keys, in the connection's database.
+    pub keys: Vec<Box<[u8]>>,
+    /// For how long; `None` is for ever.
+    pub timeout_ms: Option<u64>,
+    /// What to answer when the time is up.
+    pub on_timeout: TimeoutReply,
+}
+
+/// The reply of a blocked command whose time is up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TimeoutReply {
+    /// `*-1` in RESP2.
+    NullArray,
+    /// `$-1` in RESP2.
+    Null,
+}
+
+/// What a command runs with; the handler's side.
+#[derive(Debug)]
+pub(crate) struct Ctx<'c> {
+    /// The command that runs.
+    pub(crate) command: &'static Command,
+    /// Its words, the name first.
+    pub(crate) args: Args<'c>,
+    /// The key space.
+    pub(crate) keys: Keys<'c>,
+    /// Where the reply goes.
+    pub(crate) reply: Reply<'c>,
+    /// True if blocking is not allowed.
+    pub(crate) deny_blocking: bool,
+    /// Set by a handler that must wait; it has then written nothing and changed nothing.
+    pub(crate) block: Option<BlockRequest>,
+}
+
+impl<'c> Ctx<'c> {
+    /// Number of words, the name included.
+    pub(crate) const fn argc(&self) -> usize {
+        self.args.len()
+    }
+
+    /// Word `index`; the arity check has made sure of the first ones.
+    #[inline]
+    pub(crate) fn arg(&self, index: usize) -> &'c [u8] {
+        self.args.get(index)
+    }
+
+    /// Word `index` as a key, hashed.
+    #[inline]
+    pub(crate) fn key(&self, index: usize) -> Key<'c> {
+        self.keys.key(self.args.get(index))
+    }
+
+    /// Word `index` as an integer.
+    pub(crate) fn int(&self, index: usize) -> Result<i64, Failure> {
+        tandem_resp::parse_i64(self.arg(index)).ok_or(Failure::NotInteger)
+    }
+
+    /// True if word `index` is this word, in any case.
+    pub(crate) fn is(&self, index: usize, word: &str) -> bool {
+        self.arg(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// `wrong number of arguments`, in this command's name.
+    pub(crate) fn arity_failure(&self) -> Failure {
+        Failure::arity(self.command.name)
+    }
+}
+
+impl Store {
+    /// Runs a data command. An error is written as the reply; nothing but expiries happened then.
+    ///
+    /// Commands of the session (`AUTH`, `MULTI`, ...) are refused as unknown: the caller runs those.
+    pub fn execute(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        call: &mut Call<'_>,
+    ) -> Outcome {
+        let mark = call.reply.mark();
+        let refused = match command.check_arity(args.len()) {
+            Ok(()) if self.is_out_of_memory(command) => Some(Failure::OutOfMemory),
+            Ok(()) => None,
+            Err(failure) => Some(failure),
+        };
+        if let Some(failure) = refused {
+            call.reply.error(&failure.text());
+            return Outcome::Done;
+        }
+        let Handler::Data(DataHandler(handler)) = command.handler else {
+            call.reply.error("ERR this command belongs to a connection");
+            return Outcome::Done;
+        };
+        let mut ctx = Ctx {
+            command,
+            args: *args,
+            keys: Keys::new(self, call.db, call.now, call.lsn_end, Some(&mut *call.effects)),
+            reply: call.reply.reborrow(),
+            deny_blocking: call.deny_blocking,
+            block: None,
+        };
+        let result = handler(&mut ctx);
+        let (seen, block) = (ctx.keys.seen(), ctx.block.take());
+        call.seen = call.seen.max(seen);
+        match result {
+            Err(failure) => {
+                call.reply.truncate(mark);
+                call.reply.error(&failure.text());
+                Outcome::Done
+            }
+            Ok(()) => block.map_or(Outcome::Done, Outcome::Block),
+        }
+    }
+
+    /// True if `maxmemory` forbids this command now.
+    pub fn is_out_of_memory(&self, command: &Command) -> bool {
+        let max = self.settings().maxmemory_bytes;
+        max != 0
+            && command.flags.has(Flags::DENYOOM)
+            && u64::try_from(self.used_memory()).is_ok_and(|used| used > max)
+    }
+}

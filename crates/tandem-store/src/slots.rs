@@ -1,0 +1,119 @@
+//! Slots as bytes, for snapshots and full copies; and their digests, for comparing nodes.
+
+use tandem_types::{DbIndex, Lsn, SlotId, WallMillis};
+
+use crate::database::Footprint;
+use crate::effect::DecodeError;
+use crate::effect::varint::{Reader, put_bytes, put_len, put_u64};
+use crate::entry::Entry;
+use crate::expiry::Hint;
+use crate::key::{slot_of, stable_hash};
+use crate::store::Store;
+use crate::value::codec;
+
+/// First byte of a serialised slot.
+const SLOT_VERSION: u8 = 1;
+
+/// Bytes that are no slot. The snapshot's checksum was right, so a writer had a bug or was newer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LoadSlotError {
+    /// The bytes end early, or hold a value that is none.
+    #[error("the slot is damaged")]
+    Decode(#[from] DecodeError),
+    /// Written by a later version.
+    #[error("a slot of version {0}, this program knows up to {SLOT_VERSION}")]
+    Version(u8),
+    /// A key that belongs to another slot, or twice the same one.
+    #[error("the slot holds a key that is not its own, or one twice")]
+    ForeignKey,
+    /// The slot has keys already.
+    #[error("the slot is not empty")]
+    NotEmpty,
+}
+
+impl Store {
+    /// Appends a slot with all its keys, expired ones included; an empty slot appends nothing.
+    pub fn serialize_slot(&self, slot: SlotId, out: &mut Vec<u8>) {
+        let Some(database) = self.databases[slot.db.index()].as_deref() else { return };
+        let table = &database.slot(slot.slot).table;
+        if table.is_empty() {
+            return;
+        }
+        out.push(SLOT_VERSION);
+        put_len(out, table.len());
+        for entry in table {
+            put_bytes(out, entry.key());
+            // 0 is no deadline; Redis has none at 0 either.
+            put_u64(out, entry.deadline().map_or(0, WallMillis::get));
+            codec::serialise(entry.value(), out);
+        }
+    }
+
+    /// Fills an empty slot with what [`Self::serialize_slot`] wrote when `lsn` was the log's end.
+    pub fn load_slot(&mut self, slot: SlotId, lsn: Lsn, bytes: &[u8]) -> Result<(), LoadSlotError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut reader = Reader::new(bytes);
+        let version = reader.u8()?;
+        if version != SLOT_VERSION {
+            return Err(LoadSlotError::Version(version));
+        }
+        let count = reader.len()?;
+        let limits = self.settings().limits;
+        let hasher = self.hasher.clone();
+        let database = self.database_mut(slot.db);
+        let place = &mut database.slots[usize::from(slot.slot)];
+        if !place.table.is_empty() {
+            return Err(LoadSlotError::NotEmpty);
+        }
+        place.last_write_end = lsn;
+        database.counts.last_write_end = database.counts.last_write_end.max(lsn);
+        place.table.reserve(count, |entry| hasher.hash(entry.key()));
+        for _ in 0..count {
+            let key = reader.bytes()?;
+            let deadline = Some(reader.u64()?).filter(|at| *at != 0).map(WallMillis::new);
+            let value = codec::read(&mut reader, &limits)?;
+            let hash = hasher.hash(key);
+            let twice = place.table.find(hash, |entry| entry.key() == key).is_some();
+            if twice || slot_of(key) != slot.slot {
+                return Err(LoadSlotError::ForeignKey);
+            }
+            let entry = Entry::new(key, value, deadline);
+            database.counts.insert(Footprint::of(&entry));
+            if let Some(deadline) = deadline {
+                database.expiry.file(Hint::new(slot.slot, hash), deadline);
+            }
+            place.table.insert_unique(hash, entry, |entry| hasher.hash(entry.key()));
+        }
+        if reader.is_empty() { Ok(()) } else { Err(LoadSlotError::Decode(DecodeError::Truncated)) }
+    }
+
+    /// A hash of all that a slot holds: the same on two nodes if and only if (but for 2^-64) their
+    /// slots are equal. An empty slot's is 0.
+    pub fn digest(&self, slot: SlotId) -> u64 {
+        let Some(database) = self.databases[slot.db.index()].as_deref() else { return 0 };
+        database.slot(slot.slot).table.iter().fold(0, |sum: u64, entry| {
+            let deadline = entry.deadline().map_or(0, WallMillis::get);
+            let key = stable_hash(stable_hash(deadline, b"deadline"), entry.key());
+            let value = codec::digest(entry.value());
+            sum.wrapping_add(stable_hash(key, &value.to_le_bytes()))
+        })
+    }
+
+    /// The sum of all slots' digests.
+    pub fn digest_all(&self) -> u64 {
+        let mut sum = 0u64;
+        let mut at = Some(SlotId::FIRST);
+        while let Some(slot) = at {
+            sum = sum.wrapping_add(self.digest(slot).rotate_left(u32::from(slot.db.get())));
+            at = slot.next();
+        }
+        sum
+    }
+
+    /// True if no database holds a key.
+    pub fn is_empty(&self) -> bool {
+        DbIndex::all().all(|db| self.dbsize(db) == 0)
+    }
+}
