@@ -16,13 +16,19 @@
 
 pub mod audit;
 pub mod client;
+pub mod differential;
 pub mod history;
 pub mod load;
+pub mod loop_disk;
+pub mod machine;
+pub mod node;
+pub mod pair;
 pub mod ports;
 pub mod process;
 pub mod redis_server;
 pub mod rng;
 pub mod skip;
+pub mod status;
 pub mod value;
 pub mod wait;
 pub mod wgl;

@@ -136,7 +136,8 @@ fn read_line(from: &mut impl BufRead, raw: &mut Option<&mut Vec<u8>>) -> io::Res
         return Err(bad("reply line without CRLF", &String::from_utf8_lossy(&line)));
     }
     line.truncate(line.len() - 2);
-    String::from_utf8(line).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+    // Errors may quote the client's bytes, whatever they are.
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 fn read_body(
