@@ -1,9 +1,12 @@
 //! What a key can hold.
 
 pub(crate) mod codec;
+pub(crate) mod dense;
 pub(crate) mod hash;
 pub(crate) mod list;
+pub(crate) mod packed;
 pub(crate) mod set;
+pub(crate) mod small_bytes;
 pub(crate) mod zset;
 
 use hash::Hash;
