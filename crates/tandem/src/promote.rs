@@ -1,0 +1,43 @@
+//! `tandem promote` and `tandem solo`: a person's word.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::admin_client::{AdminClient, Outcome};
+use crate::cli::{AdminOptions, PromoteOptions, SoloOptions};
+use crate::out;
+
+pub(crate) fn promote(admin: &AdminOptions, options: &PromoteOptions) -> anyhow::Result<ExitCode> {
+    let body = json!({ "force": options.force, "accept_loss": options.accept_loss });
+    ask(admin, "/api/v1/promote", &body, options.output.json)
+}
+
+pub(crate) fn solo(admin: &AdminOptions, options: &SoloOptions) -> anyhow::Result<ExitCode> {
+    ask(admin, "/api/v1/solo", &json!({ "force": options.force }), options.output.json)
+}
+
+fn ask(
+    admin: &AdminOptions,
+    path: &str,
+    body: &serde_json::Value,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    match AdminClient::new(admin)?.change(path, body)? {
+        Outcome::Done(done) if json => {
+            out::line(serde_json::to_string(&done)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Done(done) => {
+            out::line(done.message)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Outcome::Refused(refused) => {
+            if json {
+                out::line(serde_json::to_string(&refused)?)?;
+            }
+            eprintln!("tandem: {}", refused.line());
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

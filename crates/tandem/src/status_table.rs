@@ -1,0 +1,193 @@
+//! The status as a table: one line about the pair, one per node, one about what connects them.
+
+use tandem_admin::{RoleName, StatusView};
+
+use crate::human;
+
+const HEAD: [&str; 8] = ["NODE", "ADDRESS", "ROLE", "STATE", "EPOCH", "LSN", "LAG", "UP"];
+/// Columns that hold numbers are set to the right.
+const RIGHT: [bool; 8] = [false, false, false, false, true, true, true, false];
+
+pub(crate) fn render(status: &StatusView) -> String {
+    let mut lines = vec![pair_line(status)];
+    let mut rows = vec![HEAD.map(str::to_owned), this_node(status), peer_node(status)];
+    // The first in name order stays on top, whichever node is asked.
+    if status.peer.node < status.node {
+        rows.swap(1, 2);
+    }
+    lines.extend(table(&rows));
+    lines.push(link_line(status));
+    lines.extend(status.waiting_for.iter().map(|fact| format!(" waiting for: {fact}")));
+    lines.extend(status.warnings.iter().map(|warning| format!(" ! {warning}")));
+    if !status.config_differs.is_empty() {
+        let keys = status.config_differs.join(", ");
+        lines.push(format!(" ! the peer's configuration differs in: {keys}"));
+    }
+    if status.conflicts > 0 {
+        let count = status.conflicts;
+        lines.push(format!(" ! {count} saved writes of a returned primary wait for a decision"));
+    }
+    lines.join("\n")
+}
+
+fn pair_line(status: &StatusView) -> String {
+    let in_sync = if status.in_sync { "in sync" } else { "NOT in sync" };
+    let stalled = if status.stalled { "   STALLED" } else { "" };
+    format!(
+        " pair {}   {}   {}, {in_sync}   switch: {}{stalled}",
+        status.pair, status.topology, status.acknowledge, status.switch_by
+    )
+}
+
+fn this_node(status: &StatusView) -> [String; 8] {
+    let state = match status.role {
+        RoleName::Primary if status.stalled => "stalled",
+        RoleName::Primary => "serving",
+        RoleName::Standby | RoleName::Replica if status.in_sync => "in sync",
+        RoleName::Standby | RoleName::Replica => "following",
+        RoleName::Joining => "catching up",
+        RoleName::Isolated => "not serving",
+    };
+    let lag = if status.role == RoleName::Primary { "-".to_owned() } else { lag(status) };
+    [
+        status.node.clone(),
+        status.address.clone(),
+        role(status.role),
+        state.to_owned(),
+        status.epoch.to_string(),
+        status.last_lsn.to_string(),
+        lag,
+        human::span(status.uptime_seconds),
+    ]
+}
+
+fn peer_node(status: &StatusView) -> [String; 8] {
+    let peer = &status.peer;
+    let state = match peer.role {
+        None => "never heard".to_owned(),
+        Some(_) if !peer.connected => {
+            let ago =
+                peer.last_heard_ms.map_or("?".to_owned(), |millis| human::span(millis / 1_000));
+            format!("silent {ago}")
+        }
+        Some(RoleName::Primary) => "serving".to_owned(),
+        Some(RoleName::Standby | RoleName::Replica) if status.in_sync => "in sync".to_owned(),
+        Some(RoleName::Standby | RoleName::Replica) => "following".to_owned(),
+        Some(RoleName::Joining) => "catching up".to_owned(),
+        Some(RoleName::Isolated) => "not serving".to_owned(),
+    };
+    let follows = status.role == RoleName::Primary && peer.role.is_some();
+    [
+        peer.node.clone(),
+        peer.address.clone(),
+        peer.role.map_or("-".to_owned(), role),
+        state,
+        peer.epoch.to_string(),
+        peer.received_lsn.to_string(),
+        if follows { lag(status) } else { "-".to_owned() },
+        "-".to_owned(),
+    ]
+}
+
+/// The primary stands out.
+fn role(role: RoleName) -> String {
+    match role {
+        RoleName::Primary => "PRIMARY".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn lag(status: &StatusView) -> String {
+    let peer = &status.peer;
+    format!("{} rec, {}, {} ms", peer.lag_records, human::bytes(peer.lag_bytes), peer.lag_ms)
+}
+
+fn link_line(status: &StatusView) -> String {
+    let state = if status.peer.connected { "ok" } else { "DOWN" };
+    let arrow = if status.peer.connected { "<==>" } else { "<-X->" };
+    let rtt =
+        status.channels.iter().find_map(|channel| channel.rtt_us).map_or(String::new(), |micros| {
+            format!(" {}.{:02} ms", micros / 1_000, micros % 1_000 / 10)
+        });
+    let last = status.last_switch.as_ref().map_or(String::new(), |switch| {
+        let lost =
+            switch.records_lost.map_or(String::new(), |lost| format!(", {lost} records lost"));
+        let from = switch.from.as_deref().unwrap_or("-");
+        format!(
+            "   last switch {} {from}->{}: {}{lost}",
+            human::time(switch.at_ms),
+            switch.to,
+            switch.cause
+        )
+    });
+    let (first, second) = if status.peer.node < status.node {
+        (&status.peer.node, &status.node)
+    } else {
+        (&status.node, &status.peer.node)
+    };
+    format!(" {first} {arrow} {second}   link {state}{rtt}{last}")
+}
+
+fn table(rows: &[[String; 8]]) -> Vec<String> {
+    let widths: [usize; 8] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> = (0..8)
+                .map(|column| {
+                    let (cell, width) = (&row[column], widths[column]);
+                    if RIGHT[column] {
+                        format!("{cell:>width$}")
+                    } else {
+                        format!("{cell:<width$}")
+                    }
+                })
+                .collect();
+            format!(" {}", cells.join("  ")).trim_end().to_owned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_admin::PeerView;
+
+    use super::*;
+
+    #[test]
+    fn a_healthy_pair_fits_five_lines() {
+        let status = StatusView {
+            node: "b".into(),
+            pair: "shop".into(),
+            topology: "primary-standby".into(),
+            acknowledge: "durable".into(),
+            switch_by: "manual".into(),
+            address: "10.0.0.2:6379".into(),
+            role: RoleName::Standby,
+            in_sync: true,
+            epoch: 7,
+            last_lsn: 1042,
+            uptime_seconds: 100_000,
+            peer: PeerView {
+                node: "a".into(),
+                address: "10.0.0.1:6379".into(),
+                role: Some(RoleName::Primary),
+                epoch: 7,
+                connected: true,
+                received_lsn: 1042,
+                last_heard_ms: Some(3),
+                ..PeerView::default()
+            },
+            ..StatusView::default()
+        };
+        assert_eq!(
+            render(&status),
+            " pair shop   primary-standby   durable, in sync   switch: manual\n \
+             NODE  ADDRESS        ROLE     STATE    EPOCH   LSN               LAG  UP\n \
+             a     10.0.0.1:6379  PRIMARY  serving      7  1042                 -  -\n \
+             b     10.0.0.2:6379  standby  in sync      7  1042  0 rec, 0 B, 0 ms  1d 3h\n \
+             a <==> b   link ok"
+        );
+    }
+}
