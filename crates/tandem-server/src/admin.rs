@@ -1,0 +1,56 @@
+//! The bridge by which the console and the command line reach the node.
+
+use tandem_admin::{AdminReply, AdminRequest};
+use tokio::sync::oneshot;
+
+use crate::inbox::{Gone, Mail, Outbox};
+
+/// Sends operator requests to the data thread, from any thread.
+#[derive(Clone)]
+pub struct AdminHandle {
+    outbox: Outbox,
+}
+
+impl AdminHandle {
+    pub(crate) const fn new(outbox: Outbox) -> Self {
+        Self { outbox }
+    }
+
+    /// Asks and waits for the answer without blocking the thread.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread ended before it answered.
+    pub async fn ask(&self, request: AdminRequest) -> Result<AdminReply, Gone> {
+        self.send(request)?.await.map_err(|_| Gone)
+    }
+
+    /// Asks and blocks until the answer is there; not for async tasks.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread ended before it answered.
+    pub fn ask_blocking(&self, request: AdminRequest) -> Result<AdminReply, Gone> {
+        self.send(request)?.blocking_recv().map_err(|_| Gone)
+    }
+
+    /// Asks for an orderly end; returns at once.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread has ended already.
+    pub fn shut_down(&self) -> Result<(), Gone> {
+        self.outbox.send(Mail::Shutdown)
+    }
+
+    /// Asks to read the certificates again (SIGHUP); returns at once.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread has ended.
+    pub fn reload_certificates(&self) -> Result<(), Gone> {
+        self.outbox.send(Mail::ReloadCertificates)
+    }
+
+    fn send(&self, request: AdminRequest) -> Result<oneshot::Receiver<AdminReply>, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.outbox.send(Mail::Admin { request, reply })?;
+        Ok(answer)
+    }
+}

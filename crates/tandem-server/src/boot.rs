@@ -1,0 +1,42 @@
+//! From a data directory to a node that can serve, and to the threads that serve it.
+
+pub(crate) mod conflicts;
+pub(crate) mod generation;
+
+use tandem_types::{Chain, Lsn};
+
+use crate::RunError;
+use crate::brain::Brain;
+use crate::inbox::Outbox;
+use crate::workers::Workers;
+
+/// What comes of a boot.
+pub(crate) type Started = (Box<dyn Brain>, Workers);
+
+/// A boot that is over.
+pub(crate) struct Booted {
+    /// Its number.
+    pub life: u32,
+    /// A node, or why there is none.
+    pub outcome: Result<Started, RunError>,
+}
+
+/// What is done between the end of the old workers and reading the data back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AfterStop {
+    /// Nothing.
+    Nothing,
+    /// Records from here on are saved aside and cut off: the pair does not have them.
+    SaveAndCut {
+        /// The common point.
+        to: Lsn,
+        /// The pair's running checksum there; if ours differs, our log is damaged.
+        chain: Chain,
+    },
+}
+
+/// Reads the data back; runs on a thread of its own and may block.
+pub(crate) trait Boot: Send + Sync {
+    /// Boot number `life`; the workers report to `outbox`.
+    fn boot(&self, life: u32, then: AfterStop, outbox: &Outbox) -> Result<Started, RunError>;
+}

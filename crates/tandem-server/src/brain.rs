@@ -1,0 +1,56 @@
+//! What the event loop drives: a node, or its stand-in while the data is being loaded.
+
+use tandem_log::Batch;
+use tandem_node::{ConnId, Input, Output};
+use tandem_types::{Incarnation, Monotonic, Now, PairId};
+
+/// Who this node is, as the link tells the peer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Identity {
+    /// Life of the data directory.
+    pub incarnation: Incarnation,
+    /// The pair its data belongs to.
+    pub pair_id: PairId,
+    /// Boots of this data directory, so that session numbers rise over restarts.
+    pub boots: u64,
+}
+
+/// Takes inputs, gives outputs, and holds the bytes that may leave to each client.
+///
+/// A trait and not the node itself, because the listeners are open (and answer `-LOADING`) before there
+/// is a node, and stay open while one is replaced.
+pub(crate) trait Brain: Send {
+    /// One thing happened.
+    fn step(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>);
+
+    /// When [`Input::Tick`] is due at the latest.
+    fn deadline(&self) -> Option<Monotonic>;
+
+    /// Whether another [`Input::EndOfTurn`] has work to do at once.
+    fn wants_turn(&self) -> bool {
+        false
+    }
+
+    /// Appends the connections that got bytes that may leave since the last call to `dirty`.
+    fn take_dirty(&mut self, dirty: &mut Vec<ConnId>);
+
+    /// The bytes that may leave to a client now.
+    fn writable(&self, conn: ConnId) -> &[u8];
+
+    /// The first `count` of [`Self::writable`] left.
+    fn written(&mut self, conn: ConnId, count: usize);
+
+    /// Connections there may be at once.
+    fn clients_max(&self) -> usize;
+
+    /// Input that a stand-in kept of a client's unfinished request.
+    fn take_unread(&mut self, conn: ConnId) -> Vec<u8>;
+
+    /// Gives back a batch that was written, so that its buffer is used again.
+    fn recycle(&mut self, batch: Batch) {
+        drop(batch);
+    }
+
+    /// Who this node is.
+    fn identity(&self) -> Identity;
+}

@@ -1,0 +1,122 @@
+//! The threads beside the data thread, and the queues that lead to them.
+//!
+//! | thread | does | answers |
+//! |---|---|---|
+//! | log | writes and syncs batches, saves the state, trims | `LogProgress`, `StateSaved`, ... |
+//! | log-reader | reads old records for a peer that catches up | `LogRead`, `LogGone` |
+//! | snapshot | writes slots to a snapshot file | `ChunksWritten`, `SnapshotFinished`, ... |
+//! | reaper | frees what is large | - |
+//!
+//! Queues are unbounded in form and bounded in fact: the node counts unacknowledged bytes, chunks in
+//! flight and reads, and stops giving when there are too many.
+
+pub(crate) mod log;
+pub(crate) mod log_reader;
+pub(crate) mod reaper;
+pub(crate) mod snapshot;
+
+use std::io;
+use std::sync::mpsc::Sender;
+use std::thread::{self, JoinHandle};
+
+use tandem_log::Batch;
+use tandem_node::{Input, Output, SnapshotCommand};
+
+use crate::inbox::{Mail, Outbox};
+use log::LogOrder;
+use log_reader::ReadOrder;
+use reaper::Garbage;
+
+/// Queues to the workers of one boot.
+pub(crate) struct Workers {
+    /// To the log thread.
+    pub log: Sender<LogOrder>,
+    /// To the log reader.
+    pub reader: Sender<ReadOrder>,
+    /// To the snapshot thread.
+    pub snapshot: Sender<SnapshotCommand>,
+    /// To the reaper.
+    pub reaper: Sender<Garbage>,
+    /// Their threads, in the order in which they are waited for.
+    pub threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Passes an output on to whom it concerns. A worker that is gone has said why by mail.
+    pub(crate) fn give(&self, output: Output) {
+        match output {
+            Output::Log(command) => drop(self.log.send(LogOrder::Do(command))),
+            Output::Snapshot(command) => drop(self.snapshot.send(command)),
+            Output::ReadLog { from, until, bytes_max } => {
+                drop(self.reader.send(ReadOrder::Records { from, until, bytes_max }));
+            }
+            Output::LookUpChain { lsn } => drop(self.reader.send(ReadOrder::Chain { lsn })),
+            Output::SaveRecords { from } => drop(self.log.send(LogOrder::SaveRecords { from })),
+            Output::Garbage(garbage) => drop(self.reaper.send(Garbage::Values(garbage))),
+            Output::DropStore(store) => drop(self.reaper.send(Garbage::Store(store))),
+            other => unreachable!("not a worker's: {other:?}"),
+        }
+    }
+
+    /// No threads: whatever is given is dropped.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        let (log, reader) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
+        let (snapshot, reaper) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
+        Self { log, reader, snapshot, reaper, threads: Vec::new() }
+    }
+
+    /// Lets every worker finish what it was given, and waits for that.
+    pub(crate) fn stop(self) {
+        let Self { log, reader, snapshot, reaper, threads } = self;
+        drop((log, reader, snapshot, reaper));
+        for thread in threads {
+            // A worker that panicked has ended the process (release), or failed its test.
+            drop(thread.join());
+        }
+    }
+}
+
+/// How a worker of one boot reports.
+#[derive(Clone)]
+pub(crate) struct Reporter {
+    life: u32,
+    outbox: Outbox,
+}
+
+impl Reporter {
+    /// For the workers of boot `life`.
+    pub(crate) const fn new(life: u32, outbox: Outbox) -> Self {
+        Self { life, outbox }
+    }
+
+    /// Tells the node. When the data thread is gone nobody needs to know.
+    pub(crate) fn tell(&self, input: Input<'static>) {
+        drop(self.outbox.send(Mail::Worker { life: self.life, input }));
+    }
+
+    /// Tells the node how far the log is, and gives batches back.
+    pub(crate) fn written(&self, batches: Vec<Batch>, progress: Input<'static>) {
+        drop(self.outbox.send(Mail::Written { life: self.life, batches, progress }));
+    }
+}
+
+/// Starts a worker's thread.
+pub(crate) fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// The whole chain of an error, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

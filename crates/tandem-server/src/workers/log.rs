@@ -1,0 +1,281 @@
+//! The log thread: group commit.
+//!
+//! What arrived while the last sync ran is written and synced together. Order is kept strictly; the
+//! first failure is reported once, and after it nothing is written any more (design.md 2: a second sync
+//! returns success although the bytes are gone).
+
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tandem_disk::Disk;
+use tandem_log::{Batch, LogOptions, Room, SegmentWriter, WriteError};
+use tandem_node::{Fsync, Input, LogCommand, LogFault};
+use tandem_types::Lsn;
+
+use super::{Reporter, chain, log_reader};
+use crate::boot::conflicts;
+use crate::boot::generation::{self, GenerationError};
+
+/// How often a full disk is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// Quiet time after which the log is marked as durable to its end (`SegmentWriter::mark`).
+const MARK_AFTER: Duration = Duration::from_millis(500);
+
+/// What the log thread is told.
+pub(crate) enum LogOrder {
+    /// As the node says.
+    Do(LogCommand),
+    /// Save the records from here on aside: they are about to be replaced.
+    SaveRecords {
+        /// The first one.
+        from: Lsn,
+    },
+}
+
+/// The log thread's state.
+pub(crate) struct LogThread<D: Disk> {
+    /// The data directory.
+    pub disk: D,
+    /// The log.
+    pub writer: SegmentWriter<D>,
+    /// For the logs of later generations.
+    pub options: LogOptions,
+    /// When to sync.
+    pub fsync: Fsync,
+    /// To the data thread.
+    pub reporter: Reporter,
+    /// The reader of the same log.
+    pub reader: log_reader::Shared<D>,
+    /// Work in order.
+    pub queue: VecDeque<LogOrder>,
+    /// Written and not yet reported.
+    pub written: Vec<Batch>,
+    /// The disk is full; the first command of the queue waits.
+    pub full: bool,
+    /// When the last sync was.
+    pub synced_at: Instant,
+    /// Written after that.
+    pub unsynced: bool,
+    /// Something was synced after the last mark.
+    pub unmarked: bool,
+}
+
+/// Why the log thread gives up.
+struct Failed(String);
+
+impl From<GenerationError> for Failed {
+    fn from(error: GenerationError) -> Self {
+        Self(chain(&error))
+    }
+}
+
+impl From<WriteError> for Failed {
+    fn from(error: WriteError) -> Self {
+        Self(chain(&error))
+    }
+}
+
+impl<D: Disk> LogThread<D> {
+    /// A log thread that goes on where `writer` is.
+    pub(crate) fn new(
+        disk: D,
+        writer: SegmentWriter<D>,
+        options: LogOptions,
+        fsync: Fsync,
+        reporter: Reporter,
+        reader: log_reader::Shared<D>,
+    ) -> Self {
+        Self {
+            disk,
+            writer,
+            options,
+            fsync,
+            reporter,
+            reader,
+            queue: VecDeque::new(),
+            written: Vec::new(),
+            full: false,
+            synced_at: Instant::now(),
+            unsynced: false,
+            unmarked: false,
+        }
+    }
+
+    /// Works until nobody is left to order.
+    pub(crate) fn run(mut self, orders: &Receiver<LogOrder>) {
+        if let Err(Failed(message)) = self.serve(orders) {
+            self.reporter.tell(Input::LogFault(LogFault::Failed { message }));
+            // Nothing that comes now is written; it stays unacknowledged.
+            while orders.recv().is_ok() {}
+        }
+    }
+
+    fn serve(&mut self, orders: &Receiver<LogOrder>) -> Result<(), Failed> {
+        self.prepare()?;
+        loop {
+            match self.wait(orders) {
+                Ok(command) => self.queue.push_back(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.work()?;
+                    return Ok(self.writer.close()?);
+                }
+            }
+            self.queue.extend(orders.try_iter());
+            self.work()?;
+        }
+    }
+
+    /// The next command, or the time for what is done without one.
+    fn wait(&self, orders: &Receiver<LogOrder>) -> Result<LogOrder, RecvTimeoutError> {
+        let interval = match self.fsync {
+            Fsync::Interval(every) if self.unsynced => {
+                Some(every.saturating_sub(self.synced_at.elapsed()))
+            }
+            _ => None,
+        };
+        let low = self.full || self.writer.room() == Room::Low;
+        let retry = low.then_some(RETRY_EVERY);
+        let mark = self.unmarked.then_some(MARK_AFTER);
+        match [interval, retry, mark].into_iter().flatten().min() {
+            Some(timeout) => orders.recv_timeout(timeout),
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Does all that is queued, as far as the disk has room.
+    fn work(&mut self) -> Result<(), Failed> {
+        if self.queue.is_empty() {
+            return self.idle();
+        }
+        while let Some(command) = self.queue.pop_front() {
+            match command {
+                LogOrder::Do(LogCommand::Write(mut batch)) => match self.writer.write(&mut batch) {
+                    Ok(()) => {
+                        self.unsynced = true;
+                        self.written.push(batch);
+                    }
+                    Err(WriteError::Full) => {
+                        self.queue.push_front(LogOrder::Do(LogCommand::Write(batch)));
+                        self.commit()?;
+                        self.tell_full();
+                        return Ok(());
+                    }
+                    Err(failed) => return Err(failed.into()),
+                },
+                LogOrder::Do(other) => {
+                    self.commit()?;
+                    self.order(other)?;
+                }
+                LogOrder::SaveRecords { from } => {
+                    self.commit()?;
+                    self.save_records(from)?;
+                }
+            }
+        }
+        self.full = false;
+        self.commit()?;
+        self.prepare()
+    }
+
+    /// Nothing was ordered for a while.
+    fn idle(&mut self) -> Result<(), Failed> {
+        self.commit()?;
+        if self.writer.room() == Room::Low {
+            self.prepare()?;
+        }
+        if self.unmarked && !self.unsynced {
+            self.writer.mark()?;
+            self.unmarked = false;
+        }
+        Ok(())
+    }
+
+    /// Ends a group: syncs as the policy says, and reports.
+    fn commit(&mut self) -> Result<(), Failed> {
+        let due = match self.fsync {
+            Fsync::Always => true,
+            Fsync::Interval(every) => self.synced_at.elapsed() >= every,
+            Fsync::Never => false,
+        };
+        let sync = due && self.unsynced;
+        if sync {
+            self.writer.sync()?;
+            self.synced_at = Instant::now();
+            self.unsynced = false;
+            self.unmarked = true;
+        }
+        if sync || !self.written.is_empty() {
+            let progress = self.progress();
+            self.reporter.written(std::mem::take(&mut self.written), progress);
+        }
+        Ok(())
+    }
+
+    /// Has a spare segment made while there is time; says so if there is no room for one.
+    fn prepare(&mut self) -> Result<(), Failed> {
+        if self.writer.prepare()? == Room::Low {
+            self.tell_full();
+        }
+        Ok(())
+    }
+
+    fn tell_full(&mut self) {
+        self.full = true;
+        let message = "no space for the next log segment".to_owned();
+        self.reporter.tell(Input::LogFault(LogFault::Full { message }));
+    }
+
+    fn order(&mut self, command: LogCommand) -> Result<(), Failed> {
+        match command {
+            LogCommand::Write(_) => unreachable!("batches are written by `work`"),
+            LogCommand::Sync => {
+                self.writer.sync()?;
+                self.synced_at = Instant::now();
+                self.unsynced = false;
+                self.reporter.written(Vec::new(), self.progress());
+            }
+            LogCommand::SetPair { pair_id } => self.writer.set_pair(pair_id),
+            LogCommand::SaveState { seq, state } => {
+                tandem_log::save_state(&self.disk, &state).map_err(|error| Failed(chain(&error)))?;
+                self.reporter.tell(Input::StateSaved { seq });
+            }
+            LogCommand::StartGeneration { generation, tip, pair_id, history } => {
+                let dir = generation::create(&self.disk, generation)?;
+                let begin = generation::Beginning { pair: pair_id, tip, history: &history };
+                self.writer = generation::begin_log(&self.disk, &dir, begin, self.options)?;
+                *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = self.writer.reader();
+                self.writer.prepare()?;
+            }
+            LogCommand::RemoveOtherGenerations { generation, set_aside } => {
+                generation::remove_others(&self.disk, generation, set_aside)?;
+            }
+            LogCommand::Retain { needed_from } => {
+                self.writer.retain(needed_from)?;
+                let (oldest, bytes) = (self.writer.oldest(), self.writer.total_bytes());
+                self.reporter.tell(Input::LogTrimmed { oldest, bytes });
+            }
+        }
+        Ok(())
+    }
+
+    fn save_records(&mut self, from: Lsn) -> Result<(), Failed> {
+        let mut reader = self.writer.reader();
+        match conflicts::save(&self.disk, &mut reader, from, self.writer.tip().end) {
+            Ok(Some(name)) => tracing::warn!("records that the pair does not have are kept: {name}"),
+            Ok(None) => {}
+            // Better out of the pair than without these records.
+            Err(error) => return Err(Failed(chain(&error))),
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Input<'static> {
+        Input::LogProgress {
+            written_end: self.writer.tip().end,
+            durable_end: self.writer.durable_end(),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Writes slots to a snapshot file.
+
+use tandem_node::SnapshotCommand;
+
