@@ -6,9 +6,12 @@ mod counters;
 mod expire;
 mod flush;
 mod keys;
+mod object;
 mod scan;
+mod session;
 mod strings;
 mod substrings;
+mod table;
 
 use std::sync::LazyLock;
 
@@ -23,6 +26,9 @@ const GROUPS: &[&[Command]] = &[
     expire::ROWS,
     scan::ROWS,
     flush::ROWS,
+    object::ROWS,
+    table::ROWS,
+    session::ROWS,
 ];
 
 /// All commands, in the order of the table.

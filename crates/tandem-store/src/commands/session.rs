@@ -1,0 +1,495 @@
+//! Rows of the commands that a connection's session runs (`tandem-node`): here for `COMMAND`, rights
+//! and reference, which come from this one table.
+
+use crate::command::{Categories, Command, Flags, Group, KeySpec};
+
+/// Any time: while loading, on a stale replica, not in scripts.
+const ANY_TIME: Flags = Flags::LOADING.and(Flags::STALE).and(Flags::NOSCRIPT);
+const ADMIN: Flags = ANY_TIME.and(Flags::ADMIN);
+const FAST: Flags = ANY_TIME.and(Flags::FAST);
+/// Before `AUTH` too.
+const OPEN: Flags = FAST.and(Flags::NO_AUTH).and(Flags::ALLOW_BUSY);
+const SUBSCRIBE: Flags = ANY_TIME.and(Flags::PUBSUB);
+
+const fn row(
+    name: &'static str,
+    arity: i32,
+    flags: Flags,
+    group: Group,
+    since: &'static str,
+    summary: &'static str,
+) -> Command {
+    Command { name, arity, flags, since, summary, ..Command::of(group) }
+}
+
+/// A subcommand of the group of its command.
+const fn sub(name: &'static str, arity: i32, flags: Flags, summary: &'static str) -> Command {
+    Command { name, arity, flags, summary, ..Command::of(Group::Server) }
+}
+
+const fn with_subs(row: Command, subcommands: &'static [Command]) -> Command {
+    Command { subcommands, ..row }
+}
+
+const fn with_categories(row: Command, categories: Categories) -> Command {
+    Command { categories, ..row }
+}
+
+pub(crate) const ROWS: &[Command] = &[
+    row("auth", -2, OPEN, Group::Connection, "1.0.0", "Authenticates the connection."),
+    row("hello", -1, OPEN, Group::Connection, "6.0.0", "Handshakes with the server."),
+    row("quit", -1, OPEN, Group::Connection, "1.0.0", "Closes the connection."),
+    row("reset", 1, OPEN, Group::Connection, "6.2.0", "Resets the connection."),
+    row(
+        "ping",
+        -1,
+        Flags::FAST,
+        Group::Connection,
+        "1.0.0",
+        "Returns the server's liveliness response.",
+    ),
+    row(
+        "echo",
+        2,
+        Flags::FAST.and(Flags::LOADING).and(Flags::STALE),
+        Group::Connection,
+        "1.0.0",
+        "Returns the given string.",
+    ),
+    row(
+        "select",
+        2,
+        Flags::FAST.and(Flags::LOADING).and(Flags::STALE),
+        Group::Connection,
+        "1.0.0",
+        "Changes the selected database.",
+    ),
+    with_subs(
+        row(
+            "client",
+            -2,
+            Flags::NONE,
+            Group::Connection,
+            "2.4.0",
+            "A container for client connection commands.",
+        ),
+        CLIENT,
+    ),
+    row("readonly", 1, FAST, Group::Connection, "3.0.0", "Allows reads on a replica."),
+    row("readwrite", 1, FAST, Group::Connection, "3.0.0", "Undoes READONLY."),
+    row(
+        "multi",
+        1,
+        FAST.and(Flags::ALLOW_BUSY),
+        Group::Transactions,
+        "1.2.0",
+        "Starts a transaction.",
+    ),
+    row(
+        "exec",
+        1,
+        ANY_TIME.and(Flags::SKIP_SLOWLOG),
+        Group::Transactions,
+        "1.2.0",
+        "Executes all commands in a transaction.",
+    ),
+    row(
+        "discard",
+        1,
+        FAST.and(Flags::ALLOW_BUSY),
+        Group::Transactions,
+        "2.0.0",
+        "Discards a transaction.",
+    ),
+    Command {
+        keys: KeySpec::ALL,
+        complexity: "O(1) for every key.",
+        ..row(
+            "watch",
+            -2,
+            FAST.and(Flags::ALLOW_BUSY).and(Flags::NO_MULTI),
+            Group::Transactions,
+            "2.2.0",
+            "Monitors changes to keys to determine the execution of a transaction.",
+        )
+    },
+    row(
+        "unwatch",
+        1,
+        FAST.and(Flags::ALLOW_BUSY),
+        Group::Transactions,
+        "2.2.0",
+        "Forgets about watched keys of a transaction.",
+    ),
+    row(
+        "publish",
+        3,
+        Flags::PUBSUB
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::FAST)
+            .and(Flags::MAY_REPLICATE),
+        Group::Pubsub,
+        "2.0.0",
+        "Posts a message to a channel.",
+    ),
+    row(
+        "subscribe",
+        -2,
+        SUBSCRIBE,
+        Group::Pubsub,
+        "2.0.0",
+        "Listens for messages published to channels.",
+    ),
+    row(
+        "unsubscribe",
+        -1,
+        SUBSCRIBE,
+        Group::Pubsub,
+        "2.0.0",
+        "Stops listening to messages posted to channels.",
+    ),
+    row(
+        "psubscribe",
+        -2,
+        SUBSCRIBE,
+        Group::Pubsub,
+        "2.0.0",
+        "Listens for messages published to channels that match one or more patterns.",
+    ),
+    row(
+        "punsubscribe",
+        -1,
+        SUBSCRIBE,
+        Group::Pubsub,
+        "2.0.0",
+        "Stops listening to messages published to channels that match one or more patterns.",
+    ),
+    with_subs(
+        row("pubsub", -2, Flags::NONE, Group::Pubsub, "2.8.0", "A container for Pub/Sub commands."),
+        PUBSUB,
+    ),
+    row(
+        "wait",
+        3,
+        Flags::BLOCKING,
+        Group::Generic,
+        "3.0.0",
+        "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
+    ),
+    row(
+        "waitaof",
+        4,
+        Flags::BLOCKING,
+        Group::Generic,
+        "7.2.0",
+        "Blocks until all of the preceding write commands sent by the connection are written to the log of the primary and/or replicas.",
+    ),
+    with_categories(
+        row(
+            "info",
+            -1,
+            Flags::LOADING.and(Flags::STALE),
+            Group::Server,
+            "1.0.0",
+            "Returns information and statistics about the server.",
+        ),
+        Categories::DANGEROUS,
+    ),
+    row(
+        "time",
+        1,
+        Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        Group::Server,
+        "2.6.0",
+        "Returns the server time.",
+    ),
+    with_categories(
+        row("role", 1, FAST, Group::Server, "2.8.12", "Returns the replication role."),
+        Categories::ADMIN.and(Categories::DANGEROUS),
+    ),
+    with_subs(
+        row(
+            "config",
+            -2,
+            Flags::NONE,
+            Group::Server,
+            "2.0.0",
+            "A container for server configuration commands.",
+        ),
+        CONFIG,
+    ),
+    with_subs(
+        row(
+            "acl",
+            -2,
+            Flags::NONE,
+            Group::Server,
+            "6.0.0",
+            "A container for Access List Control commands.",
+        ),
+        ACL,
+    ),
+    with_subs(
+        row(
+            "slowlog",
+            -2,
+            Flags::NONE,
+            Group::Server,
+            "2.2.12",
+            "A container for slow log commands.",
+        ),
+        SLOWLOG,
+    ),
+    with_subs(
+        row(
+            "latency",
+            -2,
+            Flags::NONE,
+            Group::Server,
+            "2.8.13",
+            "A container for latency diagnostics commands.",
+        ),
+        LATENCY,
+    ),
+    with_subs(
+        row("module", -2, Flags::NONE, Group::Server, "4.0.0", "A container for module commands."),
+        MODULE,
+    ),
+    with_subs(
+        row(
+            "cluster",
+            -2,
+            Flags::NONE,
+            Group::Server,
+            "3.0.0",
+            "A container for cluster commands; this server has none.",
+        ),
+        &[],
+    ),
+    row(
+        "monitor",
+        1,
+        ADMIN,
+        Group::Server,
+        "1.0.0",
+        "Listens for all requests received by the server in real-time.",
+    ),
+    row(
+        "lastsave",
+        1,
+        Flags::LOADING.and(Flags::STALE).and(Flags::FAST),
+        Group::Server,
+        "1.0.0",
+        "Returns the Unix timestamp of the last snapshot.",
+    ),
+    row(
+        "save",
+        1,
+        Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_MULTI),
+        Group::Server,
+        "1.0.0",
+        "Saves a snapshot.",
+    ),
+    row(
+        "bgsave",
+        -1,
+        Flags::ADMIN.and(Flags::NOSCRIPT),
+        Group::Server,
+        "1.0.0",
+        "Saves a snapshot in the background.",
+    ),
+    row(
+        "bgrewriteaof",
+        1,
+        Flags::ADMIN.and(Flags::NOSCRIPT),
+        Group::Server,
+        "1.0.0",
+        "Saves a snapshot in the background, so that the log before it can go.",
+    ),
+    row(
+        "shutdown",
+        -1,
+        ADMIN.and(Flags::NO_MULTI).and(Flags::ALLOW_BUSY),
+        Group::Server,
+        "1.0.0",
+        "Hands over, if this is the primary, and stops the server.",
+    ),
+    row(
+        "failover",
+        -1,
+        Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE),
+        Group::Server,
+        "6.2.0",
+        "Starts a planned switch to the other node.",
+    ),
+    row(
+        "replicaof",
+        3,
+        Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE),
+        Group::Server,
+        "5.0.0",
+        "Refused: the pair decides who follows whom.",
+    ),
+    row(
+        "slaveof",
+        3,
+        Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::STALE),
+        Group::Server,
+        "1.0.0",
+        "Refused: the pair decides who follows whom.",
+    ),
+    row("debug", -2, ADMIN, Group::Server, "1.0.0", "A container for debugging commands."),
+    with_subs(
+        row(
+            "tandem",
+            -2,
+            Flags::NONE,
+            Group::Tandem,
+            "7.2.0",
+            "A container for the commands that only Tandem has.",
+        ),
+        TANDEM,
+    ),
+];
+
+const CLIENT: &[Command] = &[
+    sub(
+        "client|caching",
+        3,
+        FAST,
+        "Instructs the server whether to track the keys in the next request.",
+    ),
+    sub("client|getname", 2, FAST, "Returns the name of the connection."),
+    sub(
+        "client|getredir",
+        2,
+        FAST,
+        "Returns the client ID to which the connection's tracking notifications are redirected.",
+    ),
+    sub("client|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub("client|id", 2, FAST, "Returns the unique client ID of the connection."),
+    sub("client|info", 2, FAST, "Returns information about the connection."),
+    sub("client|kill", -3, ADMIN, "Terminates open connections."),
+    sub("client|list", -2, ADMIN, "Lists open connections."),
+    sub("client|maint_notifications", -3, FAST, "Asks for MOVING pushes when the primary changes."),
+    sub("client|no-evict", 3, ADMIN, "Sets the client eviction mode of the connection."),
+    sub(
+        "client|no-touch",
+        3,
+        FAST,
+        "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+    ),
+    sub("client|pause", -3, ADMIN, "Suspends commands processing."),
+    sub("client|reply", 3, FAST, "Instructs the server whether to reply to commands."),
+    sub("client|setinfo", 4, FAST, "Sets information specific to the client or connection."),
+    sub("client|setname", 3, FAST, "Sets the connection name."),
+    sub(
+        "client|tracking",
+        -3,
+        FAST,
+        "Controls server-assisted client-side caching for the connection.",
+    ),
+    sub(
+        "client|trackinginfo",
+        2,
+        FAST,
+        "Returns information about server-assisted client-side caching for the connection.",
+    ),
+    sub(
+        "client|unblock",
+        -3,
+        ADMIN,
+        "Unblocks a client blocked by a blocking command from a different connection.",
+    ),
+    sub("client|unpause", 2, ADMIN, "Resumes processing commands from paused clients."),
+];
+
+const PUBSUB: &[Command] = &[
+    sub("pubsub|channels", -2, SUBSCRIBE, "Returns the active channels."),
+    sub("pubsub|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub("pubsub|numpat", 2, SUBSCRIBE, "Returns a count of unique pattern subscriptions."),
+    sub("pubsub|numsub", -2, SUBSCRIBE, "Returns a count of subscribers to channels."),
+];
+
+const CONFIG: &[Command] = &[
+    sub("config|get", -3, ADMIN, "Returns the effective values of configuration parameters."),
+    sub("config|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub("config|resetstat", 2, ADMIN, "Resets the server's statistics."),
+    sub("config|rewrite", 2, ADMIN, "Refused: the configuration file belongs to people."),
+    sub("config|set", -4, ADMIN, "Sets configuration parameters in-flight."),
+];
+
+const ACL: &[Command] = &[
+    sub("acl|cat", -2, FAST, "Lists the ACL categories, or the commands inside a category."),
+    sub("acl|deluser", -3, ADMIN, "Deletes ACL users, and terminates their connections."),
+    sub(
+        "acl|dryrun",
+        -4,
+        ADMIN,
+        "Simulates the execution of a command by a user, without executing the command.",
+    ),
+    sub(
+        "acl|genpass",
+        -2,
+        FAST,
+        "Generates a pseudorandom, secure password that can be used to identify ACL users.",
+    ),
+    sub("acl|getuser", 3, ADMIN, "Lists the ACL rules of a user."),
+    sub("acl|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub("acl|list", 2, ADMIN, "Dumps the effective rules in ACL file format."),
+    sub("acl|log", -2, ADMIN, "Lists recent security events generated due to ACL rules."),
+    sub("acl|setuser", -3, ADMIN, "Creates and modifies an ACL user and its rules."),
+    sub("acl|users", 2, ADMIN, "Lists all ACL users."),
+    sub("acl|whoami", 2, FAST, "Returns the authenticated username of the current connection."),
+];
+
+const SLOWLOG: &[Command] = &[
+    sub("slowlog|get", -2, ADMIN, "Returns the slow log's entries."),
+    sub("slowlog|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub("slowlog|len", 2, ADMIN, "Returns the number of entries in the slow log."),
+    sub("slowlog|reset", 2, ADMIN, "Clears all entries from the slow log."),
+];
+
+const LATENCY: &[Command] = &[
+    sub("latency|doctor", 2, ADMIN, "Returns a human-readable latency analysis report."),
+    sub("latency|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub(
+        "latency|histogram",
+        -2,
+        ADMIN,
+        "Returns the cumulative distribution of latencies of a subset or all commands.",
+    ),
+    sub("latency|history", 3, ADMIN, "Returns timestamp-latency samples for an event."),
+    sub("latency|latest", 2, ADMIN, "Returns the latest latency samples for all events."),
+    sub("latency|reset", -2, ADMIN, "Resets the latency data for one or more events."),
+];
+
+const MODULE: &[Command] = &[
+    sub("module|help", 2, FAST, "Returns helpful text about the different subcommands."),
+    sub("module|list", 2, ADMIN, "Returns all loaded modules."),
+];
+
+const TANDEM: &[Command] = &[
+    sub("tandem|status", 2, FAST, "Returns this node's role, positions, lag and peer."),
+    sub("tandem|position", 2, FAST, "Returns epoch and LSN of this connection's last write."),
+    sub(
+        "tandem|waitpos",
+        5,
+        Flags::BLOCKING,
+        "Waits until this node has applied a position, to read one's own writes.",
+    ),
+    sub("tandem|promote", -2, ADMIN, "Makes this node the primary."),
+    sub("tandem|switch", -2, ADMIN, "Starts a planned switch."),
+    sub("tandem|confirm", -2, ADMIN, "Carries out a pending decision."),
+    sub("tandem|reject", -2, ADMIN, "Drops a pending decision."),
+    sub("tandem|pause", -2, ADMIN, "Suspends automatic decisions."),
+    sub("tandem|resume", 2, ADMIN, "Resumes automatic decisions."),
+    sub(
+        "tandem|conflicts",
+        -2,
+        ADMIN,
+        "Lists, shows, applies or discards a returned primary's writes.",
+    ),
+    sub("tandem|help", 2, FAST, "Returns helpful text about the different subcommands."),
+];
