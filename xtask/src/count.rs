@@ -1,0 +1,102 @@
+//! Counting tests while their output goes by.
+
+use std::io::BufReader;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use anyhow::{Context as _, bail};
+
+use crate::shell;
+
+/// How many tests ran.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Count {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) ignored: u64,
+}
+
+impl Count {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+
+    /// Counts of a line of `cargo test` or `cargo nextest run`; other lines count nothing.
+    fn of_line(line: &str) -> Self {
+        let line = line.trim_start();
+        if !line.starts_with("test result:") && !line.starts_with("Summary [") {
+            return Self::default();
+        }
+        let number_before = |word: &str| {
+            line.split([' ', ';', ',', ':'])
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .windows(2)
+                .find(|pair| pair[1] == word)
+                .and_then(|pair| pair[0].parse().ok())
+                .unwrap_or(0)
+        };
+        Self {
+            passed: number_before("passed"),
+            failed: number_before("failed") + number_before("timed"),
+            ignored: number_before("ignored") + number_before("skipped"),
+        }
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed, {} ignored", self.passed, self.failed, self.ignored)
+    }
+}
+
+/// Runs tests, passing their output on, and counts them. The count is there even if some failed.
+pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
+    let line = shell::shown(&command);
+    println!("$ {line}");
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start `{line}`"))?;
+    let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
+        bail!("`{line}` has no output");
+    };
+    let errors = thread::spawn(move || pass_on(BufReader::new(err), &mut std::io::stderr()));
+    let mut count = pass_on(BufReader::new(out), &mut std::io::stdout())?;
+    count.add(errors.join().map_err(|_| anyhow::anyhow!("the reader of `{line}` died"))??);
+    let status = child.wait()?;
+    Ok((count, status.success()))
+}
+
+fn pass_on(
+    mut from: impl std::io::BufRead,
+    to: &mut impl std::io::Write,
+) -> std::io::Result<Count> {
+    let mut count = Count::default();
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line)? > 0 {
+        to.write_all(&line)?;
+        to.flush()?;
+        count.add(Count::of_line(&String::from_utf8_lossy(&line)));
+        line.clear();
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_test_runners_are_counted() {
+        let libtest = "test result: ok. 14 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 5.03s";
+        assert_eq!(Count::of_line(libtest), Count { passed: 14, failed: 1, ignored: 2 });
+        let nextest = "     Summary [   5.030s] 17 tests run: 14 passed (1 slow), 2 failed, 1 timed out, 3 skipped";
+        assert_eq!(Count::of_line(nextest), Count { passed: 14, failed: 3, ignored: 3 });
+        assert_eq!(Count::of_line("running 14 passed"), Count::default());
+    }
+}

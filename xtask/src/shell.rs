@@ -1,0 +1,66 @@
+//! Running commands: shown, checked, in the workspace's root.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+/// The workspace's root.
+pub(crate) fn root() -> PathBuf {
+    // Set at build time: xtask lies directly below the root.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// `cargo` with the toolchain that runs this, in the root.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// A command as a person would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let words: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let program = words.first().map_or("", String::as_str).rsplit('/').next().unwrap_or("");
+    format!("{program} {}", words.get(1..).unwrap_or_default().join(" "))
+}
+
+/// Runs a command with its output on the terminal; a failure is an error.
+pub(crate) fn run(mut command: Command) -> anyhow::Result<()> {
+    let line = shown(&command);
+    println!("$ {line}");
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("start `{line}`"))?;
+    if !status.success() {
+        bail!("`{line}` ended with {status}");
+    }
+    Ok(())
+}
+
+/// Runs a command and returns what it printed.
+pub(crate) fn output(mut command: Command) -> anyhow::Result<String> {
+    let line = shown(&command);
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("start `{line}`"))?;
+    if !output.status.success() {
+        bail!("`{line}` ended with {}", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("read what `{line}` printed"))
+}
+
+/// Whether a program is in `PATH`.
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
