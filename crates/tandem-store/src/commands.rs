@@ -1,7 +1,9 @@
 //! All commands: the `COMMANDS` table, put together from one slice per group.
 //!
 //! Adding a command is one function and one row in its group's file.
+#![expect(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 
+mod bitmaps;
 mod counters;
 mod expire;
 mod flush;
@@ -22,6 +24,7 @@ const GROUPS: &[&[Command]] = &[
     strings::ROWS,
     substrings::ROWS,
     counters::ROWS,
+    bitmaps::ROWS,
     keys::ROWS,
     expire::ROWS,
     scan::ROWS,

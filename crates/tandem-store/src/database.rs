@@ -82,8 +82,4 @@ impl Database {
     pub(crate) fn slot(&self, slot: u16) -> &Slot {
         &self.slots[usize::from(slot)]
     }
-
-    pub(crate) fn slot_mut(&mut self, slot: u16) -> &mut Slot {
-        &mut self.slots[usize::from(slot)]
-    }
 }

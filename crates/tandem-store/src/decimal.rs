@@ -21,17 +21,14 @@ pub(crate) fn add(left: &[u8], right: &[u8]) -> Result<Vec<u8>, Failure> {
     if !sum.is_finite() {
         return Err(Failure::NotFinite);
     }
-    Ok(trimmed(format!("{sum:.17}")))
+    Ok(trimmed(&format!("{sum:.17}")))
 }
 
 /// The number in units of 1e-17, rounded half away from zero; `None` if it is no plain decimal number
 /// or too large.
 fn units(text: &[u8]) -> Option<i128> {
-    let (negative, text) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+    let negative = text.starts_with(b"-");
+    let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
     let exponent_at = text.iter().position(|byte| matches!(byte, b'e' | b'E'));
     let (mantissa, exponent) = match exponent_at {
         None => (text, 0),
@@ -48,7 +45,7 @@ fn units(text: &[u8]) -> Option<i128> {
             b'.' if !point => point = true,
             b'0'..=b'9' => {
                 // More digits than fit: those behind the point beyond 17 do not count anyway.
-                if point && scale >= DECIMALS + 1 && exponent <= 0 {
+                if point && scale > DECIMALS && exponent <= 0 {
                     continue;
                 }
                 digits = digits.checked_mul(10)?.checked_add(i128::from(byte - b'0'))?;
@@ -77,10 +74,10 @@ fn show(units: i128) -> Vec<u8> {
     let one = 10i128.pow(DECIMALS.unsigned_abs());
     let (whole, fraction) = ((units / one).unsigned_abs(), (units % one).unsigned_abs());
     let sign = if units < 0 { "-" } else { "" };
-    trimmed(format!("{sign}{whole}.{fraction:017}"))
+    trimmed(&format!("{sign}{whole}.{fraction:017}"))
 }
 
-fn trimmed(text: String) -> Vec<u8> {
+fn trimmed(text: &str) -> Vec<u8> {
     let cut = text.trim_end_matches('0').trim_end_matches('.');
     if cut == "-0" { b"0".to_vec() } else { cut.as_bytes().to_vec() }
 }

@@ -4,10 +4,10 @@
 //! dropped it settles the accounts, and removes the key if the collection is empty: replaying the
 //! effects does the same, so the removal needs no effect.
 
-mod hash;
-mod list;
-mod set;
-mod zset;
+pub(crate) mod hash;
+pub(crate) mod list;
+pub(crate) mod set;
+pub(crate) mod zset;
 
 use hashbrown::hash_table::{Entry as Place, OccupiedEntry};
 
@@ -18,11 +18,6 @@ use crate::key::Key;
 use crate::keys::{Keys, Side};
 use crate::settings::Limits;
 use crate::value::{Value, ValueRef};
-
-pub(crate) use hash::HashEdit;
-pub(crate) use list::ListEdit;
-pub(crate) use set::SetEdit;
-pub(crate) use zset::ZsetEdit;
 
 /// What the four guards share: an object's entry, and all that changes with it.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use crate::value::Value;
 ///
 /// Freeing ten million small allocations takes a second; the loop hands them over instead.
 #[derive(Debug)]
+#[expect(dead_code, reason = "held only to be dropped elsewhere")]
 pub struct Garbage(Inner);
 
 #[derive(Debug)]

@@ -158,11 +158,6 @@ impl<'c> Keys<'c> {
         self.store.settings().limits
     }
 
-    /// 64 random bits, from the store's own dice.
-    pub(crate) fn random(&self) -> u64 {
-        self.store.random.next()
-    }
-
     /// A random number below `bound`.
     pub(crate) fn random_below(&self, bound: usize) -> usize {
         self.store.random.below(bound)

@@ -138,7 +138,8 @@ impl Keys<'_> {
 
     /// Appends to a string, which is created if missing; its new length.
     pub(crate) fn append(&mut self, key: Key<'_>, bytes: &[u8]) -> Result<usize, Failure> {
-        self.patch(key, Effect::Append(bytes), |string| string.extend_from_slice(bytes))
+        // As in Redis, a string that begins by an append is not raw, one that begins by a range is.
+        self.patch(key, Effect::Append(bytes), false, |string| string.extend_from_slice(bytes))
     }
 
     /// Writes over a string from `offset` on, zeros before if it is shorter; its new length.
@@ -151,7 +152,7 @@ impl Keys<'_> {
         bytes: &[u8],
     ) -> Result<usize, Failure> {
         let effect = Effect::SetRange { offset: u64::try_from(offset).unwrap_or(u64::MAX), bytes };
-        self.patch(key, effect, |string| {
+        self.patch(key, effect, true, |string| {
             let end = offset + bytes.len();
             if string.len() < end {
                 string.resize(end, 0);
@@ -164,6 +165,7 @@ impl Keys<'_> {
         &mut self,
         key: Key<'_>,
         effect: Effect<'_>,
+        raw_if_new: bool,
         patch: impl FnOnce(&mut Vec<u8>),
     ) -> Result<usize, Failure> {
         let (place, mut side) = self.open(key);
@@ -182,11 +184,11 @@ impl Keys<'_> {
                 side.replaced(before, deadline, entry);
             }
             Place::Vacant(place) => {
-                // As in Redis, a string that begins with a patch is not raw.
-                let mut string = Vec::new();
-                patch(&mut string);
-                length = string.len();
-                side.inserted(place.insert(Entry::string(key.bytes, &string, None)).get());
+                let mut bytes = Vec::new();
+                patch(&mut bytes);
+                length = bytes.len();
+                let value = Value::String { bytes, raw: raw_if_new };
+                side.inserted(place.insert(Entry::new(key.bytes, value, None)).get());
             }
         }
         side.changed(effect);

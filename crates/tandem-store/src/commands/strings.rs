@@ -3,7 +3,7 @@
 use tandem_types::WallMillis;
 
 use crate::call::Ctx;
-use crate::command::{Categories, Command, Flags, Group, Handler, KeySpec};
+use crate::command::{Command, Flags, Group, Handler, KeySpec};
 use crate::deadline::{self, TimeForm};
 use crate::entry::Entry;
 use crate::failure::Failure;
@@ -118,7 +118,6 @@ pub(crate) const ROWS: &[Command] = &[
         complexity: "O(N) where N is the number of keys to set.",
         summary: "Atomically modifies the string values of one or more keys only when all keys don't exist.",
         handler: Handler::data(msetnx),
-        categories: Categories::NONE,
         ..Command::of(Group::String)
     },
 ];
@@ -331,10 +330,10 @@ fn mset(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
 }
 
 fn msetnx(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
-    let free = (1..ctx.argc()).step_by(2).all(|at| !ctx.keys.exists(ctx.key(at)));
-    if ctx.argc() % 2 == 0 {
+    if ctx.argc().is_multiple_of(2) {
         return Err(ctx.arity_failure());
     }
+    let free = (1..ctx.argc()).step_by(2).all(|at| !ctx.keys.exists(ctx.key(at)));
     if free {
         set_pairs(ctx)?;
     }
@@ -343,7 +342,7 @@ fn msetnx(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
 }
 
 fn set_pairs(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
-    if ctx.argc() % 2 == 0 {
+    if ctx.argc().is_multiple_of(2) {
         return Err(ctx.arity_failure());
     }
     for at in (1..ctx.argc()).step_by(2) {

@@ -52,11 +52,6 @@ impl<'r> Reader<'r> {
         self.rest.is_empty()
     }
 
-    /// Bytes left: an upper bound on how many elements can follow.
-    pub(crate) const fn left(&self) -> usize {
-        self.rest.len()
-    }
-
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         let (first, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
