@@ -13,14 +13,17 @@
 #![forbid(unsafe_code)]
 
 mod in_sync;
+mod manual;
 mod message;
 mod port;
+mod random;
 mod settings;
 mod state;
 mod why;
 mod wire;
 
 pub use in_sync::{InSyncSet, Member};
+pub use manual::Manual;
 pub use message::{Greeting, PeerMessage};
 pub use port::{
     DemoteCause, Event, FollowerEnds, Input, Output, OwnEnds, PeerStatus, PromoteCause, Refusal,

@@ -30,7 +30,7 @@ pub enum Request {
     Stop,
 }
 
-/// How far this node's own log and key space are.
+/// How far this node's own log and key space are: comes with every input, as of that very moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct OwnEnds {
     /// End of the log in memory.
@@ -78,8 +78,6 @@ pub enum Input {
     PeerStatus(PeerStatus),
     /// The follower's acknowledgements.
     Follower(FollowerEnds),
-    /// This node's own progress.
-    Own(OwnEnds),
     /// A full copy into this node begins (`true`) or ended, whole or not (`false`). The node that ends a
     /// copy boots anew or goes on; while it runs there is nothing here that could be promoted.
     Copying(bool),

@@ -1,0 +1,484 @@
+//! `by = "manual"`: a person decides every change of primary; the node only keeps it safe.
+//!
+//! ```text
+//!             both empty, I am initial_primary; or I was primary and: the peer agrees (Claim, Grant),
+//!             or I am alone in my set, or a person says so
+//!  Joining ------------------------------------------------> Starting --reign on disk--> Primary
+//!     ^  |                                                      ^                          |
+//!     |  '--the peer is primary--> Following --promote----------'                          |
+//!     |                               |    '---Handover message-'                          |
+//!     '-------------------------------'----<-- later epoch, handed over, disk failed ------'
+//! ```
+//! Two facts on disk decide, silence never does:
+//! - the *set* of the latest primary. While it holds both, that primary acknowledges nothing that the
+//!   peer does not have, and does not begin a new reign without the peer's consent;
+//! - the *copy* of it on the other node. It proves that the other node holds everything acknowledged,
+//!   as long as the primary has not left it by a person's word (`solo`).
+//!
+//! So a standby whose copy names it may be promoted without loss while the primary is unreachable.
+
+mod explain;
+mod handover;
+mod joining;
+mod persist;
+mod primary;
+mod promote;
+mod standby;
+
+use std::collections::VecDeque;
+
+use tandem_types::{Epoch, ForkId, Lsn, Monotonic, NodeId, Role};
+
+use self::handover::Hold;
+use self::persist::Write;
+use self::promote::Asked;
+use crate::message::{Greeting, PeerMessage};
+use crate::random::Random;
+use crate::{
+    DemoteCause, Event, FollowerEnds, InSyncSet, Input, NodeState, Output, OwnEnds, PeerStatus,
+    PromoteCause, Reign, Request, Settings, Ticket,
+};
+
+/// The brain of one boot of one node.
+#[derive(Clone, Debug)]
+pub struct Manual {
+    settings: Settings,
+    random: Random,
+    /// What shall be on disk.
+    state: NodeState,
+    /// What is on disk.
+    durable: NodeState,
+    version: u64,
+    writes: VecDeque<Write>,
+    phase: Phase,
+    own: OwnEnds,
+    copying: bool,
+    peer: Option<Peer>,
+    sessions: u64,
+    /// When the peer was lost, or this boot began.
+    alone_since: Monotonic,
+    /// What the primary last said about its log, and when.
+    heard: Option<Heard>,
+    asked: Option<Asked>,
+    /// The node is about to stop: it takes on nothing new.
+    stopping: bool,
+    /// It was primary in this boot and is not any more.
+    deposed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// No role.
+    Joining,
+    /// Asked the peer to agree to a reign.
+    Claiming { epoch: Epoch, fork: ForkId },
+    /// A reign is being written to disk, state first, then the log.
+    Starting { reign: Reign, cause: PromoteCause },
+    /// Serves.
+    Primary { reign: Reign, hold: Option<Hold> },
+    /// The reign is given away; nothing is served while that is being written.
+    Giving { reign: Reign, end: Lsn },
+    /// Obeys the peer.
+    Following { reign: Reign },
+    /// The disk failed.
+    Failed,
+}
+
+/// The connection to the peer.
+#[derive(Clone, Debug)]
+struct Peer {
+    session: u64,
+    greeting: Option<Greeting>,
+    /// What we last said in this session.
+    said: Option<Greeting>,
+    /// Positions of a follower, while we lead.
+    follower: FollowerEnds,
+    /// [`Output::Follow`] was given for this reign in this session.
+    followed: Option<Reign>,
+    /// The revision that was told and the one that was confirmed in this session.
+    told: Option<u64>,
+    confirmed: Option<u64>,
+    /// A claim was declined; wait for the greeting that says why.
+    declined: bool,
+    /// A membership that waits for the log to reach it.
+    offered: Option<(InSyncSet, Lsn)>,
+    /// It resigned in this connection: it is about to stop.
+    left: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    at: Monotonic,
+    appended_end: Lsn,
+}
+
+impl Manual {
+    /// The brain of a boot that found `state` on disk. `seed` comes from the system's randomness.
+    pub fn new(settings: Settings, state: NodeState, seed: u64, now: Monotonic) -> Self {
+        Self {
+            settings,
+            random: Random::new(seed),
+            state,
+            durable: state,
+            version: 0,
+            writes: VecDeque::new(),
+            phase: Phase::Joining,
+            own: OwnEnds::default(),
+            copying: false,
+            peer: None,
+            sessions: 0,
+            alone_since: now,
+            heard: None,
+            asked: None,
+            stopping: false,
+            deposed: false,
+        }
+    }
+
+    /// Advances by one input, appending what must be done to `out` in order. `own` must be as of now:
+    /// what counts as acknowledged is taken from it.
+    pub fn step(&mut self, now: Monotonic, own: OwnEnds, input: Input, out: &mut Vec<Output>) {
+        if self.phase == Phase::Failed {
+            return;
+        }
+        self.own = own;
+        match input {
+            Input::PeerUp => self.peer_up(now, out),
+            Input::PeerDown => self.peer_down(now, out),
+            Input::PeerSaid(message) => self.peer_said(now, message, out),
+            Input::PeerStatus(status) => self.peer_status(now, status),
+            Input::Follower(ends) => {
+                if let Some(peer) = &mut self.peer {
+                    peer.follower = ends;
+                }
+            }
+            Input::Copying(copying) => self.copying = copying,
+            Input::Persisted { version } => self.persisted(version, out),
+            Input::ReignBegun { epoch, end } => self.reign_begun(epoch, end, out),
+            Input::Ask { ticket, request } => self.ask(now, ticket, request, out),
+            Input::LogFailed => self.log_failed(out),
+            Input::HigherEpoch(epoch) => self.saw_epoch(epoch, out),
+            Input::Tick => {}
+        }
+        self.tend(now, out);
+        self.check();
+    }
+
+    /// Does what has become possible, whatever input made it so.
+    fn tend(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        match self.phase {
+            Phase::Joining => self.settle(now, out),
+            Phase::Primary { hold: Some(_), .. } => self.tend_hold(now, out),
+            Phase::Primary { hold: None, .. } => self.tend_set(now, out),
+            Phase::Following { .. } => self.take_offer(out),
+            Phase::Claiming { .. }
+            | Phase::Starting { .. }
+            | Phase::Giving { .. }
+            | Phase::Failed => {}
+        }
+        self.tend_asked(now, out);
+        self.greet(out);
+    }
+
+    fn check(&self) {
+        if let Phase::Primary { reign, .. } = self.phase {
+            let durable = self.durable.reign;
+            assert!(durable == Some(reign), "serves {reign:?}, disk says {durable:?}");
+            assert!(reign.primary == self.settings.node, "serves the reign of {:?}", reign.primary);
+            let (seen, refused) = (self.state.epoch_seen, self.state.refused_epoch);
+            assert!(reign.epoch == seen, "serves {} after seeing {seen}", reign.epoch);
+            assert!(reign.epoch > refused, "serves {} after refusing {refused}", reign.epoch);
+        }
+        if let Phase::Following { reign } = self.phase {
+            assert!(reign.primary != self.settings.node, "follows itself");
+        }
+    }
+
+    fn peer_up(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        if self.peer.is_some() {
+            self.peer_down(now, out);
+        }
+        self.sessions += 1;
+        self.peer = Some(Peer {
+            session: self.sessions,
+            greeting: None,
+            said: None,
+            follower: FollowerEnds::default(),
+            followed: None,
+            told: None,
+            confirmed: None,
+            declined: false,
+            offered: None,
+            left: false,
+        });
+    }
+
+    fn peer_down(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        if self.peer.take().is_none() {
+            return;
+        }
+        self.alone_since = now;
+        if let Phase::Claiming { .. } = self.phase {
+            self.phase = Phase::Joining;
+        }
+        self.call_off_hold("the connection to the peer is gone", out);
+        self.asked_peer_down(now, out);
+    }
+
+    fn peer_status(&mut self, now: Monotonic, status: PeerStatus) {
+        if let Phase::Following { reign } = self.phase
+            && status.epoch == reign.epoch
+        {
+            self.heard = Some(Heard { at: now, appended_end: status.appended_end });
+        }
+    }
+
+    fn peer_said(&mut self, now: Monotonic, message: PeerMessage, out: &mut Vec<Output>) {
+        if self.peer.is_none() {
+            return;
+        }
+        match message {
+            PeerMessage::Greeting(greeting) => self.greeted(now, greeting, out),
+            PeerMessage::Claim { epoch, fork, reign } => self.claimed(epoch, fork, reign, out),
+            PeerMessage::Grant { epoch, fork } => self.granted(epoch, fork, out),
+            PeerMessage::Decline { epoch } => self.declined(epoch),
+            PeerMessage::InSync { epoch, set, lsn } => self.offered(epoch, set, lsn),
+            PeerMessage::InSyncAck { epoch, revision } => self.confirmed(epoch, revision, out),
+            PeerMessage::Resign { epoch, revision } => self.peer_resigned(epoch, revision, out),
+            PeerMessage::ResignAck { .. } => self.resignation_noted(out),
+            PeerMessage::HandoverRequest { epoch } => self.handover_asked(now, epoch, out),
+            PeerMessage::HandoverRefused { epoch, reason } => {
+                self.handover_refused(now, epoch, &reason, out);
+            }
+            PeerMessage::Handover { reign, end, revision } => {
+                self.handed_to_me(reign, end, revision, out);
+            }
+        }
+    }
+
+    /// The peer says how it stands: the first thing in a connection, and after every change.
+    fn greeted(&mut self, now: Monotonic, greeting: Greeting, out: &mut Vec<Output>) {
+        let Some(peer) = &mut self.peer else { return };
+        let first = peer.greeting.is_none();
+        peer.greeting = Some(greeting);
+        peer.declined = false;
+        if !self.state.is_empty()
+            && greeting.pair_id != tandem_types::PairId::NONE
+            && greeting.pair_id != self.state.pair_id
+        {
+            let theirs = greeting.pair_id;
+            out.push(Output::Event(Event::ForeignPeer { theirs }));
+            let reason = format!(
+                "the peer's data belongs to pair {theirs}, ours to {}; neither is touched",
+                self.state.pair_id
+            );
+            out.push(Output::CloseLink { reason });
+            self.peer_down(now, out);
+            return;
+        }
+        self.yield_to_twin(&greeting, out);
+        self.saw_epoch(greeting.epoch_seen, out);
+        if greeting.role == Role::Primary {
+            self.peer_is_primary(now, &greeting, out);
+        }
+        if first && let Phase::Primary { .. } = self.phase {
+            self.member_came_back(&greeting, out);
+        }
+    }
+
+    /// R8: a later epoch exists. Stop first, write it down, answer after that.
+    fn saw_epoch(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
+        if epoch <= self.state.epoch_seen {
+            return;
+        }
+        match self.phase {
+            Phase::Primary { .. } | Phase::Starting { .. } => {
+                self.demote(DemoteCause::HigherEpoch, out);
+            }
+            Phase::Following { reign } if reign.epoch < epoch => {
+                out.push(Output::Unfollow);
+                self.phase = Phase::Joining;
+            }
+            Phase::Claiming { .. } => self.phase = Phase::Joining,
+            Phase::Following { .. } | Phase::Joining | Phase::Giving { .. } | Phase::Failed => {}
+        }
+        self.state.epoch_seen = epoch;
+        self.write(persist::Then::Nothing, out);
+    }
+
+    /// Two reigns of one number, both by force: the configured preference decides, the same on both.
+    fn yield_to_twin(&mut self, greeting: &Greeting, out: &mut Vec<Output>) {
+        let Phase::Primary { reign, .. } = self.phase else { return };
+        let twin = greeting.role == Role::Primary
+            && greeting.reign.is_some_and(|it| it.epoch == reign.epoch && it.fork != reign.fork);
+        if twin && self.settings.initial_primary != self.settings.node {
+            self.demote(DemoteCause::SameEpoch, out);
+        }
+    }
+
+    fn demote(&mut self, cause: DemoteCause, out: &mut Vec<Output>) {
+        let (Phase::Primary { reign, .. } | Phase::Starting { reign, .. }) = self.phase else {
+            return;
+        };
+        out.push(Output::Demote { epoch: reign.epoch, cause });
+        out.push(Output::Event(Event::Demoted { epoch: reign.epoch, cause }));
+        self.phase = Phase::Joining;
+        self.deposed = true;
+    }
+
+    fn log_failed(&mut self, out: &mut Vec<Output>) {
+        self.demote(DemoteCause::LogFailed, out);
+        if let Phase::Following { .. } = self.phase {
+            out.push(Output::Unfollow);
+        }
+        self.phase = Phase::Failed;
+    }
+
+    fn ask(&mut self, now: Monotonic, ticket: Ticket, request: Request, out: &mut Vec<Output>) {
+        match request {
+            Request::Promote { accept_loss, force } => {
+                self.promote(now, ticket, promote::Accepted { accept_loss, force }, out);
+            }
+            Request::Switch { to } => self.switch(now, ticket, to, out),
+            Request::Solo => self.solo(ticket, out),
+            Request::Stop => self.stop(now, ticket, out),
+        }
+    }
+
+    /// Says how we stand, if that changed and nothing is being written.
+    fn greet(&mut self, out: &mut Vec<Output>) {
+        let greeting = Greeting {
+            pair_id: self.state.pair_id,
+            incarnation: self.state.incarnation,
+            boot: self.state.boot,
+            role: self.spoken_role(),
+            epoch_seen: self.state.epoch_seen,
+            reign: self.state.reign,
+            in_sync: self.state.in_sync,
+            appended_end: self.own.appended_end,
+        };
+        if !self.writes.is_empty() {
+            return;
+        }
+        let Some(peer) = &mut self.peer else { return };
+        let news = peer.said.is_none_or(|said| {
+            Greeting { appended_end: greeting.appended_end, ..said } != greeting
+        });
+        if news {
+            peer.said = Some(greeting);
+            out.push(Output::Send(PeerMessage::Greeting(greeting)));
+        }
+    }
+
+    const fn spoken_role(&self) -> Role {
+        match self.phase {
+            Phase::Primary { .. } => Role::Primary,
+            Phase::Following { .. } => Role::Standby,
+            Phase::Joining
+            | Phase::Claiming { .. }
+            | Phase::Starting { .. }
+            | Phase::Giving { .. }
+            | Phase::Failed => Role::Joining,
+        }
+    }
+
+    fn greeting(&self) -> Option<&Greeting> {
+        self.peer.as_ref()?.greeting.as_ref()
+    }
+
+    /// The epoch after all that either node has seen.
+    fn next_epoch(&self) -> Epoch {
+        let peer = self.greeting().map_or(Epoch::ZERO, |greeting| greeting.epoch_seen);
+        self.state.epoch_seen.max(self.state.refused_epoch).max(peer).next()
+    }
+
+    /// The revision after all that either node has written.
+    fn next_revision(&self) -> u64 {
+        let own = self.state.in_sync.map_or(0, |set| set.revision);
+        let peer = self.greeting().and_then(|it| it.in_sync).map_or(0, |set| set.revision);
+        own.max(peer) + 1
+    }
+
+    /// What people see (contract.md). `Standby` is eligible, `Joining` is not yet.
+    pub fn role(&self) -> Role {
+        match self.phase {
+            Phase::Primary { .. } => Role::Primary,
+            Phase::Following { .. } if !self.copying && self.is_member() => Role::Standby,
+            Phase::Joining | Phase::Giving { .. } if self.deposed => Role::Isolated,
+            Phase::Failed => Role::Isolated,
+            Phase::Joining
+            | Phase::Giving { .. }
+            | Phase::Claiming { .. }
+            | Phase::Starting { .. }
+            | Phase::Following { .. } => Role::Joining,
+        }
+    }
+
+    /// The reign this node serves or follows; else the latest it knows.
+    pub const fn reign(&self) -> Option<Reign> {
+        self.state.reign
+    }
+
+    /// The highest epoch this node has heard of.
+    pub const fn epoch_seen(&self) -> Epoch {
+        self.state.epoch_seen
+    }
+
+    /// Who serves, as far as this node knows right now.
+    pub fn primary(&self) -> Option<NodeId> {
+        match self.phase {
+            Phase::Primary { reign, .. } | Phase::Following { reign } => Some(reign.primary),
+            _ => self
+                .greeting()
+                .filter(|greeting| greeting.role == Role::Primary)
+                .map(|_| self.settings.node.peer()),
+        }
+    }
+
+    /// Whether clients may be served now.
+    pub const fn is_serving(&self) -> bool {
+        matches!(self.phase, Phase::Primary { .. })
+    }
+
+    /// Whether the peer's word is needed before a write is acknowledged (R2). Ask it anew for every
+    /// decision: it changes within a step.
+    pub fn needs_peer(&self) -> bool {
+        let both = |set: Option<InSyncSet>| set.is_some_and(|set| set.is_both());
+        both(self.state.in_sync) || both(self.durable.in_sync)
+    }
+
+    /// The in-sync set as this node has it, or as its primary told it.
+    pub fn in_sync_set(&self) -> Option<InSyncSet> {
+        match self.phase {
+            Phase::Following { .. } => {
+                self.greeting().and_then(|greeting| greeting.in_sync).or(self.state.in_sync)
+            }
+            _ => self.state.in_sync,
+        }
+    }
+
+    /// The set holds both nodes, and both have that on disk: either may be lost.
+    pub fn is_in_sync(&self) -> bool {
+        match self.phase {
+            Phase::Primary { .. } => {
+                let Some(set) = self.durable.in_sync.filter(InSyncSet::is_both) else {
+                    return false;
+                };
+                self.peer.as_ref().is_some_and(|peer| peer.confirmed == Some(set.revision))
+            }
+            Phase::Following { .. } => self.is_member(),
+            _ => false,
+        }
+    }
+
+    /// A primary that may acknowledge nothing, because the peer it needs is not there.
+    pub fn is_stalled(&self) -> bool {
+        let waits = self.needs_peer() && self.settings.acknowledge != crate::Acknowledge::Local;
+        self.is_serving() && waits && self.peer.is_none()
+    }
+
+    /// What is on disk once all writes are done.
+    pub const fn state(&self) -> &NodeState {
+        &self.state
+    }
+}

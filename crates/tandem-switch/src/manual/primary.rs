@@ -1,0 +1,143 @@
+//! Serving: whom a write waits for, and how that changes (R2, R3, R4).
+
+use tandem_types::{Epoch, Incarnation, Lsn, Monotonic};
+
+use super::persist::Then;
+use super::{Manual, Phase};
+use crate::message::{Greeting, PeerMessage};
+use crate::{Acknowledge, Event, InSyncSet, Member, Output, ShrinkCause, Ticket};
+
+/// By what right the set shrinks, and who is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shrink {
+    pub(super) cause: ShrinkCause,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) resigned: Option<u64>,
+}
+
+impl Shrink {
+    const fn because(cause: ShrinkCause) -> Self {
+        Self { cause, ticket: None, resigned: None }
+    }
+}
+
+impl Manual {
+    pub(super) fn reign_begun(&mut self, epoch: Epoch, end: Lsn, out: &mut Vec<Output>) {
+        let Phase::Starting { reign, cause } = self.phase else { return };
+        if reign.epoch != epoch {
+            return;
+        }
+        assert!(end <= self.own.durable_end, "begun at {end}, durable {}", self.own.durable_end);
+        self.phase = Phase::Primary { reign, hold: None };
+        self.deposed = false;
+        out.push(Output::Serve { epoch });
+        out.push(Output::Event(Event::Promoted { reign, cause }));
+        self.reign_answers(reign, cause, out);
+        if let Some(greeting) = self.greeting().copied() {
+            self.member_came_back(&greeting, out);
+        }
+    }
+
+    /// First word of the peer in this connection: is it still the member we wait for?
+    pub(super) fn member_came_back(&mut self, greeting: &Greeting, out: &mut Vec<Output>) {
+        let Some(set) = self.state.in_sync.filter(InSyncSet::is_both) else { return };
+        let node = self.settings.node.peer();
+        let member = Member { node, incarnation: greeting.incarnation };
+        if !set.has(member) {
+            self.shrink(Shrink::because(ShrinkCause::PeerReplaced), out);
+        } else if greeting.in_sync.is_none_or(|theirs| !theirs.has(member)) {
+            // Its own disk says so, and an InSync of an earlier connection cannot reach it any more.
+            self.shrink(Shrink::because(ShrinkCause::PeerNotMember), out);
+        }
+    }
+
+    /// Grows the set when the follower holds everything; tells a member where it stands.
+    pub(super) fn tend_set(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        let Some(set) = self.state.in_sync else { return };
+        let local = self.settings.acknowledge == Acknowledge::Local;
+        let Some(peer) = &self.peer else {
+            let silent = now.since(self.alone_since) >= self.settings.failure_timeout;
+            if local && set.is_both() && silent {
+                self.shrink(Shrink::because(ShrinkCause::Local), out);
+            }
+            return;
+        };
+        let Some(greeting) = peer.greeting else { return };
+        if set.is_both() {
+            self.tell_member(out);
+        } else if peer.follower.caught_up && !peer.left && self.writes.is_empty() && !self.stopping
+        {
+            self.grow(greeting.incarnation, out);
+        }
+    }
+
+    /// R4, first half: from here on every write waits for the peer, also while this is being written.
+    fn grow(&mut self, incarnation: Incarnation, out: &mut Vec<Output>) {
+        let Phase::Primary { reign, .. } = self.phase else { return };
+        let me = self.state.member(self.settings.node);
+        let revision = self.next_revision();
+        let strength = self.settings.acknowledge;
+        let mut set = InSyncSet::alone(me, reign.epoch, revision, strength);
+        set.members[self.settings.node.peer()] = Some(incarnation);
+        self.state.in_sync = Some(set);
+        self.write(Then::Nothing, out);
+    }
+
+    /// R4, second half: once the peer holds everything acknowledged so far, it may know.
+    fn tell_member(&mut self, out: &mut Vec<Output>) {
+        let Phase::Primary { reign, .. } = self.phase else { return };
+        let (Some(set), Some(peer)) = (self.durable.in_sync, &mut self.peer) else { return };
+        if !set.is_both() || self.state.in_sync != Some(set) || peer.told == Some(set.revision) {
+            return;
+        }
+        let ends = peer.follower;
+        let (held, needed) = match set.strength {
+            Acknowledge::Durable => (ends.durable_end, self.own.commit_end),
+            Acknowledge::Received => (ends.received_end, self.own.commit_end),
+            Acknowledge::Local => (ends.received_end, ends.received_end),
+        };
+        // A follower without a position has not begun to follow in this connection.
+        if held == Lsn::ZERO || held < needed {
+            return;
+        }
+        peer.told = Some(set.revision);
+        Self::send(PeerMessage::InSync { epoch: reign.epoch, set, lsn: needed }, out);
+    }
+
+    pub(super) fn confirmed(&mut self, epoch: Epoch, revision: u64, out: &mut Vec<Output>) {
+        let current = matches!(self.phase, Phase::Primary { reign, .. } if reign.epoch == epoch);
+        let Some(peer) = &mut self.peer else { return };
+        if current && peer.told == Some(revision) && peer.confirmed != Some(revision) {
+            peer.confirmed = Some(revision);
+            out.push(Output::Event(Event::Grown { revision }));
+        }
+    }
+
+    /// R3: the peer is out of the set, by a right that does not rest on silence.
+    pub(super) fn shrink(&mut self, shrink: Shrink, out: &mut Vec<Output>) {
+        let Phase::Primary { reign, .. } = self.phase else { return };
+        let set = self.alone_set(reign.epoch);
+        self.state.in_sync = Some(set);
+        if let Some(peer) = &mut self.peer {
+            peer.told = None;
+            peer.confirmed = None;
+        }
+        let Shrink { cause, ticket, resigned } = shrink;
+        let revision = set.revision;
+        self.write(Then::Shrunk { revision, cause, ticket, resigned }, out);
+    }
+
+    /// The peer has left the set on its own disk.
+    pub(super) fn peer_resigned(&mut self, epoch: Epoch, revision: u64, out: &mut Vec<Output>) {
+        let Phase::Primary { reign, .. } = self.phase else { return };
+        if reign.epoch != epoch {
+            return;
+        }
+        self.call_off_hold("the standby stops", out);
+        if let Some(peer) = &mut self.peer {
+            peer.left = true;
+        }
+        let cause = ShrinkCause::Resigned;
+        self.shrink(Shrink { cause, ticket: None, resigned: Some(revision) }, out);
+    }
+}
