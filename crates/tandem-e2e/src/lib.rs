@@ -27,6 +27,7 @@ pub mod ports;
 pub mod process;
 pub mod redis_server;
 pub mod rng;
+pub mod single;
 pub mod skip;
 pub mod status;
 pub mod value;
