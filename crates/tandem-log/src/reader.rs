@@ -124,13 +124,14 @@ impl<D: Disk> LogReader<D> {
     }
 
     fn seek(&self, lsn: Lsn) -> Result<Place<D::File>, ReadError> {
-        let gone = || ReadError::Gone { from: lsn, oldest: self.oldest() };
-        let (segment, indexed) = {
+        let found = {
             let segments = self.table.lock();
             let after = segments.partition_point(|segment| segment.first <= lsn);
-            let found = after.checked_sub(1).and_then(|at| segments.get(at)).ok_or_else(gone)?;
-            (found.first, found.batch_before(lsn))
+            let found = after.checked_sub(1).and_then(|at| segments.get(at));
+            found.map(|found| (found.first, found.batch_before(lsn)))
         };
+        let gone = || ReadError::Gone { from: lsn, oldest: self.oldest() };
+        let (segment, indexed) = found.ok_or_else(gone)?;
         let name = path(&self.dir, &segment_name(segment));
         let io = |source| ReadError::Io { file: name.clone(), source };
         let file = match self.disk.open(&name, Access::Read) {
