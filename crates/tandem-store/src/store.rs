@@ -111,6 +111,11 @@ impl Store {
         }
     }
 
+    /// Counts hits, misses and expiries from zero again.
+    pub fn reset_stats(&mut self) {
+        self.stats = StatCells::default();
+    }
+
     /// The end of the last record that wrote to a slot.
     pub fn last_write_end(&self, slot: SlotId) -> Lsn {
         self.databases[slot.db.index()]
