@@ -71,6 +71,8 @@ pub(crate) struct Ctx<'c> {
     pub(crate) reply: Reply<'c>,
     /// True if blocking is not allowed.
     pub(crate) deny_blocking: bool,
+    /// True if it runs again after it has waited.
+    pub(crate) woken: bool,
     /// Set by a handler that must wait; it has then written nothing and changed nothing.
     pub(crate) block: Option<BlockRequest>,
 }
@@ -119,6 +121,27 @@ impl Store {
         args: &Args<'_>,
         call: &mut Call<'_>,
     ) -> Outcome {
+        self.run(command, args, call, false)
+    }
+
+    /// Runs a command that has blocked before, because one of its keys was touched. A key of a type
+    /// that it cannot use is then as good as none: it goes on waiting, as in Redis.
+    pub fn execute_woken(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        call: &mut Call<'_>,
+    ) -> Outcome {
+        self.run(command, args, call, true)
+    }
+
+    fn run(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        call: &mut Call<'_>,
+        woken: bool,
+    ) -> Outcome {
         let mark = call.reply.mark();
         let refused = match command.check_arity(args.len()) {
             Ok(()) if self.is_out_of_memory(command) => Some(Failure::OutOfMemory),
@@ -139,6 +162,7 @@ impl Store {
             keys: Keys::new(self, call.db, call.now, call.lsn_end, Some(&mut *call.effects)),
             reply: call.reply.reborrow(),
             deny_blocking: call.deny_blocking,
+            woken,
             block: None,
         };
         let result = handler(&mut ctx);

@@ -4,13 +4,21 @@
 #![expect(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 
 mod bitmaps;
+mod blocking;
+mod counted;
 mod counters;
+mod element_scan;
 mod expire;
 mod flush;
+mod hashes;
+mod index_range;
 mod keys;
+mod lists;
 mod object;
+mod sample;
 mod scan;
 mod session;
+mod sets;
 mod strings;
 mod substrings;
 mod table;
@@ -29,6 +37,13 @@ const GROUPS: &[&[Command]] = &[
     expire::ROWS,
     scan::ROWS,
     flush::ROWS,
+    hashes::ROWS,
+    lists::ROWS,
+    lists::search::ROWS,
+    lists::transfer::ROWS,
+    lists::pops::ROWS,
+    sets::ROWS,
+    sets::algebra::ROWS,
     object::ROWS,
     table::ROWS,
     session::ROWS,
