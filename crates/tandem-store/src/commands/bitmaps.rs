@@ -132,9 +132,6 @@ impl Span {
     fn of(self, bytes: usize) -> Range<u64> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX / 8);
         let total = if self.bits { bytes * 8 } else { bytes };
-        if self.start < 0 && self.end < 0 && self.start > self.end {
-            return 0..0;
-        }
         let from_end = |at: i64| if at < 0 { at.saturating_add(total).max(0) } else { at };
         let (start, end) = (from_end(self.start), from_end(self.end).min(total - 1));
         if start > end {
@@ -152,9 +149,11 @@ fn bitcount(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
         4 | 5 => Span { start: ctx.int(2)?, end: ctx.int(3)?, bits: unit_is_bits(ctx, 4)? },
         _ => return Err(Failure::Syntax),
     };
+    // Redis has this rule here and not in BITPOS.
+    let backwards = span.start < 0 && span.end < 0 && span.start > span.end;
     let key = ctx.key(1);
     let string = ctx.keys.string(key)?.unwrap_or_default();
-    let count = ones(string, span.of(string.len()));
+    let count = if backwards { 0 } else { ones(string, span.of(string.len())) };
     ctx.reply.int(i64::try_from(count).unwrap_or(i64::MAX));
     Ok(())
 }
