@@ -1,7 +1,7 @@
 //! From a data directory to a node that can serve, and to the threads that serve it.
 
-pub(crate) mod conflicts;
 pub(crate) mod generation;
+pub(crate) mod node;
 
 use tandem_types::{Chain, Lsn};
 

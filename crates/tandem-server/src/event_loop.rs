@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 use tandem_admin::AdminReply;
-use tandem_node::{AdminId, ConnId, Input, Output, Port};
+use tandem_node::{AdminId, ConnId, Input, Output};
 use tandem_types::{Monotonic, Now};
 use tokio::sync::oneshot;
 
@@ -32,7 +32,6 @@ use crate::clients::{Clients, Turn};
 use crate::inbox::{Inbox, Mail, Outbox};
 use crate::link::Link;
 use crate::loading::Loading;
-use crate::net::listener::Listener;
 use crate::net::tls::Tls;
 use crate::workers::Workers;
 use crate::{Exit, RunError, clock};

@@ -8,6 +8,8 @@ mod backoff;
 mod dial;
 mod line;
 
+pub(crate) use backoff::random_bytes;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -195,7 +197,7 @@ impl Link {
     pub(crate) fn send(&mut self, message: &[u8]) {
         if let Some(session) = self.up_session() {
             // It is up, so it takes messages.
-            drop(session.send(KIND_NODE, message));
+            session.send(KIND_NODE, message).ok();
         }
     }
 
@@ -351,7 +353,7 @@ impl Link {
             pair_name: settings.pair_name.clone(),
             software: settings.software.clone(),
             session: (identity.boots << 32) | (index & 0xffff_ffff),
-            nonce: backoff::random_bytes::<NONCE_BYTES>().map_err(LineEnd::Io)?,
+            nonce: random_bytes::<NONCE_BYTES>().map_err(LineEnd::Io)?,
             secret: settings.secret.as_ref().map(|bytes| Secret::new(bytes.to_vec())),
             tls,
             tls_binding: if tls { tls_binding } else { Vec::new() },

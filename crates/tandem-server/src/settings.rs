@@ -1,11 +1,21 @@
-//! What the server needs beside the node's own settings.
+//! What the server needs, made from the configuration.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_config::{Acknowledge, Config, FsyncPolicy, Topology, WithoutPeer};
+use tandem_types::{NodeId, Pair};
+
 use crate::net::tls::TlsFiles;
+
+/// Bytes of the newest log kept in memory for a follower that is a little behind.
+const TAIL_BYTES_MAX: usize = 64 << 20;
+/// Redis' defaults.
+const SLOWLOG_SLOWER_THAN_US: i64 = 10_000;
+const SLOWLOG_ENTRIES_MAX: usize = 128;
 
 /// Everything one server process is told.
 #[derive(Clone, Debug)]
@@ -30,6 +40,189 @@ pub struct ServerSettings {
     pub data_dir: PathBuf,
     /// Bytes of one log file.
     pub segment_bytes: u64,
-    /// A sign of life goes to the peer this often.
-    pub heartbeat: Duration,
+    /// The configuration's path, for people.
+    pub config_file: String,
+}
+
+/// Why a configuration cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file that it names cannot be read.
+    #[error("read {key} {path}: {source}")]
+    Secret {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// How it failed.
+        source: io::Error,
+    },
+    /// A file that holds a secret is empty.
+    #[error("{key} {path} is empty")]
+    Empty {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// An address to listen on cannot be used.
+    #[error("nodes.{node}.bind \"{host}\": {source}")]
+    Bind {
+        /// The node.
+        node: String,
+        /// As configured.
+        host: String,
+        /// How it failed.
+        source: io::Error,
+    },
+}
+
+impl ServerSettings {
+    /// The settings of node `node` of the pair.
+    ///
+    /// # Errors
+    /// A secret cannot be read, or the address to listen on is none.
+    pub fn from_config(config: &Config, node: NodeId) -> Result<Self, SettingsError> {
+        let (own, peer) = (&config.nodes[node], &config.nodes[node.peer()]);
+        let secret = secret("auth.peer_secret_file", config.auth.peer_secret_file.as_deref())?;
+        let bind = |port: u16| {
+            address(&own.bind, port).map_err(|source| SettingsError::Bind {
+                node: own.name.clone(),
+                host: own.bind.clone(),
+                source,
+            })
+        };
+        Ok(Self {
+            node: node_settings(config, node)?,
+            client_address: bind(own.client_port)?,
+            read_address: own.read_port.map(bind).transpose()?,
+            link_address: bind(own.link_port)?,
+            peer_host: peer.host.clone(),
+            peer_link_port: peer.link_port,
+            peer_secret: secret.map(Arc::from),
+            tls: config.tls.as_ref().map(|tls| TlsFiles {
+                cert: tls.cert.clone(),
+                key: tls.key.clone(),
+                client_ca: tls.client_ca.clone(),
+            }),
+            data_dir: own.data_dir.clone(),
+            segment_bytes: config.storage.segment_size,
+            config_file: String::new(),
+        })
+    }
+}
+
+fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings, SettingsError> {
+    let password = secret("auth.password_file", config.auth.password_file.as_deref())?;
+    let replication = &config.replication;
+    let nodes = &config.nodes;
+    let read_port = |node: NodeId| nodes[node].read_port.unwrap_or(0);
+    Ok(tandem_node::Settings {
+        node,
+        names: Pair { a: nodes.a.name.clone(), b: nodes.b.name.clone() },
+        client_addresses: Pair { a: nodes.a.client_address(), b: nodes.b.client_address() },
+        read_ports: Pair { a: read_port(NodeId::A), b: read_port(NodeId::B) },
+        pair_name: config.pair.name.clone(),
+        topology: match config.pair.topology {
+            Topology::PrimaryStandby | Topology::PrimaryPrimary => {
+                tandem_node::Topology::PrimaryStandby
+            }
+            Topology::PrimaryReplica => tandem_node::Topology::PrimaryReplica,
+        },
+        initial_primary: config.pair.initial_primary,
+        acknowledge: match replication.acknowledge {
+            Acknowledge::Local => tandem_node::Acknowledge::Local,
+            Acknowledge::Received => tandem_node::Acknowledge::Received,
+            Acknowledge::Durable => tandem_node::Acknowledge::Durable,
+        },
+        without_peer: match replication.without_peer {
+            WithoutPeer::Serve => tandem_node::WithoutPeer::Serve,
+            WithoutPeer::Refuse => tandem_node::WithoutPeer::Refuse,
+        },
+        fsync: match replication.fsync {
+            FsyncPolicy::Always => tandem_node::Fsync::Always,
+            FsyncPolicy::Interval => tandem_node::Fsync::Interval(replication.fsync_interval),
+            FsyncPolicy::Never => tandem_node::Fsync::Never,
+        },
+        max_staleness: replication.max_staleness.unwrap_or(Duration::ZERO),
+        forward_writes: replication.forward_writes,
+        log_retention_bytes: replication.log_retention,
+        snapshot_log_bytes: config.storage.snapshot_after,
+        tail_bytes_max: TAIL_BYTES_MAX,
+        failure_timeout: config.switch.failure_timeout,
+        hold: config.switch.hold,
+        protected_mode: password.is_none() && !config.auth.insecure,
+        password: password.map(tandem_node::Secret::new),
+        config_digest: config.digest().get(),
+        limits: limits(config),
+        slowlog_slower_than_us: SLOWLOG_SLOWER_THAN_US,
+        slowlog_entries_max: SLOWLOG_ENTRIES_MAX,
+        data_dir: nodes[node].data_dir.display().to_string(),
+        debug_commands: std::env::var_os("TANDEM_DEBUG_COMMANDS").is_some(),
+    })
+}
+
+fn limits(config: &Config) -> tandem_node::Limits {
+    let limits = &config.limits;
+    let bytes = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    tandem_node::Limits {
+        clients_max: usize::try_from(limits.max_clients).unwrap_or(usize::MAX),
+        idle_timeout: limits.idle_timeout.unwrap_or(Duration::ZERO),
+        query_buffer_bytes_max: bytes(limits.input_buffer),
+        output_normal_bytes_max: limits.output_buffer.map_or(usize::MAX, bytes),
+        output_pubsub_bytes_max: limits.pubsub_buffer.map_or(usize::MAX, bytes),
+        maxmemory: limits.max_memory.unwrap_or(0),
+        ..tandem_node::Limits::default()
+    }
+}
+
+/// The content of a file with a secret, without the line end that editors add.
+fn secret(key: &'static str, path: Option<&Path>) -> Result<Option<Vec<u8>>, SettingsError> {
+    let Some(path) = path else { return Ok(None) };
+    let mut bytes = std::fs::read(path).map_err(|source| SettingsError::Secret {
+        key,
+        path: path.to_owned(),
+        source,
+    })?;
+    while bytes.last().is_some_and(|&byte| byte == b'\n' || byte == b'\r') {
+        bytes.pop();
+    }
+    if bytes.is_empty() {
+        return Err(SettingsError::Empty { key, path: path.to_owned() });
+    }
+    Ok(Some(bytes))
+}
+
+fn address(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (host, port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_numbers_or_names_of_either_family() {
+        assert_eq!(address("127.0.0.1", 1).unwrap(), "127.0.0.1:1".parse().unwrap());
+        assert_eq!(address("::1", 1).unwrap(), "[::1]:1".parse().unwrap());
+        assert_eq!(address("[::]", 1).unwrap(), "[::]:1".parse().unwrap());
+        assert!(address("no such host.", 1).is_err());
+    }
+
+    #[test]
+    fn a_secret_loses_its_line_end_and_an_empty_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        std::fs::write(&path, "s3cret word\r\n").unwrap();
+        assert_eq!(secret("k", Some(&path)).unwrap().unwrap(), b"s3cret word");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(matches!(secret("k", Some(&path)), Err(SettingsError::Empty { .. })));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(secret("k", Some(&path)), Err(SettingsError::Secret { .. })));
+        assert_eq!(secret("k", None).unwrap(), None);
+    }
 }

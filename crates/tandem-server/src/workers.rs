@@ -44,17 +44,20 @@ pub(crate) struct Workers {
 impl Workers {
     /// Passes an output on to whom it concerns. A worker that is gone has said why by mail.
     pub(crate) fn give(&self, output: Output) {
-        match output {
-            Output::Log(command) => drop(self.log.send(LogOrder::Do(command))),
-            Output::Snapshot(command) => drop(self.snapshot.send(command)),
+        let given = match output {
+            Output::Log(command) => self.log.send(LogOrder::Do(command)).is_ok(),
+            Output::SaveRecords { from } => self.log.send(LogOrder::SaveRecords { from }).is_ok(),
+            Output::Snapshot(command) => self.snapshot.send(command).is_ok(),
             Output::ReadLog { from, until, bytes_max } => {
-                drop(self.reader.send(ReadOrder::Records { from, until, bytes_max }));
+                self.reader.send(ReadOrder::Records { from, until, bytes_max }).is_ok()
             }
-            Output::LookUpChain { lsn } => drop(self.reader.send(ReadOrder::Chain { lsn })),
-            Output::SaveRecords { from } => drop(self.log.send(LogOrder::SaveRecords { from })),
-            Output::Garbage(garbage) => drop(self.reaper.send(Garbage::Values(garbage))),
-            Output::DropStore(store) => drop(self.reaper.send(Garbage::Store(store))),
+            Output::LookUpChain { lsn } => self.reader.send(ReadOrder::Chain { lsn }).is_ok(),
+            Output::Garbage(garbage) => self.reaper.send(Garbage::Values(garbage)).is_ok(),
+            Output::DropStore(store) => self.reaper.send(Garbage::Store(store)).is_ok(),
             other => unreachable!("not a worker's: {other:?}"),
+        };
+        if !given {
+            tracing::debug!("a worker is gone");
         }
     }
 
@@ -92,12 +95,12 @@ impl Reporter {
 
     /// Tells the node. When the data thread is gone nobody needs to know.
     pub(crate) fn tell(&self, input: Input<'static>) {
-        drop(self.outbox.send(Mail::Worker { life: self.life, input }));
+        self.outbox.send(Mail::Worker { life: self.life, input }).ok();
     }
 
     /// Tells the node how far the log is, and gives batches back.
     pub(crate) fn written(&self, batches: Vec<Batch>, progress: Input<'static>) {
-        drop(self.outbox.send(Mail::Written { life: self.life, batches, progress }));
+        self.outbox.send(Mail::Written { life: self.life, batches, progress }).ok();
     }
 }
 

@@ -101,12 +101,12 @@ impl EventLoop {
             }
             let outcome = boot.boot(life, then, &outbox);
             // The data thread may have ended meanwhile.
-            drop(outbox.send(Mail::Booted(Box::new(Booted { life, outcome }))));
+            outbox.send(Mail::Booted(Box::new(Booted { life, outcome }))).ok();
         };
         if let Err(error) = thread::Builder::new().name("boot".to_owned()).spawn(work) {
             let outcome = Err(RunError::Thread(error));
             let booted = Booted { life, outcome };
-            drop(self.outbox.send(Mail::Booted(Box::new(booted))));
+            self.outbox.send(Mail::Booted(Box::new(booted))).ok();
         }
     }
 }

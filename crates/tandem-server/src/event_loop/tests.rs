@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tandem_node::Port;
 use tandem_types::NodeId;
 
 use super::*;

@@ -91,11 +91,11 @@ impl Dial {
             let found = (host.as_str(), port).to_socket_addrs();
             let found = found.map(Iterator::collect).map_err(|error| error.to_string());
             // The data thread may be gone.
-            drop(outbox.send(Mail::PeerFound(found)));
+            outbox.send(Mail::PeerFound(found)).ok();
         };
         if let Err(error) = thread::Builder::new().name("name-lookup".to_owned()).spawn(job) {
             let failed = Mail::PeerFound(Err(error.to_string()));
-            drop(self.outbox.send(failed));
+            self.outbox.send(failed).ok();
         }
     }
 }

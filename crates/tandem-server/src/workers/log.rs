@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use tandem_disk::Disk;
 use tandem_log::{Batch, LogOptions, Room, SegmentWriter, WriteError};
-use tandem_node::{Fsync, Input, LogCommand, LogFault};
-use tandem_types::Lsn;
+use tandem_node::{Fsync, Saved, Input, LogCommand, LogFault};
+use tandem_types::{Lsn, PairId};
 
 use super::{Reporter, chain, log_reader};
-use crate::boot::conflicts;
 use crate::boot::generation::{self, GenerationError};
+use crate::clock;
 
 /// How often a full disk is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -34,32 +34,50 @@ pub(crate) enum LogOrder {
     },
 }
 
-/// The log thread's state.
-pub(crate) struct LogThread<D: Disk> {
+/// A log that was recovered and opened.
+pub(crate) struct OpenLog<D: Disk> {
     /// The data directory.
     pub disk: D,
+    /// The directory of the generation in use.
+    pub dir: String,
+    /// The pair its records belong to.
+    pub pair: PairId,
+    /// How segments are laid out.
+    pub options: LogOptions,
     /// The log.
     pub writer: SegmentWriter<D>,
-    /// For the logs of later generations.
-    pub options: LogOptions,
-    /// When to sync.
-    pub fsync: Fsync,
-    /// To the data thread.
-    pub reporter: Reporter,
     /// The reader of the same log.
     pub reader: log_reader::Shared<D>,
+}
+
+/// The log thread's state.
+pub(crate) struct LogThread<D: Disk> {
+    disk: D,
+    dir: String,
+    pair: PairId,
+    writer: SegmentWriter<D>,
+    options: LogOptions,
+    fsync: Fsync,
+    reporter: Reporter,
+    reader: log_reader::Shared<D>,
     /// Work in order.
-    pub queue: VecDeque<LogOrder>,
+    queue: VecDeque<LogOrder>,
     /// Written and not yet reported.
-    pub written: Vec<Batch>,
-    /// The disk is full; the first command of the queue waits.
-    pub full: bool,
-    /// When the last sync was.
-    pub synced_at: Instant,
-    /// Written after that.
-    pub unsynced: bool,
+    written: Vec<Batch>,
+    /// The disk is full; the first order of the queue waits.
+    full: bool,
+    synced_at: Instant,
+    /// Something was written after the last sync.
+    unsynced: bool,
     /// Something was synced after the last mark.
-    pub unmarked: bool,
+    unmarked: bool,
+}
+
+/// Tells people where records that were not kept in the log are.
+pub(crate) fn report_saved(saved: &Saved) {
+    if let Saved { file: Some(file), records } = saved {
+        tracing::warn!("{records} records that the pair does not have are kept in {file}");
+    }
 }
 
 /// Why the log thread gives up.
@@ -78,17 +96,13 @@ impl From<WriteError> for Failed {
 }
 
 impl<D: Disk> LogThread<D> {
-    /// A log thread that goes on where `writer` is.
-    pub(crate) fn new(
-        disk: D,
-        writer: SegmentWriter<D>,
-        options: LogOptions,
-        fsync: Fsync,
-        reporter: Reporter,
-        reader: log_reader::Shared<D>,
-    ) -> Self {
+    /// A log thread for `log`.
+    pub(crate) fn new(log: OpenLog<D>, fsync: Fsync, reporter: Reporter) -> Self {
+        let OpenLog { disk, dir, pair, options, writer, reader } = log;
         Self {
             disk,
+            dir,
+            pair,
             writer,
             options,
             fsync,
@@ -237,15 +251,19 @@ impl<D: Disk> LogThread<D> {
                 self.unsynced = false;
                 self.reporter.written(Vec::new(), self.progress());
             }
-            LogCommand::SetPair { pair_id } => self.writer.set_pair(pair_id),
+            LogCommand::SetPair { pair_id } => {
+                self.pair = pair_id;
+                self.writer.set_pair(pair_id);
+            }
             LogCommand::SaveState { seq, state } => {
                 tandem_log::save_state(&self.disk, &state).map_err(|error| Failed(chain(&error)))?;
                 self.reporter.tell(Input::StateSaved { seq });
             }
             LogCommand::StartGeneration { generation, tip, pair_id, history } => {
-                let dir = generation::create(&self.disk, generation)?;
+                self.dir = generation::create(&self.disk, generation)?;
+                self.pair = pair_id;
                 let begin = generation::Beginning { pair: pair_id, tip, history: &history };
-                self.writer = generation::begin_log(&self.disk, &dir, begin, self.options)?;
+                self.writer = generation::begin_log(&self.disk, &self.dir, begin, self.options)?;
                 *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = self.writer.reader();
                 self.writer.prepare()?;
             }
@@ -262,10 +280,9 @@ impl<D: Disk> LogThread<D> {
     }
 
     fn save_records(&mut self, from: Lsn) -> Result<(), Failed> {
-        let mut reader = self.writer.reader();
-        match conflicts::save(&self.disk, &mut reader, from, self.writer.tip().end) {
-            Ok(Some(name)) => tracing::warn!("records that the pair does not have are kept: {name}"),
-            Ok(None) => {}
+        let now = clock::now().wall;
+        match tandem_node::save_records(&self.disk, &self.dir, self.pair, from, now) {
+            Ok(saved) => report_saved(&saved),
             // Better out of the pair than without these records.
             Err(error) => return Err(Failed(chain(&error))),
         }
@@ -279,3 +296,6 @@ impl<D: Disk> LogThread<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

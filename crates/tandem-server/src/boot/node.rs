@@ -1,0 +1,190 @@
+//! Boots a node from a data directory, and starts the threads beside it.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use tandem_disk::Disk;
+use tandem_log::{LogOptions, SegmentWriter, load_state};
+use tandem_node::{
+    BootReport, ConnId, Facts, Fsync, Input, Node, Output, SaveError, Seeds, save_and_cut,
+};
+use tandem_types::{Lsn, Monotonic, Now};
+
+use super::generation::dir_name;
+use super::{AfterStop, Boot, Started};
+use crate::brain::{Brain, Identity};
+use crate::inbox::Outbox;
+use crate::link::random_bytes;
+use crate::workers::log::{LogThread, OpenLog, report_saved};
+use crate::workers::{Reporter, Workers, chain, log_reader, reaper, snapshot, spawn};
+use crate::{RunError, clock};
+
+/// Boots nodes from one data directory.
+pub(crate) struct NodeBoot<D> {
+    /// The data directory.
+    pub disk: D,
+    /// The node's settings.
+    pub settings: tandem_node::Settings,
+    /// How the log is laid out.
+    pub options: LogOptions,
+    /// What the node cannot know by itself.
+    pub facts: Facts,
+}
+
+impl<D> Boot for NodeBoot<D>
+where
+    D: Disk + Send + Sync + 'static,
+    D::File: Send,
+{
+    fn boot(&self, life: u32, then: AfterStop, outbox: &Outbox) -> Result<Started, RunError> {
+        let damaged = self.clean_up(then)?;
+        let seeds = seeds()?;
+        let mut boot = tandem_node::boot(&self.disk, &self.settings, seeds)
+            .map_err(|error| RunError::Boot(chain(&error)))?;
+        boot.damaged |= damaged;
+        tell(&boot.report, boot.recovered.tip().end);
+        let dir = dir_name(boot.state.generation);
+        let identity = Identity {
+            incarnation: boot.state.incarnation,
+            pair_id: boot.state.pair,
+            boots: boot.state.boots,
+        };
+        let (node, recovered) =
+            Node::new(clock::now(), self.settings.clone(), self.facts.clone(), boot, seeds)
+                .map_err(|error| RunError::Boot(chain(&error)))?;
+        let writer = SegmentWriter::open(self.disk.clone(), &recovered, self.options);
+        let log = OpenLog {
+            disk: self.disk.clone(),
+            dir,
+            pair: identity.pair_id,
+            options: self.options,
+            reader: Arc::new(Mutex::new(writer.reader())),
+            writer,
+        };
+        let reporter = Reporter::new(life, outbox.clone());
+        let workers = start_workers(log, self.settings.fsync, reporter).map_err(RunError::Thread)?;
+        Ok((Box::new(ServingNode { node, identity }), workers))
+    }
+}
+
+impl<D: Disk> NodeBoot<D> {
+    /// Saves and cuts what the pair does not have; `true`: the log is damaged and was left alone.
+    fn clean_up(&self, then: AfterStop) -> Result<bool, RunError> {
+        let AfterStop::SaveAndCut { to, chain: theirs } = then else { return Ok(false) };
+        let failed = |error: &dyn std::error::Error| RunError::Boot(chain(error));
+        let state = load_state(&self.disk).map_err(|error| failed(&error))?;
+        let state = state.unwrap_or_default();
+        let dir = dir_name(state.generation);
+        let now = clock::now().wall;
+        match save_and_cut(&self.disk, &dir, state.pair, to, theirs, now) {
+            Ok(saved) => {
+                report_saved(&saved);
+                Ok(false)
+            }
+            Err(error @ (SaveError::Chain { .. } | SaveError::Log(_))) => {
+                tracing::error!("{}: a full copy replaces the data", chain(&error));
+                Ok(true)
+            }
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+/// Starts the threads of one boot.
+fn start_workers<D>(log: OpenLog<D>, fsync: Fsync, reporter: Reporter) -> std::io::Result<Workers>
+where
+    D: Disk + Send + Sync + 'static,
+    D::File: Send,
+{
+    let (log_orders, orders) = mpsc::channel();
+    let (reader_orders, reads) = mpsc::channel();
+    let (snapshot_orders, chunks) = mpsc::channel();
+    let (reaper_orders, garbage) = mpsc::channel();
+    let (disk, reader) = (log.disk.clone(), Arc::clone(&log.reader));
+    let [to_reader, to_snapshot] = [(), ()].map(|()| reporter.clone());
+    let threads = vec![
+        spawn("log", move || LogThread::new(log, fsync, reporter).run(&orders))?,
+        spawn("log-reader", move || log_reader::run(&reads, &reader, &to_reader))?,
+        spawn("snapshot", move || snapshot::run(&chunks, &disk, &to_snapshot))?,
+        spawn("reaper", move || reaper::run(&garbage))?,
+    ];
+    Ok(Workers {
+        log: log_orders,
+        reader: reader_orders,
+        snapshot: snapshot_orders,
+        reaper: reaper_orders,
+        threads,
+    })
+}
+
+fn seeds() -> Result<Seeds, RunError> {
+    let draw = || random_bytes::<8>().map(u64::from_le_bytes).map_err(RunError::Random);
+    Ok(Seeds { store: draw()?, switch: draw()?, stream: draw()?, incarnation: draw()? })
+}
+
+fn tell(report: &BootReport, end: Lsn) {
+    if report.created {
+        tracing::info!("a new data directory");
+    } else {
+        tracing::info!(
+            last_lsn = end.get(),
+            replayed = report.records,
+            snapshots = ?report.snapshots,
+            "the data is read back"
+        );
+    }
+    if let Some(torn) = &report.torn {
+        tracing::warn!("the log's torn end was cut off, nobody was told of it as durable: {torn}");
+    }
+    if let Some(segment) = &report.rewritten {
+        tracing::info!("the unproven end of segment {segment} was written anew");
+    }
+}
+
+/// A node as the event loop drives it.
+struct ServingNode {
+    node: Node,
+    identity: Identity,
+}
+
+impl Brain for ServingNode {
+    fn step(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
+        self.node.step(now, input, out);
+    }
+
+    fn deadline(&self) -> Option<Monotonic> {
+        self.node.deadline()
+    }
+
+    fn wants_turn(&self) -> bool {
+        self.node.wants_turn()
+    }
+
+    fn take_dirty(&mut self, dirty: &mut Vec<ConnId>) {
+        self.node.clients_mut().take_dirty(dirty);
+    }
+
+    fn writable(&self, conn: ConnId) -> &[u8] {
+        self.node.clients().writable(conn)
+    }
+
+    fn written(&mut self, conn: ConnId, count: usize) {
+        self.node.clients_mut().written(conn, count);
+    }
+
+    fn clients_max(&self) -> usize {
+        self.node.core().settings.limits.clients_max
+    }
+
+    fn take_unread(&mut self, conn: ConnId) -> Vec<u8> {
+        self.node.clients_mut().take_unread(conn)
+    }
+
+    fn recycle(&mut self, batch: tandem_log::Batch) {
+        self.node.recycle(batch);
+    }
+
+    fn identity(&self) -> Identity {
+        self.identity
+    }
+}

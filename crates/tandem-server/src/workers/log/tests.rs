@@ -1,0 +1,197 @@
+//! The log thread over a simulated disk.
+
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use mio::{Poll, Token};
+use tandem_disk::{Fault, SimDisk};
+use tandem_log::{Appender, RecordKind, RecordMeta, Tip};
+use tandem_types::{Epoch, EpochHistory, NodeId, Stamp};
+
+use super::*;
+use crate::inbox::{Inbox, Mail};
+
+/// In the first reign already.
+const TIP: Tip = Tip { epoch: Epoch::new(1), ..Tip::EMPTY };
+
+struct Fixture {
+    disk: SimDisk,
+    appender: Appender,
+    orders: mpsc::Sender<LogOrder>,
+    inbox: Inbox,
+    thread: Option<JoinHandle<()>>,
+    _poll: Poll,
+}
+
+impl Fixture {
+    fn new(fsync: Fsync) -> Self {
+        Self::on(SimDisk::new(1), fsync)
+    }
+
+    fn on(disk: SimDisk, fsync: Fsync) -> Self {
+        let options = LogOptions { segment_bytes: 64 << 10 };
+        let dir = generation::create(&disk, 0).unwrap();
+        let history = EpochHistory::new();
+        let begin = generation::Beginning { pair: PairId::NONE, tip: TIP, history: &history };
+        let writer = generation::begin_log(&disk, &dir, begin, options).unwrap();
+        let poll = Poll::new().unwrap();
+        let (inbox, outbox) = Inbox::new(poll.registry(), Token(0)).unwrap();
+        let (orders, queue) = mpsc::channel();
+        let reader = std::sync::Arc::new(std::sync::Mutex::new(writer.reader()));
+        let log = OpenLog { disk: disk.clone(), dir, pair: PairId::NONE, options, writer, reader };
+        let work = LogThread::new(log, fsync, Reporter::new(0, outbox));
+        let thread = Some(thread::spawn(move || work.run(&queue)));
+        Self { disk, appender: Appender::new(TIP), orders, inbox, thread, _poll: poll }
+    }
+
+    /// Appends a record and hands over the batch.
+    fn write(&mut self, payload: &[u8]) {
+        self.appender.begin(RecordKind::Effects).extend_from_slice(payload);
+        let meta = RecordMeta {
+            epoch: Epoch::new(1),
+            stamp: Stamp::ZERO.tick(clock::now().wall),
+            seen: 0,
+            origin: NodeId::A,
+        };
+        self.appender.commit(meta).unwrap();
+        let batch = self.appender.take_batch().unwrap();
+        self.orders.send(LogOrder::Do(LogCommand::Write(batch))).unwrap();
+    }
+
+    /// The next thing the log thread says.
+    fn hear(&mut self) -> Input<'static> {
+        let start = Instant::now();
+        loop {
+            match self.inbox.take() {
+                Some(Mail::Worker { input, .. }) => return input,
+                Some(Mail::Written { batches, progress, .. }) => {
+                    for batch in batches {
+                        self.appender.recycle(batch);
+                    }
+                    return progress;
+                }
+                Some(_) => {}
+                None => thread::sleep(Duration::from_millis(1)),
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "nothing was said");
+        }
+    }
+
+    /// Hears progress until everything before `end` is durable.
+    fn hear_durable(&mut self, end: u64) {
+        loop {
+            match self.hear() {
+                Input::LogProgress { durable_end, .. } if durable_end >= Lsn::new(end) => return,
+                Input::LogProgress { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let (orders, _) = mpsc::channel();
+        drop(std::mem::replace(&mut self.orders, orders));
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn what_waits_together_is_synced_together() {
+    let mut log = Fixture::new(Fsync::Always);
+    log.write(b"first");
+    log.hear_durable(1);
+    let before = log.disk.operations();
+    for _ in 0..100 {
+        log.write(b"next");
+    }
+    log.hear_durable(101);
+    // One write each (the first may go alone), and a few syncs.
+    let operations = log.disk.operations() - before;
+    assert!(operations < 160, "{operations} operations");
+}
+
+#[test]
+fn the_interval_policy_says_written_at_once_and_durable_later() {
+    let mut log = Fixture::new(Fsync::Interval(Duration::from_millis(300)));
+    log.write(b"first");
+    match log.hear() {
+        Input::LogProgress { written_end, durable_end } => {
+            assert_eq!((written_end, durable_end), (Lsn::new(1), Lsn::ZERO));
+        }
+        other => panic!("{other:?}"),
+    }
+    log.hear_durable(1);
+}
+
+#[test]
+fn a_failed_write_is_said_once_and_nothing_is_tried_again() {
+    let mut log = Fixture::new(Fsync::Always);
+    log.write(b"good");
+    log.hear_durable(1);
+    for ahead in 0..8 {
+        log.disk.plan(log.disk.operations() + ahead, Fault::Error(std::io::ErrorKind::Other));
+    }
+    log.write(b"bad");
+    assert!(matches!(log.hear(), Input::LogFault(LogFault::Failed { .. })));
+    let operations = log.disk.operations();
+    log.write(b"later");
+    thread::sleep(Duration::from_millis(20));
+    assert!(log.inbox.take().is_none());
+    assert_eq!(log.disk.operations(), operations);
+}
+
+#[test]
+fn a_full_disk_keeps_what_waits_until_there_is_room() {
+    let disk = SimDisk::new(2);
+    disk.set_capacity(Some(300 << 10));
+    let mut log = Fixture::on(disk, Fsync::Always);
+    let payload = vec![b'x'; 20 << 10];
+    let mut written = 0;
+    let full = loop {
+        log.write(&payload);
+        written += 1;
+        if let Input::LogFault(fault) = log.hear() {
+            break fault;
+        }
+        assert!(written < 100, "never full");
+    };
+    assert!(matches!(full, LogFault::Full { .. }));
+    for _ in 0..10 {
+        log.write(&payload);
+        written += 1;
+    }
+    log.disk.set_capacity(None);
+    loop {
+        match log.hear() {
+            Input::LogProgress { durable_end, .. } if durable_end >= Lsn::new(written) => break,
+            Input::LogProgress { .. } | Input::LogFault(LogFault::Full { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn orders_are_done_in_their_order() {
+    let mut log = Fixture::new(Fsync::Never);
+    log.write(b"one");
+    let state = Box::default();
+    log.orders.send(LogOrder::Do(LogCommand::SaveState { seq: 7, state })).unwrap();
+    log.write(b"two");
+    log.orders.send(LogOrder::Do(LogCommand::Sync)).unwrap();
+    let mut heard = Vec::new();
+    loop {
+        match log.hear() {
+            Input::StateSaved { seq } => heard.push(format!("saved {seq}")),
+            Input::LogProgress { written_end, durable_end } => {
+                heard.push(format!("{written_end} {durable_end}"));
+                if durable_end == Lsn::new(2) {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(heard, ["1 0", "saved 7", "2 0", "2 2"]);
+}
