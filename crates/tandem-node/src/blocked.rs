@@ -1,0 +1,161 @@
+//! Which clients wait, for which keys, until when.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tandem_types::{DbIndex, Monotonic};
+
+use crate::ConnId;
+
+/// The waiting clients. What each waits for lies in its session; here is how they are found.
+#[derive(Debug, Default)]
+pub(crate) struct Blocked {
+    /// First come, first served, for each key.
+    by_key: BTreeMap<(DbIndex, Box<[u8]>), VecDeque<ConnId>>,
+    deadlines: BTreeSet<(Monotonic, ConnId)>,
+    /// Those that wait for positions to move (`WAIT`, `WAITAOF`, `TANDEM WAITPOS`).
+    by_position: BTreeSet<ConnId>,
+    /// Those whose request waits for `CLIENT PAUSE` or a change of primary to end, in order.
+    held: VecDeque<ConnId>,
+    /// Clients that wait for keys.
+    key_waiters: usize,
+}
+
+impl Blocked {
+    pub(crate) fn add_keys(&mut self, conn: ConnId, db: DbIndex, keys: &[Box<[u8]>]) {
+        self.key_waiters += 1;
+        for key in keys {
+            let queue = self.by_key.entry((db, key.clone())).or_default();
+            if !queue.contains(&conn) {
+                queue.push_back(conn);
+            }
+        }
+    }
+
+    pub(crate) fn remove_keys(&mut self, conn: ConnId, db: DbIndex, keys: &[Box<[u8]>]) {
+        self.key_waiters = self.key_waiters.saturating_sub(1);
+        for key in keys {
+            let place = (db, key.clone());
+            if let Some(queue) = self.by_key.get_mut(&place) {
+                queue.retain(|&waiter| waiter != conn);
+                if queue.is_empty() {
+                    self.by_key.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// Those that wait for a key, in the order they came.
+    pub(crate) fn waiters_for(&self, db: DbIndex, key: &[u8]) -> Vec<ConnId> {
+        if self.by_key.is_empty() {
+            return Vec::new();
+        }
+        let found = self.by_key.get(&(db, Box::from(key)));
+        found.map_or_else(Vec::new, |queue| queue.iter().copied().collect())
+    }
+
+    pub(crate) fn add_deadline(&mut self, conn: ConnId, until: Option<Monotonic>) {
+        if let Some(until) = until {
+            self.deadlines.insert((until, conn));
+        }
+    }
+
+    pub(crate) fn remove_deadline(&mut self, conn: ConnId, until: Option<Monotonic>) {
+        if let Some(until) = until {
+            self.deadlines.remove(&(until, conn));
+        }
+    }
+
+    /// Takes a client whose time is up.
+    pub(crate) fn take_due(&mut self, now: Monotonic) -> Option<ConnId> {
+        let &(until, conn) = self.deadlines.first()?;
+        if until > now {
+            return None;
+        }
+        self.deadlines.pop_first();
+        Some(conn)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        self.deadlines.first().map(|&(until, _)| until)
+    }
+
+    pub(crate) fn add_position(&mut self, conn: ConnId) {
+        self.by_position.insert(conn);
+    }
+
+    pub(crate) fn remove_position(&mut self, conn: ConnId) {
+        self.by_position.remove(&conn);
+    }
+
+    pub(crate) fn position_waiters(&self) -> Vec<ConnId> {
+        self.by_position.iter().copied().collect()
+    }
+
+    pub(crate) fn has_position_waiters(&self) -> bool {
+        !self.by_position.is_empty()
+    }
+
+    pub(crate) fn add_held(&mut self, conn: ConnId) {
+        self.held.push_back(conn);
+    }
+
+    pub(crate) fn remove_held(&mut self, conn: ConnId) {
+        self.held.retain(|&held| held != conn);
+    }
+
+    /// All clients whose requests are held back, in the order they came.
+    pub(crate) fn take_held(&mut self) -> Vec<ConnId> {
+        std::mem::take(&mut self.held).into()
+    }
+
+    pub(crate) fn has_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    pub(crate) fn held_count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// What `INFO` calls blocked clients.
+    pub(crate) fn count(&self) -> usize {
+        self.key_waiters + self.by_position.len()
+    }
+
+    /// What `INFO` calls the blocking keys.
+    pub(crate) fn key_count(&self) -> usize {
+        self.by_key.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_come_first_served_for_each_key() {
+        let mut blocked = Blocked::default();
+        let (one, two) = (ConnId::new(1, 0), ConnId::new(2, 0));
+        let key = |text: &[u8]| Box::from(text);
+        blocked.add_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")]);
+        blocked.add_keys(one, DbIndex::ZERO, &[key(b"a")]);
+        assert_eq!(blocked.waiters_for(DbIndex::ZERO, b"a"), [two, one]);
+        assert_eq!(blocked.count(), 2);
+        blocked.remove_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")]);
+        assert_eq!(blocked.waiters_for(DbIndex::ZERO, b"a"), [one]);
+        assert!(blocked.waiters_for(DbIndex::ZERO, b"b").is_empty());
+        assert_eq!(blocked.key_count(), 1);
+    }
+
+    #[test]
+    fn deadlines_come_in_order() {
+        let mut blocked = Blocked::default();
+        let (one, two) = (ConnId::new(1, 0), ConnId::new(2, 0));
+        blocked.add_deadline(one, Some(Monotonic::from_millis(20)));
+        blocked.add_deadline(two, Some(Monotonic::from_millis(10)));
+        assert_eq!(blocked.next_deadline(), Some(Monotonic::from_millis(10)));
+        assert_eq!(blocked.take_due(Monotonic::from_millis(15)), Some(two));
+        assert_eq!(blocked.take_due(Monotonic::from_millis(15)), None);
+        blocked.remove_deadline(one, Some(Monotonic::from_millis(20)));
+        assert_eq!(blocked.next_deadline(), None);
+    }
+}

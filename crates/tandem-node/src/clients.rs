@@ -1,0 +1,331 @@
+//! All clients of the node: what they send is carried out here, and what they are owed waits here.
+//!
+//! ```text
+//! received -> parse in place -> admit (auth, role, limits) -> Core::execute / session command
+//!          -> reply into the session's outbox -> gate -> dirty list -> writable
+//! ```
+//! Invariant: no byte of a reply becomes writable before `commit_end` has reached every record that the
+//! reply, or one before it on the same connection, depends on.
+//!
+//! **Not here:** sockets (`tandem-server`), what data commands do (`tandem-store`).
+
+mod admission;
+mod closing;
+mod delivery;
+mod running;
+mod serving;
+mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tandem_resp::Parser;
+use tandem_types::{DbIndex, Lsn, Monotonic};
+
+use crate::blocked::Blocked;
+use crate::command_stats::CommandStats;
+use crate::facts::{Facts, Stopwatch};
+use crate::latency::Latency;
+use crate::pubsub::PubSub;
+use crate::session::Session;
+use crate::sessions::Sessions;
+use crate::slow_log::SlowLog;
+use crate::{ConnId, ConnInfo, Core, Output};
+
+pub(crate) use admission::refusal_text;
+pub(crate) use serving::{copies, has_reached, write_copies};
+
+/// Counters since the start (or `CONFIG RESETSTAT`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientStats {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused because there were too many.
+    pub rejected_connections: u64,
+    /// Commands that ran.
+    pub commands: u64,
+    /// Bytes read.
+    pub input_bytes: u64,
+    /// Bytes written.
+    pub output_bytes: u64,
+    /// Wrong passwords.
+    pub auth_failures: u64,
+    /// Error replies.
+    pub error_replies: u64,
+    /// Clients closed because they did not take their replies.
+    pub output_limit_disconnections: u64,
+    /// Clients closed because their request grew too long.
+    pub query_limit_disconnections: u64,
+    /// Protocol errors.
+    pub protocol_errors: u64,
+    /// Clients that were unblocked by a key, not by time.
+    pub served_blocked: u64,
+    /// Commands per second, measured over the last second.
+    pub commands_per_second: u64,
+    /// Bytes read per second.
+    pub input_bytes_per_second: u64,
+    /// Bytes written per second.
+    pub output_bytes_per_second: u64,
+}
+
+/// Until when `CLIENT PAUSE` holds commands back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    pub(crate) until: Monotonic,
+    /// Reads too.
+    pub(crate) all: bool,
+}
+
+/// All clients of the node.
+#[derive(Debug)]
+pub struct Clients {
+    pub(crate) sessions: Sessions,
+    pub(crate) blocked: Blocked,
+    pub(crate) pubsub: PubSub,
+    /// Who watches which key.
+    pub(crate) watchers: BTreeMap<(DbIndex, Box<[u8]>), BTreeSet<ConnId>>,
+    pub(crate) monitors: BTreeSet<ConnId>,
+    pub(crate) stats: ClientStats,
+    pub(crate) command_stats: CommandStats,
+    /// Error replies by their first word.
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) slow_log: SlowLog,
+    pub(crate) latency: Latency,
+    pub(crate) facts: Facts,
+    pub(crate) pause: Option<Pause>,
+    stopwatch: Option<Stopwatch>,
+    /// Reused for requests that arrive whole.
+    parser: Parser,
+    /// Connections that got bytes that may leave since the last flush.
+    dirty: Vec<ConnId>,
+    /// Connections with held replies.
+    gated: Vec<ConnId>,
+    /// Connections whose wait is over and whose input goes on.
+    ready: VecDeque<ConnId>,
+    /// Reused.
+    touched: Vec<(DbIndex, Box<[u8]>)>,
+    last_id: u64,
+    sweep: sweep::Sweep,
+    /// `commit_end` when held replies were last looked at.
+    released_to: Lsn,
+}
+
+impl Clients {
+    /// No clients yet. Without a stopwatch nothing is slow and the slow log stays empty.
+    pub fn new(facts: Facts, stopwatch: Option<Stopwatch>) -> Self {
+        Self {
+            sessions: Sessions::default(),
+            blocked: Blocked::default(),
+            pubsub: PubSub::default(),
+            watchers: BTreeMap::new(),
+            monitors: BTreeSet::new(),
+            stats: ClientStats::default(),
+            command_stats: CommandStats::default(),
+            errors: BTreeMap::new(),
+            slow_log: SlowLog::default(),
+            latency: Latency::default(),
+            facts,
+            pause: None,
+            stopwatch,
+            parser: Parser::new(),
+            dirty: Vec::new(),
+            gated: Vec::new(),
+            ready: VecDeque::new(),
+            touched: Vec::new(),
+            last_id: 0,
+            sweep: sweep::Sweep::default(),
+            released_to: Lsn::ZERO,
+        }
+    }
+
+    /// A client connected.
+    pub fn accepted(&mut self, core: &mut Core, conn: ConnId, info: ConnInfo) {
+        self.stats.connections += 1;
+        self.last_id += 1;
+        let mut session = Box::new(Session::new(conn, self.last_id, info, core.now.mono));
+        session.authenticated = core.settings.password.is_none();
+        let refused = if self.sessions.len() >= core.settings.limits.clients_max {
+            self.stats.rejected_connections += 1;
+            Some("ERR max number of clients reached")
+        } else if core.settings.protected_mode && !info.peer.ip().is_loopback() {
+            Some(PROTECTED_TEXT)
+        } else {
+            None
+        };
+        self.sessions.insert(session);
+        if let Some(text) = refused
+            && let Some(mut session) = self.sessions.take(conn)
+        {
+            session.reply().error(text);
+            self.close(core, &mut session);
+            self.settle(core, session);
+        }
+    }
+
+    /// Bytes came from a client.
+    pub fn received(&mut self, core: &mut Core, conn: ConnId, bytes: &[u8]) {
+        let Some(mut session) = self.sessions.take(conn) else { return };
+        if !session.closing {
+            session.active_at = core.now.mono;
+            self.stats.input_bytes += to_u64(bytes.len());
+            self.feed(core, &mut session, bytes);
+        }
+        self.settle(core, session);
+        self.run_ready(core);
+    }
+
+    /// A connection ended, by either side.
+    pub fn closed(&mut self, core: &mut Core, conn: ConnId) {
+        if let Some(mut session) = self.sessions.remove(conn) {
+            self.forget(core, &mut session);
+        }
+    }
+
+    /// `commit_end` or what the peer has moved: lets replies go and ends waits.
+    pub fn committed(&mut self, core: &mut Core) {
+        let commit_end = core.positions.commit_end;
+        if commit_end != self.released_to {
+            self.released_to = commit_end;
+            let mut gated = std::mem::take(&mut self.gated);
+            gated.retain(|&conn| {
+                let Some(session) = self.sessions.get_mut(conn) else { return false };
+                if session.outbox.release(commit_end) && !session.dirty {
+                    session.dirty = true;
+                    self.dirty.push(conn);
+                }
+                session.gated = session.outbox.is_holding();
+                session.gated
+            });
+            self.gated = gated;
+        }
+        if self.blocked.has_position_waiters() {
+            self.serve_positions(core);
+            self.run_ready(core);
+        }
+    }
+
+    /// The last call of a turn: what changed without a client's doing (a follower's key space, the role,
+    /// a pause that ended) reaches the clients that wait for it.
+    pub fn end_of_turn(&mut self, core: &mut Core) {
+        self.serve_touched(core, None);
+        if self.blocked.has_held() && !self.is_holding_back(core) {
+            for conn in self.blocked.take_held() {
+                if let Some(session) = self.sessions.get_mut(conn) {
+                    session.waiting = None;
+                    self.ready.push_back(conn);
+                }
+            }
+        }
+        self.run_ready(core);
+        if core.positions.commit_end != self.released_to || self.blocked.has_position_waiters() {
+            self.committed(core);
+        }
+    }
+
+    /// Appends the connections that got bytes that may leave since the last call.
+    pub fn take_dirty(&mut self, out: &mut Vec<ConnId>) {
+        for &conn in &self.dirty {
+            if let Some(session) = self.sessions.get_mut(conn) {
+                session.dirty = false;
+            }
+        }
+        out.append(&mut self.dirty);
+    }
+
+    /// The bytes that may leave to a client now.
+    pub fn writable(&self, conn: ConnId) -> &[u8] {
+        self.sessions.get(conn).map_or(&[], |session| session.outbox.writable())
+    }
+
+    /// The first `count` bytes of [`Self::writable`] left.
+    pub fn written(&mut self, conn: ConnId, count: usize) {
+        if let Some(session) = self.sessions.get_mut(conn) {
+            session.outbox.written(count);
+            self.stats.output_bytes += to_u64(count);
+        }
+    }
+
+    /// Takes the input of a client that is not carried out yet (its node is being replaced).
+    pub fn take_unread(&mut self, conn: ConnId) -> Vec<u8> {
+        let pending = self.sessions.get_mut(conn).and_then(|session| session.pending.take());
+        pending.map_or_else(Vec::new, |pending| pending.bytes)
+    }
+
+    /// Connections there are.
+    pub const fn connected(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Clients that wait for keys or positions.
+    pub fn blocked_count(&self) -> usize {
+        self.blocked.count()
+    }
+
+    /// Clients whose request waits for a pause or a change of primary to end.
+    pub fn held_count(&self) -> usize {
+        self.blocked.held_count()
+    }
+
+    /// Counters.
+    pub const fn stats(&self) -> &ClientStats {
+        &self.stats
+    }
+
+    /// How often each command ran.
+    pub fn command_counts(&self) -> Vec<crate::CommandCount> {
+        self.command_stats.shown()
+    }
+
+    /// What the process knows; the server keeps it up to date.
+    pub const fn facts_mut(&mut self) -> &mut Facts {
+        &mut self.facts
+    }
+
+    /// Whether some command may be held back right now.
+    fn is_holding_back(&self, core: &Core) -> bool {
+        core.view.hold_writes || self.pause.is_some_and(|pause| core.now.mono < pause.until)
+    }
+
+    /// Ends what a session did: seals its replies, applies the limits, puts it back.
+    fn settle(&mut self, core: &mut Core, mut session: Box<Session>) {
+        if !session.deferred.is_empty() {
+            let deferred = std::mem::take(&mut session.deferred);
+            session.outbox.bytes_mut().extend_from_slice(&deferred);
+        }
+        self.seal(core, &mut session);
+        self.limit_output(core, &mut session);
+        self.sessions.put(session);
+    }
+
+    /// Makes what was written leave as soon as it may.
+    fn seal(&mut self, core: &Core, session: &mut Session) {
+        if session.outbox.seal(core.positions.commit_end) && !session.dirty {
+            session.dirty = true;
+            self.dirty.push(session.conn);
+        }
+        if session.outbox.is_holding() && !session.gated {
+            session.gated = true;
+            self.gated.push(session.conn);
+        }
+    }
+
+    /// Tells the server to stop reading from a client, or to go on.
+    fn pause_reading(core: &mut Core, session: &mut Session, paused: bool) {
+        if session.reading_paused != paused {
+            session.reading_paused = paused;
+            core.out.push(Output::PauseReading { conn: session.conn, paused });
+        }
+    }
+}
+
+/// The answer to strangers, as long as nobody has set a password.
+const PROTECTED_TEXT: &str = "DENIED Tandem is in protected mode: no password is set, so only clients \
+    on the same machine are served. Set auth.password_file in the configuration, or connect from the \
+    machine itself.";
+
+/// A length as a u64: no machine has more memory than that.
+pub(crate) fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

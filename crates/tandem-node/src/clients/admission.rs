@@ -1,0 +1,174 @@
+//! May this client run this command now?
+
+use tandem_resp::Args;
+use tandem_store::Flags;
+
+use super::Clients;
+use crate::runnable::Runnable;
+use crate::session::Session;
+use crate::{Core, Port, Refusal};
+
+/// What becomes of a command.
+pub(super) enum Admission {
+    Run,
+    /// The reply says why not.
+    Refused,
+    /// It joins the open transaction.
+    Queue,
+    /// It waits in the input.
+    Hold,
+    /// The primary runs it.
+    Forward,
+}
+
+impl Clients {
+    /// Checks in the order of Redis' `processCommand`.
+    #[inline]
+    pub(super) fn admit(
+        &mut self,
+        core: &mut Core,
+        session: &mut Session,
+        runnable: Runnable,
+        args: &Args<'_>,
+    ) -> Admission {
+        if !runnable.takes(args.len()) {
+            let name = runnable.name();
+            return self.refuse(session, |session| {
+                session.reply().error_fmt(format_args!(
+                    "ERR wrong number of arguments for '{name}' command"
+                ));
+            });
+        }
+        if !session.authenticated && !runnable.is(Flags::NO_AUTH) {
+            return self.refuse_text(session, "NOAUTH Authentication required.");
+        }
+        if let Runnable::Data(command) = runnable
+            && core.store.is_out_of_memory(command)
+        {
+            return self.refuse_text(session, OUT_OF_MEMORY);
+        }
+        let writes = runnable.is(Flags::WRITE);
+        if let Some(refusal) = refusal(core, session, runnable) {
+            if refusal == Refusal::ReadOnly
+                && core.view.forward_writes
+                && session.info.port == Port::Client
+                && session.transaction.is_none()
+                && writes
+                && !runnable.is(Flags::BLOCKING)
+            {
+                return Admission::Forward;
+            }
+            let text = refusal_text(core, refusal);
+            return self.refuse_text(session, &text);
+        }
+        if session.is_subscriber() && session.proto == tandem_resp::Proto::Resp2 {
+            let name = runnable.name();
+            if !SUBSCRIBER_COMMANDS.contains(&name) {
+                return self.refuse(session, |session| {
+                    session.reply().error_fmt(format_args!(
+                        "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING \
+                         / QUIT / RESET are allowed in this context"
+                    ));
+                });
+            }
+        }
+        if let Some(transaction) = &session.transaction {
+            if !IMMEDIATE_COMMANDS.contains(&runnable.name()) {
+                if runnable.is(Flags::NO_MULTI) {
+                    let text = "ERR Command not allowed inside a transaction";
+                    return self.refuse_text(session, text);
+                }
+                return Admission::Queue;
+            }
+            let writes = transaction.writes && runnable.name() == "exec";
+            if (writes && self.is_write_held(core)) || self.is_all_held(core) {
+                return Admission::Hold;
+            }
+            return Admission::Run;
+        }
+        if (writes || runnable.is(Flags::MAY_REPLICATE)) && self.is_write_held(core) {
+            return Admission::Hold;
+        }
+        if self.is_all_held(core) && runnable.name() != "client" {
+            return Admission::Hold;
+        }
+        Admission::Run
+    }
+
+    fn refuse_text(&mut self, session: &mut Session, text: &str) -> Admission {
+        self.refuse(session, |session| session.reply().error(text))
+    }
+
+    #[cold]
+    fn refuse(&mut self, session: &mut Session, write: impl FnOnce(&mut Session)) -> Admission {
+        let start = session.outbox.end();
+        write(session);
+        self.count_error(session, start);
+        self.end_reply(session, start);
+        Admission::Refused
+    }
+
+    #[inline]
+    fn is_write_held(&self, core: &Core) -> bool {
+        core.view.hold_writes || self.pause.is_some_and(|pause| core.now.mono < pause.until)
+    }
+
+    #[inline]
+    fn is_all_held(&self, core: &Core) -> bool {
+        self.pause.is_some_and(|pause| pause.all && core.now.mono < pause.until)
+    }
+}
+
+const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+/// What a RESP2 client may send while it gets messages.
+const SUBSCRIBER_COMMANDS: [&str; 7] =
+    ["ping", "subscribe", "psubscribe", "unsubscribe", "punsubscribe", "quit", "reset"];
+
+/// What runs at once inside `MULTI`.
+const IMMEDIATE_COMMANDS: [&str; 7] =
+    ["exec", "discard", "multi", "watch", "unwatch", "quit", "reset"];
+
+/// Why the node's role forbids a command, if it does.
+#[inline]
+fn refusal(core: &Core, session: &Session, runnable: Runnable) -> Option<Refusal> {
+    let flags = runnable.flags();
+    let reads = flags.has(Flags::READONLY) || flags.has(Flags::PUBSUB);
+    match session.info.port {
+        Port::Client if flags.has(Flags::WRITE) => core.view.writes,
+        Port::Client if reads => core.view.reads,
+        Port::Read if flags.has(Flags::WRITE) => Some(Refusal::ReadOnly),
+        Port::Read if reads => core.view.read_port_reads,
+        Port::Client | Port::Read => None,
+    }
+}
+
+/// What a refused client is told: the first word is what libraries look at.
+pub(crate) fn refusal_text(core: &Core, refusal: Refusal) -> String {
+    let view = &core.view;
+    let waiting = view.waiting_for.as_deref().unwrap_or("see tandem why");
+    match refusal {
+        Refusal::Standby => match &view.primary_address {
+            Some(address) => {
+                format!("STANDBY this node does not serve clients; the primary is {address}")
+            }
+            None => "STANDBY this node does not serve clients; no primary is known".to_owned(),
+        },
+        Refusal::ReadOnly => "READONLY You can't write against a read only replica.".to_owned(),
+        Refusal::Stale => {
+            "STALE this replica's data is older than replication.max_staleness allows".to_owned()
+        }
+        Refusal::Loading => "LOADING this node has no data yet; it is being copied".to_owned(),
+        Refusal::NotPrimary => {
+            format!("NOTPRIMARY this node may not answer as primary now: {waiting}")
+        }
+        Refusal::NoReplicas => {
+            "NOREPLICAS Not enough good replicas to write: the peer is not in sync and \
+             replication.without_peer is \"refuse\""
+                .to_owned()
+        }
+        Refusal::Disk => {
+            format!("MISCONF writes are off because the log cannot be written: {waiting}")
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! From bytes to carried-out commands.
+
+use tandem_resp::{Args, OwnedArgs, Parsed, Parser, ProtocolError};
+use tandem_store::{BlockRequest, Command, Flags, Outcome};
+use tandem_types::LogPosition;
+
+use super::Clients;
+use super::admission::Admission;
+use crate::runnable::Runnable;
+use crate::session::{Pending, Queued, ReplyMode, Session, Waiting, What};
+use crate::session_commands::Visit;
+use crate::slow_log::{SlowEntry, shortened};
+use crate::{Caller, Core, Operation};
+
+/// Input that may wait behind a blocked request before the client is read no more.
+const WAITING_INPUT_BYTES_MAX: usize = 1 << 20;
+
+/// How far a run got.
+struct Ran {
+    /// Bytes carried out.
+    consumed: usize,
+    /// There is nothing more to do before there are this many bytes after those.
+    need: usize,
+}
+
+/// What follows a command.
+enum Flow {
+    /// The next one.
+    Next,
+    /// It was not carried out and waits in the input.
+    Hold,
+}
+
+impl Clients {
+    /// Carries out what came from a client, as far as it is whole.
+    pub(super) fn feed(&mut self, core: &mut Core, session: &mut Session, bytes: &[u8]) {
+        if let Some(pending) = &mut session.pending {
+            pending.bytes.extend_from_slice(bytes);
+            if pending.bytes.len() > core.settings.limits.query_buffer_bytes_max {
+                self.stats.query_limit_disconnections += 1;
+                self.close(core, session);
+                return;
+            }
+            self.run_pending(core, session);
+            return;
+        }
+        let mut parser = std::mem::take(&mut self.parser);
+        let ran = self.run(core, session, bytes, &mut parser);
+        let rest = bytes.get(ran.consumed..).unwrap_or_default();
+        if rest.is_empty() || session.closing {
+            parser.reset();
+            self.parser = parser;
+        } else {
+            session.pending =
+                Some(Box::new(Pending { bytes: rest.to_vec(), parser, need: ran.need }));
+        }
+    }
+
+    /// Goes on with input that waited.
+    fn run_pending(&mut self, core: &mut Core, session: &mut Session) {
+        if session.waiting.is_some() {
+            let waiting_bytes = session.pending.as_ref().map_or(0, |pending| pending.bytes.len());
+            if waiting_bytes > WAITING_INPUT_BYTES_MAX {
+                Self::pause_reading(core, session, true);
+            }
+            return;
+        }
+        Self::pause_reading(core, session, false);
+        let Some(mut pending) = session.pending.take() else { return };
+        if pending.bytes.len() >= pending.need {
+            let mut parser = std::mem::take(&mut pending.parser);
+            let ran = self.run(core, session, &pending.bytes, &mut parser);
+            pending.consume(ran.consumed);
+            pending.need = ran.need;
+            pending.parser = parser;
+        }
+        if !pending.bytes.is_empty() && !session.closing {
+            session.pending = Some(pending);
+        }
+    }
+
+    /// Goes on with the input of clients whose wait is over.
+    pub(super) fn run_ready(&mut self, core: &mut Core) {
+        while let Some(conn) = self.ready.pop_front() {
+            if let Some(mut session) = self.sessions.take(conn) {
+                if !session.closing {
+                    self.run_pending(core, &mut session);
+                }
+                self.settle(core, session);
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        core: &mut Core,
+        session: &mut Session,
+        bytes: &[u8],
+        parser: &mut Parser,
+    ) -> Ran {
+        let mut consumed = 0;
+        while !session.closing && session.waiting.is_none() {
+            let rest = bytes.get(consumed..).unwrap_or_default();
+            match parser.parse(rest, session.limits()) {
+                Ok(Parsed::Incomplete { need }) => return Ran { consumed, need },
+                Ok(Parsed::Empty { consumed: empty }) => consumed += empty,
+                Ok(Parsed::Command { consumed: request }) => {
+                    match self.command(core, session, &parser.args(rest)) {
+                        Flow::Next => consumed += request,
+                        Flow::Hold => break,
+                    }
+                }
+                Err(error) => {
+                    self.protocol_error(core, session, error);
+                    break;
+                }
+            }
+        }
+        Ran { consumed, need: 0 }
+    }
+
+    fn protocol_error(&mut self, core: &mut Core, session: &mut Session, error: ProtocolError) {
+        self.stats.protocol_errors += 1;
+        let start = session.outbox.end();
+        session.reply().error_fmt(format_args!("ERR {error}"));
+        self.count_error(session, start);
+        self.close(core, session);
+    }
+
+    /// Carries out one command.
+    fn command(&mut self, core: &mut Core, session: &mut Session, args: &Args<'_>) -> Flow {
+        let Some(runnable) = Runnable::find(args.name()) else {
+            self.unknown(core, session, args);
+            return Flow::Next;
+        };
+        match self.admit(core, session, runnable, args) {
+            Admission::Run => {}
+            Admission::Refused => {
+                self.command_stats.of(runnable.name()).rejected += 1;
+                if let Some(transaction) = &mut session.transaction {
+                    transaction.aborted = true;
+                }
+                return Flow::Next;
+            }
+            Admission::Queue => {
+                queue(session, runnable, args);
+                return Flow::Next;
+            }
+            Admission::Hold => {
+                self.hold(core, session);
+                return Flow::Hold;
+            }
+            Admission::Forward => {
+                forward(core, session, args);
+                return Flow::Next;
+            }
+        }
+        let start = session.outbox.end();
+        if !self.monitors.is_empty() && !runnable.is(Flags::SKIP_MONITOR) {
+            self.feed_monitors(core, session, args);
+        }
+        let began = self.stopwatch.map(|stopwatch| stopwatch());
+        match runnable {
+            Runnable::Data(command) => self.data_command(core, session, command, args),
+            Runnable::Session(command) => {
+                session.last_command = runnable.shown_name(args);
+                (command.run)(&mut Visit { core, clients: self, session, in_exec: false }, args);
+            }
+        }
+        self.account(core, session, runnable, args, start, began);
+        self.end_reply(session, start);
+        self.serve_touched(core, Some(session));
+        Flow::Next
+    }
+
+    fn data_command(
+        &mut self,
+        core: &mut Core,
+        session: &mut Session,
+        command: &'static Command,
+        args: &Args<'_>,
+    ) {
+        session.last_command = command.name;
+        let caller = Caller { db: session.db, proto: session.proto, deny_blocking: false };
+        let executed = core.execute(command, args, caller, session.outbox.bytes_mut());
+        session.outbox.depend_on(executed.wait);
+        if executed.wrote {
+            session.last_write = LogPosition { epoch: core.view.epoch, lsn: executed.wait };
+        }
+        match executed.outcome {
+            Outcome::Done => {}
+            Outcome::Block(request) => self.block(core, session, command, args, request),
+        }
+    }
+
+    /// Lets a client wait for keys.
+    fn block(
+        &mut self,
+        core: &mut Core,
+        session: &mut Session,
+        command: &'static Command,
+        args: &Args<'_>,
+        request: BlockRequest,
+    ) {
+        let BlockRequest { keys, timeout_ms, on_timeout } = request;
+        let now = core.now.mono;
+        let until = timeout_ms.map(|ms| now.plus(std::time::Duration::from_millis(ms)));
+        for key in &keys {
+            core.store.interest_add(session.db, key);
+        }
+        self.blocked.add_keys(session.conn, session.db, &keys);
+        self.blocked.add_deadline(session.conn, until);
+        let words = OwnedArgs::copy_of(args);
+        let what = What::Keys { command, words, db: session.db, keys, on_timeout };
+        session.waiting = Some(Box::new(Waiting { what, until }));
+    }
+
+    /// Leaves a request in the input until a pause ends.
+    fn hold(&mut self, core: &Core, session: &mut Session) {
+        self.blocked.add_held(session.conn);
+        session.waiting = Some(Box::new(Waiting { what: What::Held, until: None }));
+    }
+
+    fn unknown(&mut self, core: &mut Core, session: &mut Session, args: &Args<'_>) {
+        let name = args.name();
+        if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+            // A browser was made to send a request here (cross-protocol scripting).
+            session.outbox.drop_held();
+            self.close(core, session);
+            return;
+        }
+        let start = session.outbox.end();
+        let mut text = b"ERR unknown command '".to_vec();
+        text.extend_from_slice(name.get(..128).unwrap_or(name));
+        text.extend_from_slice(b"', with args beginning with: ");
+        let mut room = 128_usize;
+        for word in args.iter().skip(1) {
+            if room == 0 {
+                break;
+            }
+            let shown = word.get(..room).unwrap_or(word);
+            room -= shown.len();
+            text.push(b'\'');
+            text.extend_from_slice(shown);
+            text.extend_from_slice(b"' ");
+        }
+        session.reply().error_bytes(&text);
+        if let Some(transaction) = &mut session.transaction {
+            transaction.aborted = true;
+        }
+        self.count_error(session, start);
+        self.end_reply(session, start);
+    }
+
+    /// Counts a run, and keeps it if it was slow.
+    fn account(
+        &mut self,
+        core: &Core,
+        session: &mut Session,
+        runnable: Runnable,
+        args: &Args<'_>,
+        start: usize,
+        began: Option<u64>,
+    ) {
+        self.stats.commands += 1;
+        let failed = self.count_error(session, start);
+        let nanos = match (self.stopwatch, began) {
+            (Some(stopwatch), Some(began)) => stopwatch().saturating_sub(began),
+            _ => 0,
+        };
+        let count = self.command_stats.of(runnable.name());
+        count.calls += 1;
+        count.nanos += nanos;
+        count.failed += u64::from(failed);
+        let threshold = core.settings.slowlog_slower_than_us;
+        let Ok(threshold) = u64::try_from(threshold) else { return };
+        let micros = nanos / 1000;
+        if began.is_some() && micros >= threshold && !runnable.is(Flags::SKIP_SLOWLOG) {
+            let entry = SlowEntry {
+                id: 0,
+                at: core.now.wall,
+                micros: i64::try_from(micros).unwrap_or(i64::MAX),
+                words: shortened(args),
+                address: session.info.peer.to_string(),
+                name: session.identity.name.clone(),
+            };
+            self.slow_log.push(entry, core.settings.slowlog_entries_max);
+        }
+        self.latency.command(core.now.wall, micros);
+    }
+
+    /// Counts the error that starts at `start` of the output, if there is one.
+    pub(crate) fn count_error(&mut self, session: &Session, start: usize) -> bool {
+        if session.outbox.byte(start) != Some(b'-') {
+            return false;
+        }
+        self.stats.error_replies += 1;
+        let text = session.outbox.since(start);
+        let word = text.get(1..).unwrap_or_default().split(|byte| matches!(byte, b' ' | b'\r'));
+        let word = String::from_utf8_lossy(word.into_iter().next().unwrap_or_default());
+        // Words are ours, but a bound costs nothing.
+        if let Some(count) = self.errors.get_mut(&*word) {
+            *count += 1;
+        } else if self.errors.len() < 128 {
+            self.errors.insert(word.into_owned(), 1);
+        }
+        true
+    }
+
+    /// Takes the reply back if the client wants none.
+    pub(super) fn end_reply(&self, session: &mut Session, start: usize) {
+        let quiet = session.reply_mode != ReplyMode::On;
+        if quiet && !session.closing {
+            session.outbox.truncate(start);
+        }
+        session.reply_mode = match session.reply_mode {
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            ReplyMode::Skip => ReplyMode::On,
+            mode @ (ReplyMode::On | ReplyMode::Off) => mode,
+        };
+    }
+}
+
+fn queue(session: &mut Session, runnable: Runnable, args: &Args<'_>) {
+    if let Some(transaction) = &mut session.transaction {
+        let words = OwnedArgs::copy_of(args);
+        transaction.bytes += words.memory_bytes() + size_of::<Queued>();
+        transaction.writes |= runnable.is(Flags::WRITE);
+        transaction.touches_data |= matches!(runnable, Runnable::Data(_));
+        transaction.queue.push(Queued { runnable, words });
+    }
+    session.reply().simple("QUEUED");
+}
+
+/// Passes a write on to the primary; the client waits for the reply.
+fn forward(core: &mut Core, session: &mut Session, args: &Args<'_>) {
+    let words: Vec<&[u8]> = args.iter().collect();
+    let mut command = Vec::with_capacity(args.payload_bytes() + 16 * (args.len() + 1));
+    tandem_resp::write_request(&mut command, &words);
+    let (conn, db, proto) = (session.conn, session.db, session.proto);
+    core.operations.push_back(Operation::Forward { conn, db, proto, command });
+    session.waiting = Some(Box::new(Waiting { what: What::Forwarded, until: None }));
+}

@@ -1,0 +1,297 @@
+//! Ends waits: a key was touched, a position moved, an answer came, the time is up.
+
+use tandem_resp::Proto;
+use tandem_store::{Outcome, TimeoutReply};
+use tandem_types::{DbIndex, LogPosition};
+
+use super::Clients;
+use crate::session::{Session, What};
+use crate::{Caller, ConnId, Core};
+
+impl Clients {
+    /// Keys of interest were touched: watches break, and blocked clients get their turn, in the order they
+    /// came, until nothing is touched any more. `current` is the session that acts.
+    #[inline]
+    pub(super) fn serve_touched(&mut self, core: &mut Core, mut current: Option<&mut Session>) {
+        loop {
+            core.store.drain_touched(&mut self.touched);
+            if self.touched.is_empty() {
+                return;
+            }
+            let touched = std::mem::take(&mut self.touched);
+            for (db, key) in &touched {
+                self.break_watches(*db, key, current.as_deref_mut());
+                self.serve_key(core, *db, key);
+            }
+            self.touched = touched;
+            self.touched.clear();
+        }
+    }
+
+    fn break_watches(&mut self, db: DbIndex, key: &[u8], current: Option<&mut Session>) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        let Some(conns) = self.watchers.get(&(db, Box::from(key))) else { return };
+        for &conn in conns {
+            if let Some(session) = self.sessions.get_mut(conn) {
+                session.watch_broken = true;
+            }
+        }
+        if let Some(session) = current
+            && conns.contains(&session.conn)
+        {
+            session.watch_broken = true;
+        }
+    }
+
+    fn serve_key(&mut self, core: &mut Core, db: DbIndex, key: &[u8]) {
+        for conn in self.blocked.waiters_for(db, key) {
+            // Once the key is empty again, the rest need not try.
+            if !core.store.exists(db, key, core.now.wall) {
+                return;
+            }
+            if let Some(mut session) = self.sessions.take(conn) {
+                self.try_again(core, &mut session);
+                self.settle(core, session);
+            }
+        }
+    }
+
+    /// Runs the command of a client that waits for keys once more.
+    fn try_again(&mut self, core: &mut Core, session: &mut Session) {
+        let Some(waiting) = session.waiting.take() else { return };
+        let What::Keys { command, words, db, .. } = &waiting.what else {
+            session.waiting = Some(waiting);
+            return;
+        };
+        let caller = Caller { db: *db, proto: session.proto, deny_blocking: false };
+        let start = session.outbox.end();
+        let executed = core.execute(command, &words.args(), caller, session.outbox.bytes_mut());
+        match executed.outcome {
+            Outcome::Block(_) => session.waiting = Some(waiting),
+            Outcome::Done => {
+                session.outbox.depend_on(executed.wait);
+                if executed.wrote {
+                    let epoch = core.view.epoch;
+                    session.last_write = LogPosition { epoch, lsn: executed.wait };
+                }
+                self.stats.served_blocked += 1;
+                session.waiting = Some(waiting);
+                self.end_wait(core, session);
+                self.count_error(session, start);
+                self.end_reply(session, start);
+            }
+        }
+    }
+
+    /// Looks at those who wait for positions.
+    pub(super) fn serve_positions(&mut self, core: &mut Core) {
+        for conn in self.blocked.position_waiters() {
+            let Some(mut session) = self.sessions.take(conn) else { continue };
+            self.serve_position(core, &mut session, false);
+            self.settle(core, session);
+        }
+    }
+
+    /// Answers a `WAIT`, `WAITAOF` or `TANDEM WAITPOS` if it is fulfilled, or in any case if `time_is_up`.
+    fn serve_position(&mut self, core: &mut Core, session: &mut Session, time_is_up: bool) {
+        let Some(waiting) = &session.waiting else { return };
+        let start = session.outbox.end();
+        match waiting.what {
+            What::Copies { local, replicas, position } => {
+                let have = copies(core, position, local.is_some());
+                if !time_is_up && have.replicas < replicas
+                    || !time_is_up && local.is_some_and(|wanted| have.local < wanted)
+                {
+                    return;
+                }
+                write_copies(session, have, local.is_some());
+            }
+            What::Position(position) => {
+                if has_reached(core, position) {
+                    session.reply().ok();
+                } else if time_is_up {
+                    session.reply().error("TIMEOUT this node has not reached that position yet");
+                } else {
+                    return;
+                }
+            }
+            What::Keys { .. } | What::Answer | What::Forwarded | What::Held | What::Sleep => return,
+        }
+        self.end_wait(core, session);
+        self.end_reply(session, start);
+    }
+
+    /// The time of a waiting client is up.
+    pub(super) fn time_is_up(&mut self, core: &mut Core, session: &mut Session) {
+        let start = session.outbox.end();
+        match session.waiting.as_deref().map(|waiting| &waiting.what) {
+            Some(What::Keys { on_timeout, .. }) => match on_timeout {
+                TimeoutReply::Null => session.reply().null(),
+                TimeoutReply::NullArray => session.reply().null_array(),
+            },
+            Some(What::Copies { .. } | What::Position(_)) => {
+                self.serve_position(core, session, true);
+                return;
+            }
+            Some(What::Sleep) => session.reply().ok(),
+            Some(What::Answer | What::Forwarded | What::Held) | None => return,
+        }
+        self.end_wait(core, session);
+        self.end_reply(session, start);
+    }
+
+    /// The node's answer to an operation of this client: a line, or an error with its code word.
+    pub fn answer(&mut self, core: &mut Core, conn: ConnId, answer: Result<&str, &str>) {
+        let Some(mut session) = self.sessions.take(conn) else { return };
+        if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Answer))
+        {
+            let start = session.outbox.end();
+            match answer {
+                Ok(line) => session.reply().simple(line),
+                Err(line) => session.reply().error(line),
+            }
+            self.count_error(&session, start);
+            self.end_wait(core, &mut session);
+            self.end_reply(&mut session, start);
+        }
+        self.settle(core, session);
+        self.run_ready(core);
+    }
+
+    /// The primary's reply to a forwarded write, in the protocol of the client; `None`: nobody knows
+    /// whether it was carried out, so the connection ends without an answer.
+    pub fn forwarded(&mut self, core: &mut Core, conn: ConnId, reply: Option<&[u8]>) {
+        let Some(mut session) = self.sessions.take(conn) else { return };
+        if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Forwarded))
+        {
+            let start = session.outbox.end();
+            if let Some(encoded) = reply {
+                session.reply().raw(encoded);
+                self.count_error(&session, start);
+                self.end_wait(core, &mut session);
+                self.end_reply(&mut session, start);
+            } else {
+                self.close(core, &mut session);
+            }
+        }
+        self.settle(core, session);
+        self.run_ready(core);
+    }
+
+    /// Runs a write that the peer passed on, as if a client of this node had sent it. The reply is in
+    /// `reply`; it may be sent once `commit_end` has reached the result.
+    pub fn run_forwarded(
+        &mut self,
+        core: &mut Core,
+        db: DbIndex,
+        proto: Proto,
+        request: &[u8],
+        reply: &mut Vec<u8>,
+    ) -> tandem_types::Lsn {
+        let mut parser = tandem_resp::Parser::new();
+        let parsed = parser.parse(request, &tandem_resp::Limits::NORMAL);
+        let args = parser.args(request);
+        let mut writer = tandem_resp::Reply::new(reply, proto);
+        let (Ok(tandem_resp::Parsed::Command { .. }), Some(command)) =
+            (parsed, tandem_store::command(args.name()))
+        else {
+            writer.error("ERR the peer forwarded something that is no command");
+            return tandem_types::Lsn::ZERO;
+        };
+        if !command.takes(args.len()) {
+            writer.error_fmt(format_args!(
+                "ERR wrong number of arguments for '{}' command",
+                command.name
+            ));
+            return tandem_types::Lsn::ZERO;
+        }
+        if let Some(refusal) = core.view.writes {
+            writer.error(&super::refusal_text(core, refusal));
+            return tandem_types::Lsn::ZERO;
+        }
+        let caller = Caller { db, proto, deny_blocking: true };
+        let executed = core.execute(command, &args, caller, reply);
+        self.serve_touched(core, None);
+        self.run_ready(core);
+        executed.wait
+    }
+
+    /// `CLIENT UNBLOCK`: as if the time were up, or with an error.
+    pub(crate) fn unblock(&mut self, core: &mut Core, conn: ConnId, with_error: bool) {
+        let Some(mut session) = self.sessions.take(conn) else { return };
+        if with_error {
+            let start = session.outbox.end();
+            session.reply().error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            self.count_error(&session, start);
+            self.end_wait(core, &mut session);
+            self.end_reply(&mut session, start);
+        } else {
+            self.time_is_up(core, &mut session);
+        }
+        self.settle(core, session);
+    }
+
+    /// The wait is over: takes it out of all lists; the client's input goes on afterwards.
+    pub(crate) fn end_wait(&mut self, core: &mut Core, session: &mut Session) {
+        self.cancel_wait(core, session);
+        session.active_at = core.now.mono;
+        self.ready.push_back(session.conn);
+    }
+
+    /// Takes a waiting client out of all lists.
+    pub(super) fn cancel_wait(&mut self, core: &mut Core, session: &mut Session) {
+        let Some(waiting) = session.waiting.take() else { return };
+        self.blocked.remove_deadline(session.conn, waiting.until);
+        match &waiting.what {
+            What::Keys { db, keys, .. } => {
+                self.blocked.remove_keys(session.conn, *db, keys);
+                for key in keys {
+                    core.store.interest_remove(*db, key);
+                }
+            }
+            What::Copies { .. } | What::Position(_) => self.blocked.remove_position(session.conn),
+            What::Held => self.blocked.remove_held(session.conn),
+            What::Answer | What::Forwarded | What::Sleep => {}
+        }
+    }
+}
+
+/// How many have a position.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Copies {
+    /// 1: durable here.
+    pub(crate) local: u32,
+    /// 1: the peer has it (`durable`: on disk).
+    pub(crate) replicas: u32,
+}
+
+/// Who has `position`.
+pub(crate) fn copies(core: &Core, position: LogPosition, durable: bool) -> Copies {
+    let at = &core.positions;
+    let peer_end = if durable { at.peer_durable_end } else { at.peer_received_end };
+    // Nothing written means nothing to wait for: a connected peer counts, as in Redis.
+    let nothing = position.lsn == tandem_types::Lsn::ZERO;
+    Copies {
+        local: u32::from(nothing || at.durable_end >= position.lsn),
+        replicas: u32::from(core.view.peer_connected && (nothing || peer_end >= position.lsn)),
+    }
+}
+
+pub(crate) fn write_copies(session: &mut Session, have: Copies, aof: bool) {
+    let mut reply = session.reply();
+    if aof {
+        reply.array(2);
+        reply.int(i64::from(have.local));
+    }
+    reply.int(i64::from(have.replicas));
+}
+
+/// Whether a read here sees everything before `position`.
+pub(crate) fn has_reached(core: &Core, position: LogPosition) -> bool {
+    let at = &core.positions;
+    core.view.epoch >= position.epoch
+        && at.applied_end >= position.lsn
+        && at.commit_end >= position.lsn
+}

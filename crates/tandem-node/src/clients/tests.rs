@@ -1,0 +1,1 @@
+//! Sessions fed with bytes, without a node around them.

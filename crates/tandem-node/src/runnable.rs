@@ -1,0 +1,69 @@
+//! Something a client can ask for by name: a command of the store, or one of the connection.
+
+use tandem_resp::Args;
+use tandem_store::{Command, Flags, Handler};
+
+use crate::session_commands::{SessionCommand, session_command};
+
+/// A command that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Runnable {
+    /// Works on keys: runs in the store.
+    Data(&'static Command),
+    /// Works on the connection or the server: runs here.
+    Session(&'static SessionCommand),
+}
+
+impl Runnable {
+    /// The command of this name, in any case.
+    #[inline]
+    pub(crate) fn find(name: &[u8]) -> Option<Self> {
+        match tandem_store::command(name) {
+            Some(command) if matches!(command.handler, Handler::Data(_)) => {
+                Some(Self::Data(command))
+            }
+            _ => session_command(name).map(Self::Session),
+        }
+    }
+
+    /// Its name, lower case.
+    #[inline]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Data(command) => command.name,
+            Self::Session(command) => command.name,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn flags(self) -> Flags {
+        match self {
+            Self::Data(command) => command.flags,
+            Self::Session(command) => command.flags,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn is(self, flag: Flags) -> bool {
+        self.flags().has(flag)
+    }
+
+    /// Whether it may have so many words, the name included.
+    #[inline]
+    pub(crate) fn takes(self, words: usize) -> bool {
+        match self {
+            Self::Data(command) => command.takes(words),
+            Self::Session(command) => command.takes(words),
+        }
+    }
+
+    /// Its name with its subcommand, as `CLIENT LIST` shows it.
+    pub(crate) fn shown_name(self, args: &Args<'_>) -> &'static str {
+        match self {
+            Self::Session(command) => command.subcommand_name(args).unwrap_or(command.name),
+            Self::Data(command) => {
+                command.subcommand(args).map_or(command.name, |found| found.name)
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One client connection: who it is, what it sent, what it is owed.
+
+mod outbox;
+mod pending;
+mod transaction;
+mod waiting;
+
+use std::collections::BTreeSet;
+
+use tandem_resp::{Limits, Proto, Reply};
+use tandem_types::{DbIndex, LogPosition, Monotonic};
+
+use crate::{ConnId, ConnInfo};
+
+pub(crate) use outbox::Outbox;
+pub(crate) use pending::Pending;
+pub(crate) use transaction::{Queued, Transaction, Watched};
+pub(crate) use waiting::{Waiting, What};
+
+/// Whether replies are sent (`CLIENT REPLY`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The command after this one gets no reply.
+    SkipNext,
+    /// This command gets no reply.
+    Skip,
+}
+
+/// What a client said about itself.
+#[derive(Debug, Default)]
+pub(crate) struct Identity {
+    /// `CLIENT SETNAME`.
+    pub(crate) name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub(crate) lib_name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub(crate) lib_version: Vec<u8>,
+}
+
+/// What a client listens to.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    pub(crate) channels: BTreeSet<Box<[u8]>>,
+    pub(crate) patterns: BTreeSet<Box<[u8]>>,
+}
+
+impl Subscriptions {
+    pub(crate) fn count(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+}
+
+/// One client connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) conn: ConnId,
+    /// What `CLIENT ID` says; rises, never reused.
+    pub(crate) id: u64,
+    pub(crate) info: ConnInfo,
+    pub(crate) db: DbIndex,
+    pub(crate) proto: Proto,
+    pub(crate) authenticated: bool,
+    pub(crate) identity: Identity,
+    /// Input that is not carried out yet.
+    pub(crate) pending: Option<Box<Pending>>,
+    pub(crate) outbox: Outbox,
+    /// Messages that came while a command of this client ran: they follow its reply.
+    pub(crate) deferred: Vec<u8>,
+    pub(crate) reply_mode: ReplyMode,
+    pub(crate) transaction: Option<Box<Transaction>>,
+    pub(crate) watched: Vec<Watched>,
+    /// A watched key was touched: the next `EXEC` fails.
+    pub(crate) watch_broken: bool,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) monitor: bool,
+    pub(crate) no_evict: bool,
+    pub(crate) no_touch: bool,
+    pub(crate) waiting: Option<Box<Waiting>>,
+    /// Nothing more is read; the connection ends once everything that may leave has left.
+    pub(crate) closing: bool,
+    /// In the list of connections to flush.
+    pub(crate) dirty: bool,
+    /// In the list of connections with held replies.
+    pub(crate) gated: bool,
+    /// The server was told to stop reading.
+    pub(crate) reading_paused: bool,
+    /// End of the last record this client wrote.
+    pub(crate) last_write: LogPosition,
+    pub(crate) connected_at: Monotonic,
+    pub(crate) active_at: Monotonic,
+    /// Name of the last command, for `CLIENT LIST`.
+    pub(crate) last_command: &'static str,
+    /// Since when the output is above the soft limit.
+    pub(crate) soft_limit_since: Option<Monotonic>,
+}
+
+impl Session {
+    pub(crate) fn new(conn: ConnId, id: u64, info: ConnInfo, now: Monotonic) -> Self {
+        Self {
+            conn,
+            id,
+            info,
+            db: DbIndex::ZERO,
+            proto: Proto::Resp2,
+            authenticated: false,
+            identity: Identity::default(),
+            pending: None,
+            outbox: Outbox::default(),
+            deferred: Vec::new(),
+            reply_mode: ReplyMode::On,
+            transaction: None,
+            watched: Vec::new(),
+            watch_broken: false,
+            subscriptions: Subscriptions::default(),
+            monitor: false,
+            no_evict: false,
+            no_touch: false,
+            waiting: None,
+            closing: false,
+            dirty: false,
+            gated: false,
+            reading_paused: false,
+            last_write: LogPosition::default(),
+            connected_at: now,
+            active_at: now,
+            last_command: "NULL",
+            soft_limit_since: None,
+        }
+    }
+
+    /// A writer to this client.
+    pub(crate) fn reply(&mut self) -> Reply<'_> {
+        Reply::new(self.outbox.bytes_mut(), self.proto)
+    }
+
+    /// What it may send.
+    pub(crate) const fn limits(&self) -> &'static Limits {
+        if self.authenticated { &Limits::NORMAL } else { &Limits::UNAUTHENTICATED }
+    }
+
+    /// It gets messages and so may send only what RESP2 allows then.
+    pub(crate) fn is_subscriber(&self) -> bool {
+        self.subscriptions.count() > 0
+    }
+
+    /// Memory it makes the node hold, roughly.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.pending.as_ref().map_or(0, |pending| pending.memory_bytes())
+            + self.outbox.memory_bytes()
+            + self.transaction.as_ref().map_or(0, |transaction| transaction.bytes)
+    }
+}

@@ -1,0 +1,38 @@
+//! A client whose next request must wait, and for what.
+
+use tandem_resp::OwnedArgs;
+use tandem_store::{Command, TimeoutReply};
+use tandem_types::{DbIndex, LogPosition, Monotonic};
+
+/// A client that waits.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) what: What,
+    /// When it gives up; `None`: never.
+    pub(crate) until: Option<Monotonic>,
+}
+
+/// What a client waits for.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// A key to be touched, then the command runs again (`BLPOP` and the like).
+    Keys {
+        command: &'static Command,
+        words: OwnedArgs,
+        db: DbIndex,
+        keys: Vec<Box<[u8]>>,
+        on_timeout: TimeoutReply,
+    },
+    /// Its last write to reach disks: `WAIT` (`local` is `None`) and `WAITAOF`.
+    Copies { local: Option<u32>, replicas: u32, position: LogPosition },
+    /// `TANDEM WAITPOS`.
+    Position(LogPosition),
+    /// The node's answer to an operation.
+    Answer,
+    /// The primary's reply to a forwarded write.
+    Forwarded,
+    /// `CLIENT PAUSE`, or a planned change of primary: the request is still in the input.
+    Held,
+    /// `DEBUG SLEEP`.
+    Sleep,
+}

@@ -1,0 +1,69 @@
+//! `TIME`, `MONITOR`, and honest answers to commands about files this server does not have.
+
+use tandem_resp::Args;
+
+use super::{Visit, is};
+
+pub(super) fn time(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    let wall = visit.core.now.wall.get();
+    let mut reply = visit.reply();
+    reply.array(2);
+    reply.bulk((wall / 1000).to_string().as_bytes());
+    reply.bulk((wall % 1000 * 1000).to_string().as_bytes());
+}
+
+pub(super) fn monitor(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    visit.session.monitor = true;
+    visit.clients.monitors.insert(visit.session.conn);
+    visit.reply().ok();
+}
+
+/// Every acknowledged write is in the log: there is nothing to save. Tools that ask are told so.
+pub(super) fn save(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    visit.reply().ok();
+}
+
+pub(super) fn bgsave(visit: &mut Visit<'_>, args: &Args<'_>) {
+    match args.opt(1) {
+        Some(word) if !is(word, "schedule") || args.len() > 2 => visit.syntax_error(),
+        _ => visit.reply().simple("Background saving started"),
+    }
+}
+
+pub(super) fn bgrewriteaof(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    visit.reply().simple("Background append only file rewriting started");
+}
+
+/// Writes are durable when they are acknowledged, so the last save is now.
+pub(super) fn lastsave(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    let seconds = visit.core.now.wall.get() / 1000;
+    visit.reply().int(i64::try_from(seconds).unwrap_or(i64::MAX));
+}
+
+pub(super) fn cluster(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    visit.reply().error("ERR This instance has cluster support disabled");
+}
+
+pub(super) fn module(visit: &mut Visit<'_>, args: &Args<'_>) {
+    match &*args.get(1).to_ascii_lowercase() {
+        b"list" => visit.reply().array(0),
+        b"help" => {
+            super::help::write(visit, "MODULE", &["LIST", "    Return a list of loaded modules."])
+        }
+        _ => visit.reply().error("ERR modules are not supported"),
+    }
+}
+
+pub(super) fn shutdown(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    visit
+        .reply()
+        .error("ERR SHUTDOWN is not allowed to clients: stop the service, which hands over first");
+}
+
+pub(super) fn lolwut(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    let version = visit.clients.facts.version.clone();
+    let art = format!(
+        "    __o   __o\n  _ \\<,_\\<,_\n (_)/-----(_)    two ride, one steers\n\nTandem ver. {version}\n"
+    );
+    visit.reply().verbatim(*b"txt", art.as_bytes());
+}

@@ -1,0 +1,149 @@
+//! `TANDEM`: what only a pair can answer.
+
+use tandem_resp::{Args, parse_u64};
+use tandem_types::{Epoch, LogPosition, Lsn};
+
+use super::wait::timeout;
+use super::{Visit, help, is};
+use crate::clients::has_reached;
+use crate::session::{Waiting, What};
+use crate::{Operation, Wish};
+
+pub(super) const SUBCOMMANDS: &[&str] = &[
+    "tandem|help",
+    "tandem|position",
+    "tandem|promote",
+    "tandem|solo",
+    "tandem|status",
+    "tandem|waitpos",
+];
+
+pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
+    match (&*args.get(1).to_ascii_lowercase(), args.len()) {
+        (b"status", 2) => status(visit),
+        (b"position", 2) => {
+            let position = visit.session.last_write;
+            visit.reply().bulk_fmt(format_args!("{} {}", position.epoch, position.lsn));
+        }
+        (b"waitpos", 5) => waitpos(visit, args),
+        (b"promote", _) => promote(visit, args),
+        (b"solo", 2) => wish(visit, Wish::Solo),
+        (b"help", 2) => help::write(visit, "TANDEM", HELP),
+        (
+            b"switch" | b"confirm" | b"reject" | b"pause" | b"resume" | b"conflicts" | b"pp"
+            | b"bc" | b"seq",
+            _,
+        ) => {
+            let name = String::from_utf8_lossy(args.get(1)).to_ascii_uppercase();
+            visit
+                .reply()
+                .error_fmt(format_args!("ERR TANDEM {name} is not offered by this version"));
+        }
+        (b"status" | b"position" | b"waitpos" | b"solo", _) => {
+            let name = String::from_utf8_lossy(args.get(1)).to_ascii_lowercase();
+            visit.wrong_arity(&format!("tandem|{name}"));
+        }
+        _ => visit.unknown_subcommand(args),
+    }
+}
+
+fn status(visit: &mut Visit<'_>) {
+    let core = &*visit.core;
+    let (view, at, settings) = (&core.view, core.positions, &core.settings);
+    let number = |lsn: Lsn| lsn.get().to_string();
+    let yes = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let rows = [
+        ("node", settings.name().to_owned()),
+        ("pair", settings.pair_name.clone()),
+        ("role", super::info::role_word(core).to_owned()),
+        ("epoch", view.epoch.to_string()),
+        ("last_lsn", number(at.appended_end)),
+        ("durable_lsn", number(at.durable_end)),
+        ("applied_lsn", number(at.applied_end)),
+        ("commit_lsn", number(at.commit_end)),
+        ("acked_lsn", number(at.peer_durable_end)),
+        ("in_sync", yes(view.peer_in_sync)),
+        ("peer", settings.peer_name().to_owned()),
+        ("peer_connected", yes(view.peer_connected)),
+        ("primary", view.primary_address.clone().unwrap_or_default()),
+        ("stalled", yes(view.waiting_for.is_some())),
+        ("waiting_for", view.waiting_for.clone().unwrap_or_default()),
+        ("reads", yes(view.reads.is_none())),
+        ("writes", yes(view.writes.is_none())),
+    ];
+    let mut reply = visit.reply();
+    reply.map(rows.len());
+    for (name, value) in rows {
+        reply.bulk(name.as_bytes());
+        match tandem_resp::parse_i64(value.as_bytes()) {
+            Some(number) if name.ends_with("_lsn") || name == "epoch" => reply.int(number),
+            _ => reply.bulk(value.as_bytes()),
+        }
+    }
+}
+
+/// Waits until a read here sees everything that `TANDEM POSITION` said on the other node.
+fn waitpos(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let (Some(epoch), Some(lsn)) = (parse_u64(args.get(2)), parse_u64(args.get(3))) else {
+        return visit.not_an_integer();
+    };
+    let Some(timeout) = timeout(visit, args.get(4)) else { return };
+    let position = LogPosition { epoch: Epoch::new(epoch), lsn: Lsn::new(lsn) };
+    if has_reached(visit.core, position) {
+        return visit.reply().ok();
+    }
+    if visit.in_exec {
+        let text = "TIMEOUT this node has not reached that position yet";
+        return visit.reply().error(text);
+    }
+    let now = visit.core.now.mono;
+    let until = (!timeout.is_zero()).then(|| now.plus(timeout));
+    visit.clients.blocked.add_position(visit.session.conn);
+    visit.clients.blocked.add_deadline(visit.session.conn, until);
+    let what = What::Position(position);
+    visit.session.waiting = Some(Box::new(Waiting { what, until }));
+}
+
+/// `TANDEM PROMOTE [FORCE] [ACCEPT-LOSS n]`.
+fn promote(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let (mut force, mut accept_loss) = (false, 0);
+    let mut at = 2;
+    while let Some(word) = args.opt(at) {
+        if is(word, "force") {
+            force = true;
+            at += 1;
+        } else if is(word, "accept-loss") {
+            let Some(records) = args.opt(at + 1).and_then(parse_u64) else {
+                return visit.not_an_integer();
+            };
+            accept_loss = records;
+            at += 2;
+        } else {
+            return visit.syntax_error();
+        }
+    }
+    wish(visit, Wish::Promote { accept_loss, force });
+}
+
+/// Passes a wish to the node; the client waits for the answer.
+fn wish(visit: &mut Visit<'_>, wish: Wish) {
+    if visit.in_exec {
+        return visit.reply().error("ERR Command not allowed inside a transaction");
+    }
+    let conn = visit.session.conn;
+    visit.core.operations.push_back(Operation::Wish { conn, wish });
+    visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+}
+
+const HELP: &[&str] = &[
+    "STATUS",
+    "    Return this node's view of the pair.",
+    "POSITION",
+    "    Return epoch and LSN of this connection's last write.",
+    "WAITPOS <epoch> <lsn> <timeout-ms>",
+    "    Wait until reads on this node see that position.",
+    "PROMOTE [FORCE] [ACCEPT-LOSS <records>]",
+    "    Make this node primary.",
+    "SOLO",
+    "    Let the primary go on without its peer, on your word that the peer is off.",
+];

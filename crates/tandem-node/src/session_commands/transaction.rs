@@ -1,0 +1,127 @@
+//! `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
+
+use tandem_resp::Args;
+use tandem_types::LogPosition;
+
+use super::Visit;
+use crate::clients::refusal_text;
+use crate::runnable::Runnable;
+use crate::session::{Queued, Transaction, Watched};
+use crate::{Caller, Port, Refusal};
+
+pub(super) fn multi(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    if visit.session.transaction.is_some() {
+        return visit.reply().error("ERR MULTI calls can not be nested");
+    }
+    visit.session.transaction = Some(Box::new(Transaction::default()));
+    visit.reply().ok();
+}
+
+pub(super) fn discard(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    if visit.session.transaction.take().is_none() {
+        return visit.reply().error("ERR DISCARD without MULTI");
+    }
+    visit.clients.unwatch_all(visit.core, visit.session);
+    visit.reply().ok();
+}
+
+pub(super) fn watch(visit: &mut Visit<'_>, args: &Args<'_>) {
+    if visit.session.transaction.is_some() {
+        return visit.reply().error("ERR WATCH inside MULTI is not allowed");
+    }
+    let Visit { core, clients, session, .. } = visit;
+    let db = session.db;
+    for key in args.iter().skip(1) {
+        if session.watched.iter().any(|watched| watched.db == db && &*watched.key == key) {
+            continue;
+        }
+        let was_expired = core.store.is_expired(db, key, core.now.wall);
+        core.store.interest_add(db, key);
+        clients.watchers.entry((db, key.into())).or_default().insert(session.conn);
+        session.watched.push(Watched { db, key: key.into(), was_expired });
+        // What was seen before `EXEC` must not be taken back: its outcome waits for it too.
+        session.outbox.depend_on(core.store.last_write_end_of(db, key));
+    }
+    session.reply().ok();
+}
+
+pub(super) fn unwatch(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    visit.clients.unwatch_all(visit.core, visit.session);
+    visit.reply().ok();
+}
+
+pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    let Some(transaction) = visit.session.transaction.take() else {
+        return visit.reply().error("ERR EXEC without MULTI");
+    };
+    let broken = visit.session.watch_broken || has_expired(visit);
+    visit.clients.unwatch_all(visit.core, visit.session);
+    if transaction.aborted {
+        let text = "EXECABORT Transaction discarded because of previous errors.";
+        return visit.reply().error(text);
+    }
+    if broken {
+        return visit.reply().null_array();
+    }
+    if let Some(refusal) = refusal(visit, &transaction) {
+        let text = refusal_text(visit.core, refusal);
+        return visit
+            .reply()
+            .error_fmt(format_args!("EXECABORT Transaction discarded because of: {text}"));
+    }
+    visit.reply().array(transaction.queue.len());
+    visit.core.begin_group();
+    for queued in &transaction.queue {
+        run(visit, queued);
+    }
+    // Everything the transaction wrote is one record, so a switch keeps all of it or nothing.
+    if let Some(end) = visit.core.end_group() {
+        visit.session.outbox.depend_on(end);
+        visit.session.last_write = LogPosition { epoch: visit.core.view.epoch, lsn: end };
+    }
+}
+
+/// A watched key's time has come since: nobody removes it before a write, but it is gone.
+fn has_expired(visit: &Visit<'_>) -> bool {
+    visit.session.watched.iter().any(|watched| {
+        !watched.was_expired
+            && visit.core.store.is_expired(watched.db, &watched.key, visit.core.now.wall)
+    })
+}
+
+/// Why the role, which may have changed since the commands were queued, forbids them.
+fn refusal(visit: &Visit<'_>, transaction: &Transaction) -> Option<Refusal> {
+    let view = &visit.core.view;
+    match visit.session.info.port {
+        Port::Client if transaction.writes => view.writes,
+        Port::Client if transaction.touches_data => view.reads,
+        Port::Read if transaction.writes => Some(Refusal::ReadOnly),
+        Port::Read if transaction.touches_data => view.read_port_reads,
+        Port::Client | Port::Read => None,
+    }
+}
+
+fn run(visit: &mut Visit<'_>, queued: &Queued) {
+    let args = queued.words.args();
+    visit.clients.stats.commands += 1;
+    visit.clients.command_stats.of(queued.runnable.name()).calls += 1;
+    let start = visit.session.outbox.end();
+    match queued.runnable {
+        Runnable::Data(command) => {
+            let session = &mut *visit.session;
+            let caller = Caller { db: session.db, proto: session.proto, deny_blocking: true };
+            let executed = visit.core.execute(command, &args, caller, session.outbox.bytes_mut());
+            session.outbox.depend_on(executed.wait);
+        }
+        Runnable::Session(command) => {
+            visit.in_exec = true;
+            (command.run)(visit, &args);
+            visit.in_exec = false;
+        }
+    }
+    if visit.session.outbox.end() == start {
+        // Every queued command has one reply, also one that says nothing outside (`CLIENT REPLY OFF`).
+        visit.reply().ok();
+    }
+    visit.clients.count_error(visit.session, start);
+}
