@@ -1,2 +1,50 @@
-//! One node of the pair as a value: step(now, input, out).
+//! One node of the pair as a value: `step(now, input, out)`.
+//!
+//! Everything that reaches a node is an [`Input`] with the time it came; everything it wants done is an
+//! [`Output`]. No clock, thread, socket or file is touched here, so the server and the simulator run the
+//! same node, and a list of `(now, input)` replays any run.
+//!
+//! **Not here:** how bytes travel (`tandem-server`), what a command does (`tandem-store`), who may be
+//! primary (`tandem-switch`), how a copy is kept (`tandem-replication`): this crate composes them.
 #![forbid(unsafe_code)]
+
+mod apply_queue;
+mod blocked;
+mod clients;
+mod command_stats;
+mod config_table;
+mod conflicts;
+mod core;
+mod facts;
+mod generation;
+mod input;
+mod latency;
+mod node;
+mod operator;
+mod output;
+mod positions;
+mod pubsub;
+mod role_view;
+mod runnable;
+mod session;
+mod session_commands;
+mod sessions;
+mod settings;
+mod slow_log;
+mod snapshot_job;
+mod snapshots;
+mod walk;
+
+pub use crate::core::{Caller, Core, Executed};
+pub use clients::{ClientStats, Clients};
+pub use command_stats::CommandCount;
+pub use conflicts::{SaveError, Saved, open_conflicts, save_and_cut, save_records};
+pub use facts::{Facts, Stopwatch, stopped};
+pub use generation::{generation_name, parse_generation_name};
+pub use input::{AdminId, ConnId, ConnInfo, Input, LogFault, Port};
+pub use node::{Boot, BootError, BootReport, Node, Seeds, boot};
+pub use operator::{Operation, Wish};
+pub use output::{Event, LogCommand, Output, Severity, SnapshotCommand};
+pub use positions::{CommitRule, Positions};
+pub use role_view::{Refusal, RoleView};
+pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, Topology, WithoutPeer};

@@ -112,6 +112,12 @@ impl Store {
         sum
     }
 
+    /// True if a slot holds no key.
+    pub fn slot_is_empty(&self, slot: SlotId) -> bool {
+        let database = self.databases[slot.db.index()].as_deref();
+        database.is_none_or(|database| database.slot(slot.slot).table.is_empty())
+    }
+
     /// True if no database holds a key.
     pub fn is_empty(&self) -> bool {
         DbIndex::all().all(|db| self.dbsize(db) == 0)

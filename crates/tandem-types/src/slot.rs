@@ -49,6 +49,9 @@ impl SlotId {
     /// The first slot of a walk over the whole key space.
     pub const FIRST: Self = Self { db: DbIndex::ZERO, slot: 0 };
 
+    /// The last slot of such a walk.
+    pub const LAST: Self = Self { db: DbIndex(DB_COUNT - 1), slot: SLOT_COUNT - 1 };
+
     /// The slot after this one in the walk; `None` after the last.
     pub const fn next(self) -> Option<Self> {
         if self.slot + 1 < SLOT_COUNT {

@@ -147,7 +147,7 @@ impl Clients {
                 return Flow::Next;
             }
             Admission::Hold => {
-                self.hold(core, session);
+                self.hold(session);
                 return Flow::Hold;
             }
             Admission::Forward => {
@@ -216,7 +216,7 @@ impl Clients {
     }
 
     /// Leaves a request in the input until a pause ends.
-    fn hold(&mut self, core: &Core, session: &mut Session) {
+    fn hold(&mut self, session: &mut Session) {
         self.blocked.add_held(session.conn);
         session.waiting = Some(Box::new(Waiting { what: What::Held, until: None }));
     }

@@ -1,0 +1,193 @@
+//! What client sessions act on: the store, the log being built, the role as they see it.
+
+use std::collections::VecDeque;
+
+use tandem_log::{Appender, RecordKind, RecordMeta, Tip};
+use tandem_resp::{Args, Proto, Reply};
+use tandem_store::{Call, Command, EffectBuf, Outcome, Store};
+use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Now};
+
+use crate::operator::Operation;
+use crate::{Output, Positions, RoleView, Settings};
+
+/// On whose behalf a command runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The selected database.
+    pub db: DbIndex,
+    /// The protocol replies are written in.
+    pub proto: Proto,
+    /// Inside a transaction nothing may block.
+    pub deny_blocking: bool,
+}
+
+/// What running a command came to.
+#[derive(Debug)]
+pub struct Executed {
+    /// Done, or nothing there yet and the caller may wait.
+    pub outcome: Outcome,
+    /// The reply may leave once [`Core::may_answer`] says so of this.
+    pub wait: Lsn,
+    /// A record was (or, in a group, will be) written.
+    pub wrote: bool,
+}
+
+/// The part of the node that sessions act on.
+#[derive(Debug)]
+pub struct Core {
+    /// When the current input came.
+    pub now: Now,
+    /// The configuration, as changed by `CONFIG SET`.
+    pub settings: Settings,
+    /// The role, and what follows for reads and writes.
+    pub view: RoleView,
+    /// How far everything is. Sessions only read it.
+    pub positions: Positions,
+    /// The key space.
+    pub store: Store,
+    /// What is to be done, in order.
+    pub out: Vec<Output>,
+    /// Requests of sessions that only the node can carry out, in order; answered through
+    /// [`crate::Clients`].
+    pub operations: VecDeque<Operation>,
+    pub(crate) log: Appender,
+    pub(crate) epoch: Epoch,
+    effects: EffectBuf,
+    group_open: bool,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings, store: Store, tip: Tip) -> Self {
+        let positions = Positions {
+            appended_end: tip.end,
+            written_end: tip.end,
+            durable_end: tip.end,
+            applied_end: tip.end,
+            ..Positions::default()
+        };
+        Self {
+            now: Now::default(),
+            settings,
+            view: RoleView::default(),
+            positions,
+            store,
+            out: Vec::new(),
+            operations: VecDeque::new(),
+            log: Appender::new(tip),
+            epoch: tip.epoch,
+            effects: EffectBuf::new(),
+            group_open: false,
+        }
+    }
+
+    /// Whether a reply that depends on records before `wait` may leave.
+    #[inline]
+    pub fn may_answer(&self, wait: Lsn) -> bool {
+        wait <= self.positions.commit_end
+    }
+
+    /// Runs one data command, writing its reply to `reply`. What it changed becomes one log record, or
+    /// part of the open group's.
+    ///
+    /// The caller has checked role and authentication.
+    pub fn execute(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        caller: Caller,
+        reply: &mut Vec<u8>,
+    ) -> Executed {
+        let before = self.effects.count();
+        let mut call = Call {
+            now: self.now.wall,
+            db: caller.db,
+            lsn_end: self.positions.appended_end.next(),
+            reply: Reply::new(reply, caller.proto),
+            effects: &mut self.effects,
+            seen: Lsn::ZERO,
+            deny_blocking: caller.deny_blocking,
+        };
+        let outcome = self.store.execute(command, args, &mut call);
+        let seen = call.seen;
+        let wrote = self.effects.count() > before;
+        let wait = if wrote && !self.group_open { self.commit_effects() } else { seen };
+        Executed { outcome, wait, wrote }
+    }
+
+    /// Opens a group: everything executed until [`Self::end_group`] becomes one record (EXEC).
+    pub fn begin_group(&mut self) {
+        assert!(!self.group_open, "groups do not nest");
+        self.group_open = true;
+    }
+
+    /// Closes the group and returns the position after its record, if it wrote anything.
+    pub fn end_group(&mut self) -> Option<Lsn> {
+        assert!(self.group_open, "no group is open");
+        self.group_open = false;
+        (!self.effects.is_empty()).then(|| self.commit_effects())
+    }
+
+    /// Lets the primary remove keys whose time has come, looking at about `budget` keys; one record at
+    /// most. True if there may be more.
+    pub(crate) fn expire(&mut self, budget: usize) -> bool {
+        assert!(!self.group_open, "no group is open between commands");
+        let lsn_end = self.positions.appended_end.next();
+        let more = self.store.expire_cycle(self.now.wall, lsn_end, budget, &mut self.effects);
+        if !self.effects.is_empty() {
+            self.commit_effects();
+        }
+        more
+    }
+
+    /// Begins a reign: its first record is appended.
+    pub(crate) fn begin_reign(&mut self, epoch: Epoch, fork: ForkId) -> Lsn {
+        self.epoch = epoch;
+        let meta = self.meta();
+        let first = self.log.start_epoch(fork, meta);
+        self.positions.appended_end = first.next();
+        self.positions.applied_end = first.next();
+        first.next()
+    }
+
+    /// Starts over with an empty key space and an empty log that begins at `tip`; the old key space is
+    /// handed out to be freed.
+    pub(crate) fn start_over(&mut self, store: Store, tip: Tip) -> Store {
+        self.log = Appender::new(tip);
+        self.epoch = tip.epoch;
+        self.positions = Positions {
+            appended_end: tip.end,
+            written_end: tip.end,
+            durable_end: tip.end,
+            applied_end: tip.end,
+            ..Positions::default()
+        };
+        std::mem::replace(&mut self.store, store)
+    }
+
+    fn meta(&self) -> RecordMeta {
+        RecordMeta {
+            epoch: self.epoch,
+            stamp: self.log.tip().stamp.tick(self.now.wall),
+            seen: 0,
+            origin: self.settings.node,
+        }
+    }
+
+    /// Makes a record of the effects gathered; returns the position after it.
+    fn commit_effects(&mut self) -> Lsn {
+        let meta = self.meta();
+        match self.log.append(RecordKind::Effects, self.effects.effects(), meta) {
+            Ok(lsn) => {
+                let mut bytes = std::mem::take(&mut self.effects).into_bytes();
+                bytes.clear();
+                self.effects = EffectBuf::over(bytes);
+                let end = lsn.next();
+                self.positions.appended_end = end;
+                self.positions.applied_end = end;
+                end
+            }
+            // Memory already holds what the log cannot: only a restart brings the two together again.
+            Err(error) => panic!("record {}: {error}", self.positions.appended_end),
+        }
+    }
+}

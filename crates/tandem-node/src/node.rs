@@ -1,0 +1,432 @@
+//! The node: every part, and how an input travels through them.
+//!
+//! ```text
+//!  clients --> core (store + log being built) --> end of turn: batch --> log thread, tail, leader --> link
+//!     ^                                                                                                |
+//!     +---- reply gate <---- commit_end <---- positions <---- LogProgress, Ack <-----------------------+
+//! ```
+//! Brains decide (`switch`, `leader`, `follower`, `heart`), this composes: each brain's outputs are acted
+//! on in order, and what they lead to is handed to the others.
+
+mod boot;
+mod forward;
+mod following;
+mod leading;
+mod link;
+mod operator;
+mod status;
+mod switching;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tandem_log::Tail;
+use tandem_replication::{follower, heart, leader};
+use tandem_store::SlotLsns;
+use tandem_switch::{Manual, Ticket};
+use tandem_types::{EpochHistory, Lsn, Monotonic, Now, Role};
+
+use crate::apply_queue::ApplyQueue;
+use crate::snapshot_job::SnapshotJob;
+use crate::{Clients, CommitRule, Core, Event, Input, LogCommand, LogFault, Output, Severity};
+
+pub use boot::{Boot, BootError, BootReport, Seeds, boot};
+use forward::Forwards;
+use following::CopyIn;
+use link::LinkState;
+use operator::{Asker, Backups};
+use status::Journal;
+
+/// Keys looked at by one slice of expiry: some ten microseconds' work.
+const EXPIRE_BUDGET: usize = 64;
+/// Slices of expiry are at least this far apart when there is little to do.
+const EXPIRE_EVERY: Duration = Duration::from_millis(50);
+
+/// What a saved state was for.
+#[derive(Clone, Copy, Debug)]
+enum SavedFor {
+    /// The switch asked for it.
+    Switch { version: u64 },
+    /// A full copy became the current generation.
+    CopyInstalled,
+    /// The epoch table grew.
+    History,
+}
+
+/// One node of the pair.
+#[derive(Debug)]
+pub struct Node {
+    core: Core,
+    clients: Clients,
+    switch: Manual,
+    switch_state: tandem_switch::NodeState,
+    heart: heart::Heart,
+    leader: Option<leader::Leader>,
+    follower: Option<follower::Follower>,
+    link: LinkState,
+    queue: ApplyQueue,
+    history: EpochHistory,
+    oldest: Lsn,
+    tail: Tail,
+    generation: u64,
+    copy: Option<CopyIn>,
+    snapshot: SnapshotJob,
+    /// Recovery needs the log from here on.
+    snapshot_start: Lsn,
+    snapshot_wanted: bool,
+    log_bytes_since_snapshot: u64,
+    /// Bytes of records appended since the start.
+    appended_bytes: u64,
+    /// Bytes of the log on disk, as last heard.
+    log_disk_bytes: u64,
+    backups: Backups,
+    /// The own log was found damaged: everything is wanted anew.
+    damaged: bool,
+    /// After a full copy: when each slot was taken, until all of them are in the past.
+    filter: Option<SlotLsns>,
+    filter_until: Option<Lsn>,
+    /// Files of saved writes that wait for a decision.
+    conflicts: u64,
+    /// When the data of a replica becomes older than may be shown.
+    stale_at: Option<Monotonic>,
+    /// How fresh the data was when a follower last knew it.
+    last_fresh: Option<Monotonic>,
+    stream: tandem_replication::Settings,
+    saves: VecDeque<(u64, SavedFor)>,
+    next_save: u64,
+    reign_pending: Option<(tandem_types::Epoch, Lsn)>,
+    asked: BTreeMap<Ticket, Asker>,
+    next_ticket: u64,
+    forwards: Forwards,
+    journal: Journal,
+    seeds: Seeds,
+    disk_full: Option<String>,
+    stopping: bool,
+    expire_again: bool,
+    next_expire: Monotonic,
+    started: Now,
+    switch_told: tandem_switch::OwnEnds,
+}
+
+impl Node {
+    /// Advances by one input that came at `now`, appending what must be done to `out`, in order.
+    pub fn step(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
+        self.core.now = now;
+        std::mem::swap(&mut self.core.out, out);
+        if self.stale_at.is_some_and(|at| now.mono >= at) {
+            self.refresh_view();
+        }
+        self.dispatch(input);
+        std::mem::swap(&mut self.core.out, out);
+    }
+
+    fn dispatch(&mut self, input: Input<'_>) {
+        match input {
+            Input::Accepted { conn, info } => self.clients.accepted(&mut self.core, conn, info),
+            Input::Received { conn, bytes } => {
+                self.clients.received(&mut self.core, conn, bytes);
+                self.carry_out_operations();
+            }
+            Input::Closed { conn } => self.clients.closed(&mut self.core, conn),
+            Input::LogProgress { written_end, durable_end } => {
+                self.log_progress(written_end, durable_end);
+            }
+            Input::LogFault(fault) => self.log_fault(fault),
+            Input::StateSaved { seq } => self.state_saved(seq),
+            Input::LogRead { from, bytes } => self.log_read(from, &bytes),
+            Input::LogGone { from } => self.lead(leader::Input::RecordsGone { from }),
+            Input::ChainRead { lsn, chain } => self.lead(leader::Input::ChainAt { lsn, chain }),
+            Input::ChunksWritten { bytes } => self.snapshot.written(bytes),
+            Input::SnapshotFinished { start, oldest_start, name } => {
+                self.snapshot_finished(start, oldest_start, &name);
+            }
+            Input::SnapshotFailed { message } => self.snapshot_failed(&message),
+            Input::LogTrimmed { oldest, bytes } => self.log_trimmed(oldest, bytes),
+            Input::LinkUp { address, session } => self.link_up(address, session),
+            Input::LinkMessage { bytes } => self.link_message(bytes),
+            Input::LinkDown { reason } => self.link_down(&reason),
+            Input::LinkBacklog { bytes } => self.link.backlog_bytes = bytes,
+            Input::Admin { id, request } => self.admin(id, &request),
+            Input::Shutdown => self.shutdown(),
+            Input::Tick => self.tick(),
+            Input::EndOfTurn => self.end_of_turn(),
+        }
+    }
+
+    /// When a [`Input::Tick`] is due at the latest.
+    pub fn deadline(&self) -> Option<Monotonic> {
+        let brains = [
+            self.heart.deadline(),
+            self.switch.deadline(),
+            self.leader.as_ref().and_then(leader::Leader::deadline),
+            self.follower.as_ref().and_then(follower::Follower::deadline),
+            self.clients.deadline(),
+            self.is_primary().then_some(self.next_expire),
+            self.stale_at,
+        ];
+        brains.into_iter().flatten().min()
+    }
+
+    /// Whether another [`Input::EndOfTurn`] has work to do at once, without waiting for anything.
+    pub fn wants_turn(&self) -> bool {
+        self.expire_again || self.snapshot.wants_turn()
+    }
+
+    /// The clients' sessions: what is to be written to each connection.
+    pub const fn clients(&mut self) -> &mut Clients {
+        &mut self.clients
+    }
+
+    /// What sessions act on.
+    pub const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Gives back a batch that was written, so that its buffer is used again.
+    pub fn recycle(&mut self, batch: tandem_log::Batch) {
+        self.core.log.recycle(batch);
+    }
+
+    pub(crate) fn is_primary(&self) -> bool {
+        self.core.view.role == Role::Primary
+    }
+
+    fn tick(&mut self) {
+        self.beat(heart::Input::Tick);
+        self.switch_step(tandem_switch::Input::Tick);
+        self.lead(leader::Input::Tick);
+        self.follow(follower::Input::Tick);
+        self.refresh_view();
+        self.clients.tick(&mut self.core);
+        self.carry_out_operations();
+    }
+
+    /// Everything of this turn has come: hand over what it made.
+    fn end_of_turn(&mut self) {
+        self.expire();
+        self.clients.end_of_turn(&mut self.core);
+        self.carry_out_operations();
+        self.hand_over_batches();
+        self.update_commit();
+        self.tell_switch();
+        self.background();
+        while let Some(garbage) = self.core.store.take_garbage() {
+            self.core.out.push(Output::Garbage(garbage));
+        }
+    }
+
+    fn expire(&mut self) {
+        let due = self.expire_again || self.core.now.mono >= self.next_expire;
+        if !due || !self.is_primary() || self.core.view.hold_writes || self.disk_full.is_some() {
+            self.expire_again = false;
+            return;
+        }
+        self.expire_again = self.core.expire(EXPIRE_BUDGET);
+        self.next_expire = self.core.now.mono.plus(EXPIRE_EVERY);
+    }
+
+    /// Gives the records of this turn to the log thread, to the tail in memory, and to the leader.
+    fn hand_over_batches(&mut self) {
+        let mut any = false;
+        while let Some(batch) = self.core.log.take_batch() {
+            any = true;
+            for start in batch.starts() {
+                self.note_reign(*start);
+            }
+            let bytes = u64::try_from(batch.records().len()).unwrap_or(u64::MAX);
+            self.log_bytes_since_snapshot += bytes;
+            self.appended_bytes += bytes;
+            self.tail.push(batch.first(), batch.end(), batch.records());
+            self.core.out.push(Output::Log(LogCommand::Write(batch)));
+        }
+        if any && self.leader.is_some() {
+            let tip = self.core.log.tip();
+            let (end, chain, stamp) = (tip.end, tip.chain, tip.stamp);
+            let log_bytes = self.appended_bytes;
+            self.lead(leader::Input::Appended { end, chain, stamp, log_bytes });
+        }
+    }
+
+    fn note_reign(&mut self, start: tandem_types::EpochStart) {
+        if let Err(error) = self.history.push(start) {
+            // The appender accepted the record, so its epoch is later: only a bug can come here.
+            panic!("epoch table: {error}");
+        }
+        self.save(SavedFor::History);
+    }
+
+    fn log_progress(&mut self, written_end: Lsn, durable_end: Lsn) {
+        let at = &mut self.core.positions;
+        at.written_end = at.written_end.max(written_end);
+        at.durable_end = at.durable_end.max(durable_end);
+        if self.disk_full.take().is_some() {
+            self.event(Severity::Note, "the log can be written again: space is back".into());
+            self.refresh_view();
+        }
+        self.reign_durable();
+        self.update_commit();
+        self.follow(follower::Input::Durable { end: durable_end });
+        self.tell_switch();
+    }
+
+    fn log_fault(&mut self, fault: LogFault) {
+        match fault {
+            LogFault::Full { message } => {
+                if self.disk_full.is_none() {
+                    self.event(Severity::Error, format!("the disk is full ({message}): writes are refused, reads go on; free space and writes go on by themselves"));
+                }
+                self.disk_full = Some(message);
+                self.refresh_view();
+            }
+            LogFault::Failed { message } => {
+                self.switch_step(tandem_switch::Input::LogFailed);
+                self.clients.demoted(&mut self.core);
+                let reason = format!(
+                    "the log could not be written or synced ({message}): nothing more is acknowledged; check the disk, then start the node again"
+                );
+                self.core.out.push(Output::Exit { status: 1, reason });
+            }
+        }
+    }
+
+    /// Makes the state durable, with the switch's part as it last wanted it.
+    fn save(&mut self, what: SavedFor) {
+        self.next_save += 1;
+        let seq = self.next_save;
+        self.saves.push_back((seq, what));
+        let state = Box::new(self.state_to_save());
+        self.core.out.push(Output::Log(LogCommand::SaveState { seq, state }));
+    }
+
+    fn state_saved(&mut self, seq: u64) {
+        while let Some(&(first, what)) = self.saves.front() {
+            if first > seq {
+                break;
+            }
+            self.saves.pop_front();
+            match what {
+                SavedFor::Switch { version } => {
+                    self.switch_step(tandem_switch::Input::Persisted { version });
+                }
+                SavedFor::CopyInstalled => self.copy_installed(),
+                SavedFor::History => {}
+            }
+        }
+    }
+
+    /// Moves `commit_end` as the rule allows, and lets go what it releases.
+    fn update_commit(&mut self) {
+        if !self.is_primary() {
+            return;
+        }
+        let rule = CommitRule {
+            acknowledge: self.core.settings.acknowledge,
+            fsync: self.core.settings.fsync,
+            peer_in_sync: self.switch.needs_peer(),
+        };
+        let end = rule.commit_end(&self.core.positions);
+        if end > self.core.positions.commit_end {
+            self.core.positions.commit_end = end;
+            self.lead(leader::Input::Committed { end });
+            self.committed();
+        }
+    }
+
+    /// `commit_end` moved: replies may leave.
+    fn committed(&mut self) {
+        self.clients.committed(&mut self.core);
+        self.release_forwarded();
+        self.carry_out_operations();
+    }
+
+    /// How far this node is, for the switch.
+    fn own_ends(&self) -> tandem_switch::OwnEnds {
+        let at = &self.core.positions;
+        tandem_switch::OwnEnds {
+            appended_end: at.appended_end,
+            durable_end: at.durable_end,
+            applied_end: at.applied_end,
+            commit_end: at.commit_end,
+        }
+    }
+
+    /// Lets the switch look at this node's progress, if there was any.
+    fn tell_switch(&mut self) {
+        if self.own_ends() != self.switch_told {
+            self.switch_step(tandem_switch::Input::Tick);
+        }
+    }
+
+    /// A slice of work that nobody waits for.
+    fn background(&mut self) {
+        if self.snapshot.is_idle() && self.snapshot_is_due() {
+            let header = self.snapshot_header();
+            self.log_bytes_since_snapshot = 0;
+            self.snapshot_wanted = false;
+            self.snapshot.start(self.generation, header, &mut self.core.out);
+        }
+        self.snapshot.advance(&self.core.store, &self.core.positions, &mut self.core.out);
+    }
+
+    fn snapshot_is_due(&self) -> bool {
+        let every = self.core.settings.snapshot_log_bytes;
+        let due = every > 0 && self.log_bytes_since_snapshot >= every;
+        self.copy.is_none() && (due || self.snapshot_wanted)
+    }
+
+    fn snapshot_header(&self) -> tandem_snapshot::Header {
+        let tip = self.applied_tip();
+        let mut history = self.history.clone();
+        history.cut(tip.end);
+        tandem_snapshot::Header {
+            pair_id: self.switch_state.pair_id,
+            start: tip.end,
+            chain: tip.chain,
+            epoch: tip.epoch,
+            stamp: tip.stamp,
+            history,
+        }
+    }
+
+    /// Where the key space is in the log.
+    fn applied_tip(&self) -> tandem_log::Tip {
+        if self.is_primary() { self.core.log.tip() } else { self.queue.tip() }
+    }
+
+    fn snapshot_finished(&mut self, start: Lsn, oldest_start: Lsn, name: &str) {
+        self.snapshot_start = oldest_start;
+        self.journal.snapshot_done(self.core.now, start);
+        if self.copy.is_some() {
+            return self.copy_snapshot_finished();
+        }
+        self.snapshot.ended();
+        self.answer_backups(name, start);
+        self.retain_log();
+    }
+
+    fn snapshot_failed(&mut self, message: &str) {
+        self.snapshot.ended();
+        self.event(Severity::Warn, format!("a snapshot could not be written ({message}): the one before still counts, the log is kept"));
+        self.fail_backups(message);
+        if self.copy.is_some() {
+            self.reboot(format!("a full copy could not be written: {message}"));
+        }
+    }
+
+    fn log_trimmed(&mut self, oldest: Lsn, bytes: u64) {
+        self.oldest = self.oldest.max(oldest);
+        self.log_disk_bytes = bytes;
+        self.lead(leader::Input::Trimmed { oldest });
+    }
+
+    fn reboot(&mut self, reason: String) {
+        self.clients.demoted(&mut self.core);
+        self.core.out.push(Output::Reboot { reason });
+    }
+
+    fn event(&mut self, severity: Severity, text: String) {
+        let entry = self.journal_entry(&text);
+        self.journal.note(entry);
+        self.core.out.push(Output::Event(Event { severity, text }));
+    }
+}

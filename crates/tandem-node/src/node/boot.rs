@@ -1,0 +1,344 @@
+//! From a data directory to a node: state, snapshot, log.
+
+use std::io;
+
+use tandem_disk::{Disk, EntryKind};
+use tandem_log::{
+    NodeState, RecordKind, RecoverError, RecoverOptions, Recovered, StateError, Tail, Tip, Verify,
+    create_log, load_state, recover, save_state,
+};
+use tandem_replication::heart::Heart;
+use tandem_store::Store;
+use tandem_switch::Manual;
+use tandem_types::{EpochHistory, Incarnation, Lsn, Now, PairId};
+
+use super::Node;
+use super::forward::Forwards;
+use super::link::LinkState;
+use super::operator::Backups;
+use super::status::Journal;
+use crate::apply_queue::ApplyQueue;
+use crate::conflicts::open_conflicts;
+use crate::generation::{generation_name, parse_generation_name};
+use crate::snapshot_job::SnapshotJob;
+use crate::snapshots::{Loaded, load_newest};
+use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch};
+
+/// Random numbers from the system, drawn anew for each boot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Seeds {
+    /// Table order and random picks of the key space.
+    pub store: u64,
+    /// Marks of reigns.
+    pub switch: u64,
+    /// Jitter of the stream.
+    pub stream: u64,
+    /// The id of a new data directory.
+    pub incarnation: u64,
+}
+
+/// What a data directory held.
+#[derive(Debug)]
+pub struct Boot {
+    /// Who this directory is and what it promised.
+    pub state: NodeState,
+    /// The key space.
+    pub store: Store,
+    /// The log, to be opened for writing.
+    pub recovered: Recovered,
+    /// Recovery needs the log from here on.
+    pub snapshot_start: Lsn,
+    /// Saved writes that wait for a decision.
+    pub conflicts: u64,
+    /// What was done, for people.
+    pub report: BootReport,
+}
+
+/// What recovery did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct BootReport {
+    /// The directory was empty.
+    pub created: bool,
+    /// The snapshot that was loaded, and the ones that could not be.
+    pub snapshots: Vec<String>,
+    /// Records replayed.
+    pub records: u64,
+    /// The torn tail that was cut, in words.
+    pub torn: Option<String>,
+    /// The segment that was written again because its tail was not proven durable.
+    pub rewritten: Option<String>,
+}
+
+/// Why a node does not start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The state file cannot be read or written.
+    #[error("{0}")]
+    State(#[from] StateError),
+    /// The log cannot be used.
+    #[error("{0}")]
+    Log(#[from] RecoverError),
+    /// A file of another kind failed.
+    #[error("{op} {file}: {source}")]
+    Io {
+        /// What was being done.
+        op: &'static str,
+        /// To which file.
+        file: String,
+        /// How it failed.
+        source: io::Error,
+    },
+    /// The log begins after what the snapshots hold.
+    #[error("no usable snapshot in {dir}, and the log there begins only at record {oldest}: restore a backup, or empty the data directory so that the node copies everything from its peer ({tried})")]
+    NoSnapshot {
+        /// The generation's directory.
+        dir: String,
+        /// First record kept.
+        oldest: Lsn,
+        /// What was wrong with each.
+        tried: String,
+    },
+    /// The directory was written by the other node of the pair.
+    #[error("this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory")]
+    OtherNode,
+    /// What the switch kept cannot be read.
+    #[error("the switch's part of the state file cannot be read: {0}")]
+    Switch(tandem_switch::WireError),
+}
+
+impl BootError {
+    fn io(op: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { op, file: file.to_owned(), source }
+    }
+}
+
+/// Reads (or creates) the data directory.
+///
+/// # Errors
+/// See [`BootError`].
+pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot, BootError> {
+    let mut report = BootReport::default();
+    let state = load_or_create(disk, settings, seeds, &mut report)?;
+    let dir = generation_name(state.generation);
+    remove_other_generations(disk, state.generation)?;
+    tandem_snapshot::discard_temporary(disk, &dir).map_err(BootError::io("clean", &dir))?;
+    let (mut store, filter, loaded) =
+        load_newest(disk, &dir, state.pair, || Store::new(seeds.store))
+            .map_err(BootError::io("read snapshots in", &dir))?;
+    let Loaded { start, end, skipped, name } = loaded;
+    report.snapshots.extend(name);
+    report.snapshots.extend(skipped);
+    let options = RecoverOptions { pair: state.pair, from: start, verify: Verify::Needed };
+    let recovered = recover(disk, &dir, &options, &mut |record| {
+        match record.kind {
+            RecordKind::Effects => store.apply(record.lsn, record.payload, Some(&filter))?,
+            RecordKind::EpochStart => {}
+        }
+        Ok(())
+    })?;
+    if recovered.oldest() > start || recovered.tip().end < end {
+        let tried = report.snapshots.join(", ");
+        return Err(BootError::NoSnapshot { dir, oldest: recovered.oldest(), tried });
+    }
+    report.records = recovered.visited();
+    report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
+    report.rewritten = recovered.rewritten().map(str::to_owned);
+    let conflicts = open_conflicts(disk).map_err(BootError::io("list", "conflicts"))?;
+    Ok(Boot { state, store, recovered, snapshot_start: start, conflicts, report })
+}
+
+fn load_or_create<D: Disk>(
+    disk: &D,
+    settings: &Settings,
+    seeds: Seeds,
+    report: &mut BootReport,
+) -> Result<NodeState, BootError> {
+    if let Some(mut state) = load_state(disk)? {
+        if state.node.is_some_and(|node| node != settings.node) {
+            return Err(BootError::OtherNode);
+        }
+        state.boots += 1;
+        let mut switch = switch_state(&state)?;
+        switch.boot = state.boots;
+        state.extra.clear();
+        switch.encode(&mut state.extra);
+        save_state(disk, &state)?;
+        return Ok(state);
+    }
+    report.created = true;
+    let incarnation = Incarnation::new(seeds.incarnation.max(1));
+    let mut switch = tandem_switch::NodeState::new(incarnation);
+    switch.boot = 1;
+    let mut state = NodeState {
+        node: Some(settings.node),
+        incarnation,
+        boots: 1,
+        ..NodeState::default()
+    };
+    switch.encode(&mut state.extra);
+    let dir = generation_name(state.generation);
+    remove_generation(disk, &dir)?;
+    disk.create_dir(&dir).map_err(BootError::io("create", &dir))?;
+    create_log(disk, &dir, PairId::NONE, Tip::EMPTY, &EpochHistory::new())?;
+    disk.sync_dir("").map_err(BootError::io("sync", "the data directory"))?;
+    save_state(disk, &state)?;
+    Ok(state)
+}
+
+/// What the switch kept in the state file.
+fn switch_state(state: &NodeState) -> Result<tandem_switch::NodeState, BootError> {
+    let (switch, _rest) =
+        tandem_switch::NodeState::decode(&state.extra).map_err(BootError::Switch)?;
+    Ok(switch)
+}
+
+/// Removes what a full copy that broke off, or one that was completed, left behind.
+fn remove_other_generations<D: Disk>(disk: &D, keep: u64) -> Result<(), BootError> {
+    let entries = disk.list("").map_err(BootError::io("list", "the data directory"))?;
+    for entry in entries {
+        let other = parse_generation_name(&entry.name).is_some_and(|number| number != keep);
+        if other && entry.kind == EntryKind::Directory {
+            remove_generation(disk, &entry.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a generation's directory with all its files.
+///
+/// # Errors
+/// The disk failed.
+pub(crate) fn remove_generation<D: Disk>(disk: &D, dir: &str) -> Result<(), BootError> {
+    let files = match disk.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listed => listed.map_err(BootError::io("list", dir))?,
+    };
+    for file in files {
+        let name = format!("{dir}/{}", file.name);
+        disk.remove(&name).map_err(BootError::io("remove", &name))?;
+    }
+    disk.remove_dir(dir).map_err(BootError::io("remove", dir))?;
+    disk.sync_dir("").map_err(BootError::io("sync", "the data directory"))
+}
+
+impl Node {
+    /// A node that has just booted.
+    ///
+    /// # Errors
+    /// What the switch kept cannot be read.
+    pub fn new(
+        now: Now,
+        settings: Settings,
+        boot: Boot,
+        seeds: Seeds,
+        facts: Facts,
+        stopwatch: Option<Stopwatch>,
+    ) -> Result<(Self, Recovered), BootError> {
+        let Boot { state, store, recovered, snapshot_start, conflicts, .. } = boot;
+        let switch_state = switch_state(&state)?;
+        let tip = recovered.tip();
+        let history = recovered.history().clone();
+        let stream = stream_settings(&settings, seeds);
+        let switch = Manual::new(switch_settings(&settings), switch_state.clone(), seeds.switch, now.mono);
+        let tail = Tail::new(tip, settings.tail_bytes_max);
+        let mut core = Core::new(settings, store, tip);
+        core.now = now;
+        let mut node = Self {
+            clients: Clients::new(facts, stopwatch),
+            core,
+            switch,
+            switch_state,
+            heart: Heart::new(&stream),
+            leader: None,
+            follower: None,
+            link: LinkState::default(),
+            queue: ApplyQueue::new(tip),
+            history,
+            oldest: recovered.oldest(),
+            tail,
+            generation: state.generation,
+            copy: None,
+            snapshot: SnapshotJob::new(),
+            snapshot_start,
+            snapshot_wanted: false,
+            log_bytes_since_snapshot: 0,
+            appended_bytes: 0,
+            log_disk_bytes: recovered.total_bytes(),
+            backups: Backups::default(),
+            damaged: false,
+            filter: None,
+            filter_until: None,
+            conflicts,
+            stale_at: None,
+            last_fresh: None,
+            stream,
+            saves: std::collections::VecDeque::new(),
+            next_save: 0,
+            reign_pending: None,
+            asked: std::collections::BTreeMap::new(),
+            next_ticket: 0,
+            forwards: Forwards::default(),
+            journal: Journal::default(),
+            seeds,
+            disk_full: None,
+            stopping: false,
+            expire_again: false,
+            next_expire: now.mono,
+            started: now,
+            switch_told: tandem_switch::OwnEnds::default(),
+        };
+        node.switch_step(tandem_switch::Input::Tick);
+        node.refresh_view();
+        Ok((node, recovered))
+    }
+
+    /// The state as it shall be on disk.
+    pub(super) fn state_to_save(&self) -> NodeState {
+        let switch = &self.switch_state;
+        let mut extra = Vec::new();
+        switch.encode(&mut extra);
+        NodeState {
+            pair: switch.pair_id,
+            node: Some(self.core.settings.node),
+            incarnation: switch.incarnation,
+            epoch_seen: switch.epoch_seen,
+            fork_seen: switch.reign.map(|reign| reign.fork).unwrap_or_default(),
+            refused_epoch: switch.refused_epoch,
+            resigned: switch.resigned.then_some(switch.epoch_seen),
+            in_sync: switch.in_sync.map(|set| set.members).unwrap_or_default(),
+            history: self.history.clone(),
+            boots: switch.boot,
+            // A copy that is not whole must not be what a restart finds.
+            generation: self.copy.as_ref().map_or(self.generation, |copy| copy.generation_on_disk()),
+            extra,
+        }
+    }
+}
+
+const fn switch_acknowledge(acknowledge: Acknowledge) -> tandem_switch::Acknowledge {
+    match acknowledge {
+        Acknowledge::Local => tandem_switch::Acknowledge::Local,
+        Acknowledge::Received => tandem_switch::Acknowledge::Received,
+        Acknowledge::Durable => tandem_switch::Acknowledge::Durable,
+    }
+}
+
+fn switch_settings(settings: &Settings) -> tandem_switch::Settings {
+    tandem_switch::Settings {
+        node: settings.node,
+        names: settings.names.clone(),
+        initial_primary: settings.initial_primary,
+        acknowledge: switch_acknowledge(settings.acknowledge),
+        failure_timeout: settings.failure_timeout,
+        hold: settings.hold,
+    }
+}
+
+fn stream_settings(settings: &Settings, seeds: Seeds) -> tandem_replication::Settings {
+    tandem_replication::Settings {
+        failure_timeout: settings.failure_timeout,
+        report_received: settings.acknowledge == Acknowledge::Received,
+        seed: seeds.stream,
+        ..tandem_replication::Settings::default()
+    }
+}

@@ -1,0 +1,287 @@
+//! The link to the peer: who speaks, liveness, and which brain each message is for.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use tandem_replication::message::{Formats, Hello, Heartbeat, Notice, NoticeCode, Status};
+use tandem_replication::{Message, follower, heart, leader};
+use tandem_switch::PeerMessage;
+use tandem_types::PairId;
+
+use super::Node;
+use crate::{Output, Severity};
+
+/// What is known of the link and of the peer behind it.
+#[derive(Debug, Default)]
+pub(super) struct LinkState {
+    /// Where the peer is; `None`: no link.
+    pub(super) address: Option<SocketAddr>,
+    /// The peer's `Hello` on this connection.
+    pub(super) hello: Option<Hello>,
+    /// What its last heartbeat said, also of a connection that is gone.
+    pub(super) status: Option<Status>,
+    /// Bytes that wait to be written.
+    pub(super) backlog_bytes: usize,
+    /// Bytes handed over for sending since the start.
+    pub(super) sent_bytes: u64,
+    /// Bytes of messages received since the start.
+    pub(super) received_bytes: u64,
+    /// Why the link is down or refused, for people.
+    pub(super) trouble: Option<String>,
+}
+
+impl LinkState {
+    /// The peer has said who it is on this connection.
+    pub(super) const fn is_up(&self) -> bool {
+        self.address.is_some() && self.hello.is_some()
+    }
+}
+
+/// The formats this program writes.
+const FORMATS: Formats =
+    Formats { log: 1, snapshot: tandem_snapshot::FORMAT_VERSION };
+
+impl Node {
+    pub(super) fn link_up(&mut self, address: SocketAddr, session: u64) {
+        if self.link.address.is_some() {
+            self.link_down("a newer connection took its place");
+        }
+        self.link.address = Some(address);
+        self.link.trouble = None;
+        self.link.backlog_bytes = 0;
+        let hello = Hello {
+            node: self.core.settings.node,
+            pair_id: self.switch_state.pair_id,
+            incarnation: self.switch_state.incarnation,
+            boot: self.switch_state.boot,
+            session,
+            formats: FORMATS,
+            config_digest: self.core.settings.config_digest,
+            epoch_seen: self.switch_state.epoch_seen,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        self.send(&Message::Hello(hello));
+    }
+
+    pub(super) fn link_down(&mut self, reason: &str) {
+        if self.link.address.take().is_none() {
+            self.link.trouble = Some(reason.to_owned());
+            return;
+        }
+        let was_up = self.link.hello.take().is_some();
+        self.link.backlog_bytes = 0;
+        self.link.trouble.get_or_insert_with(|| reason.to_owned());
+        if was_up {
+            let text = format!("the link to {} is down: {reason}", self.core.settings.peer_name());
+            self.event(Severity::Warn, text);
+        }
+        self.beat(heart::Input::Down);
+        self.lead(leader::Input::LinkDown);
+        self.follow(follower::Input::LinkDown);
+        for conn in self.forwards.link_down().into_values() {
+            // Whether it was carried out, nobody here knows.
+            self.clients.forwarded(&mut self.core, conn, None);
+        }
+        self.switch_step(tandem_switch::Input::PeerDown);
+        self.refresh_view();
+    }
+
+    /// Closes the link from this side, with a reason that the peer's people can read.
+    pub(super) fn drop_link(&mut self, code: NoticeCode, reason: String) {
+        if self.link.address.is_none() {
+            return;
+        }
+        let notice = Notice::new(code, reason.clone());
+        let message =
+            if code == NoticeCode::Stopping { Message::Bye(notice) } else { Message::Reject(notice) };
+        self.send(&message);
+        self.link.trouble = Some(reason.clone());
+        self.core.out.push(Output::LinkDrop { reason: reason.clone() });
+        self.link_down(&reason);
+    }
+
+    pub(super) fn send(&mut self, message: &Message<'_>) {
+        if self.link.address.is_none() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        self.link.sent_bytes += bytes.len() as u64;
+        self.core.out.push(Output::LinkSend(bytes));
+    }
+
+    pub(super) fn link_message(&mut self, bytes: &[u8]) {
+        if self.link.address.is_none() {
+            return;
+        }
+        self.link.received_bytes += bytes.len() as u64;
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                let reason = format!("the peer sent a message that cannot be read: {error}");
+                return self.drop_link(NoticeCode::Violation, reason);
+            }
+        };
+        match (message, self.link.hello.is_some()) {
+            (Message::Hello(hello), false) => self.hello(hello),
+            (Message::Hello(_), true) => {
+                self.drop_link(NoticeCode::Violation, "the peer introduced itself twice".into());
+            }
+            (Message::Reject(notice) | Message::Bye(notice), _) => {
+                let reason = format!("{} closed it: {notice}", self.core.settings.peer_name());
+                self.core.out.push(Output::LinkDrop { reason: reason.clone() });
+                self.link_down(&reason);
+            }
+            (_, false) => {
+                self.drop_link(NoticeCode::Violation, "the peer did not introduce itself".into());
+            }
+            (message, true) => self.hear(message),
+        }
+    }
+
+    fn hello(&mut self, hello: Hello) {
+        if let Some((code, reason)) = self.objection(&hello) {
+            self.event(Severity::Error, reason.clone());
+            return self.drop_link(code, reason);
+        }
+        let peer = self.core.settings.peer_name().to_owned();
+        if hello.config_digest != self.core.settings.config_digest {
+            let text = format!("the configuration of {peer} differs from ours: compare the two files (tandem config show --all)");
+            self.event(Severity::Warn, text);
+        }
+        self.event(Severity::Note, format!("the link to {peer} is up (boot {}, version {})", hello.boot, hello.version));
+        self.link.hello = Some(hello);
+        self.beat(heart::Input::Up);
+        self.switch_step(tandem_switch::Input::PeerUp);
+        self.refresh_view();
+    }
+
+    /// Why this node will not work with that peer.
+    fn objection(&self, hello: &Hello) -> Option<(NoticeCode, String)> {
+        let own = self.core.settings.node;
+        let own_pair = self.switch_state.pair_id;
+        if hello.node == own {
+            let reason = format!(
+                "the peer says that it is {}, as this node does: start each node with its own --node",
+                self.core.settings.name()
+            );
+            return Some((NoticeCode::SameNode, reason));
+        }
+        if hello.formats.log > FORMATS.log || hello.formats.snapshot > FORMATS.snapshot {
+            let reason = format!(
+                "the peer (version {}) writes formats that this node (version {}) cannot read: update this node",
+                hello.version,
+                env!("CARGO_PKG_VERSION")
+            );
+            return Some((NoticeCode::Format, reason));
+        }
+        if hello.pair_id != PairId::NONE && own_pair != PairId::NONE && hello.pair_id != own_pair {
+            let reason = format!(
+                "the peer's data belongs to pair {}, ours to {own_pair}; neither is touched: check the addresses, or empty one data directory by hand",
+                hello.pair_id
+            );
+            return Some((NoticeCode::ForeignPair, reason));
+        }
+        None
+    }
+
+    fn hear(&mut self, message: Message<'_>) {
+        if !matches!(message, Message::Heartbeat(_)) {
+            self.beat(heart::Input::Alive);
+        }
+        match message {
+            Message::Heartbeat(heartbeat) => self.heartbeat(&heartbeat),
+            Message::Switch(bytes) => match PeerMessage::decode(&bytes) {
+                Ok(said) => self.switch_step(tandem_switch::Input::PeerSaid(said)),
+                Err(error) => {
+                    let reason = format!("the peer's switch cannot be understood: {error}");
+                    self.drop_link(NoticeCode::Violation, reason);
+                }
+            },
+            Message::Follow(follow) => {
+                if self.leader.is_none() {
+                    self.switch_step(tandem_switch::Input::HigherEpoch(follow.epoch));
+                    return self.send(&Message::Switch(Cow::Owned(Vec::new())));
+                }
+                self.lead(leader::Input::Follow(follow));
+            }
+            Message::Ack(ack) => self.acknowledged(ack),
+            Message::Publish { channel, payload } => {
+                self.clients.publish(&mut self.core, &channel, &payload);
+            }
+            Message::Forward { token, db, proto, command } => {
+                self.run_forwarded(token, db, proto, &command);
+            }
+            Message::ForwardReply { token, reply } => self.forward_replied(token, &reply),
+            Message::Resume { .. }
+            | Message::CutBack { .. }
+            | Message::SnapshotBegin(_)
+            | Message::SnapshotChunk(_)
+            | Message::SnapshotEnd { .. }
+            | Message::Records(_)
+            | Message::Commit { .. } => self.follow(follower::Input::Message(message)),
+            Message::Hello(_) | Message::Bye(_) | Message::Reject(_) => {}
+        }
+    }
+
+    fn heartbeat(&mut self, heartbeat: &Heartbeat) {
+        let status = heartbeat.status;
+        self.link.status = Some(status);
+        let peer = tandem_switch::PeerStatus { epoch: status.epoch, appended_end: status.appended_end };
+        self.switch_step(tandem_switch::Input::PeerStatus(peer));
+        self.beat_with(heart::Input::Heard(heartbeat.beat), Some(status));
+    }
+
+    /// Advances the heart.
+    pub(super) fn beat(&mut self, input: heart::Input) {
+        self.beat_with(input, None);
+    }
+
+    fn beat_with(&mut self, input: heart::Input, status: Option<Status>) {
+        let mut out = Vec::new();
+        self.heart.step(self.core.now.mono, input, &mut out);
+        for output in out {
+            match output {
+                heart::Output::Send(beat) => {
+                    let status = self.own_status();
+                    self.send(&Message::Heartbeat(Heartbeat { beat, status }));
+                }
+                heart::Output::Answered { asked, .. } => {
+                    if let Some(status) = status {
+                        self.follow(follower::Input::Answered { asked, status });
+                        self.refresh_view();
+                    }
+                }
+                heart::Output::Dead { silent } => {
+                    let reason = format!("nothing was heard for {} ms", silent.as_millis());
+                    self.core.out.push(Output::LinkDrop { reason: reason.clone() });
+                    self.link_down(&reason);
+                }
+            }
+        }
+    }
+
+    /// How this node is, for the peer.
+    fn own_status(&self) -> Status {
+        let at = &self.core.positions;
+        Status {
+            role: self.core.view.role,
+            epoch: self.core.view.epoch,
+            appended_end: at.appended_end,
+            durable_end: at.durable_end,
+            applied_end: at.applied_end,
+            commit_end: at.commit_end,
+            wall: self.core.now.wall,
+            applied_stamp: self.applied_tip().stamp,
+            sync_age_ms: 0,
+            config_digest: self.core.settings.config_digest,
+            commit_known: self.commit_is_known(),
+        }
+    }
+
+    /// A primary whose acknowledgements cover the start of its own reign.
+    fn commit_is_known(&self) -> bool {
+        self.is_primary()
+            && self.history.last().is_some_and(|reign| self.core.positions.commit_end > reign.first)
+    }
+}

@@ -1,0 +1,211 @@
+//! What people ask of the node, by HTTP, command line or a client connection.
+
+use tandem_admin::{AdminReply, AdminRequest, BackupView, DoneView, RefusedView};
+use tandem_switch::{Gap, Input, Refusal, RefusalKind, Request, Ticket};
+use tandem_types::Lsn;
+
+use super::Node;
+use crate::operator::{Operation, Wish};
+use crate::{AdminId, ConnId, LogCommand, Output, Severity};
+
+/// Who waits for the switch's answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// An operator by HTTP or command line.
+    Admin(AdminId),
+    /// A client connection.
+    Client(ConnId),
+    /// Nobody: the process is asked to end.
+    Shutdown,
+}
+
+/// Backups that wait for a snapshot, and the log they need kept.
+#[derive(Debug, Default)]
+pub(super) struct Backups {
+    waiting: Vec<AdminId>,
+    held: Vec<(u64, Lsn)>,
+    next: u64,
+}
+
+impl Node {
+    /// Does what sessions asked for while they ran.
+    pub(super) fn carry_out_operations(&mut self) {
+        while let Some(operation) = self.core.operations.pop_front() {
+            match operation {
+                Operation::Wish { conn, wish } => self.ask(Asker::Client(conn), wish),
+                Operation::Forward { conn, db, proto, command } => {
+                    self.forward(conn, db, proto, command);
+                }
+                Operation::Publish { channel, payload } => {
+                    self.send(&tandem_replication::Message::Publish {
+                        channel: channel.into(),
+                        payload: payload.into(),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn admin(&mut self, id: AdminId, request: &AdminRequest) {
+        let reply = match request {
+            AdminRequest::Status => AdminReply::Status(Box::new(self.status_view())),
+            AdminRequest::History => AdminReply::History(self.history_view()),
+            AdminRequest::Why => AdminReply::Why(self.why_view()),
+            AdminRequest::Metrics => AdminReply::Metrics(self.metrics_view()),
+            AdminRequest::Promote(promote) => {
+                let accept_loss = promote.accept_loss.unwrap_or(0);
+                return self.ask(Asker::Admin(id), Wish::Promote { accept_loss, force: promote.force });
+            }
+            AdminRequest::Solo(_) => return self.ask(Asker::Admin(id), Wish::Solo),
+            AdminRequest::Backup => return self.backup(id),
+            AdminRequest::BackupEnd { id: backup } => {
+                self.backups.held.retain(|(held, _)| held != backup);
+                self.retain_log();
+                AdminReply::done("the log may be trimmed again")
+            }
+            AdminRequest::Pause | AdminRequest::Resume => AdminReply::refused(
+                "nothing was changed",
+                "switching is manual: there is no automatic switching to suspend",
+                "set [switch] by to something else than \"manual\" first",
+            ),
+            AdminRequest::Shutdown => {
+                self.core.out.push(Output::AdminReply { id, reply: AdminReply::done("shutting down") });
+                return self.shutdown();
+            }
+        };
+        self.core.out.push(Output::AdminReply { id, reply });
+    }
+
+    fn ask(&mut self, asker: Asker, wish: Wish) {
+        let request = match wish {
+            Wish::Promote { accept_loss, force } => Request::Promote { accept_loss, force },
+            Wish::Solo => Request::Solo,
+        };
+        self.event(Severity::Note, format!("asked: {wish:?}"));
+        self.ask_switch(asker, request);
+    }
+
+    fn ask_switch(&mut self, asker: Asker, request: Request) {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.asked.insert(ticket, asker);
+        self.switch_step(Input::Ask { ticket, request });
+    }
+
+    /// The switch answers a person.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Result<String, Refusal>) {
+        let Some(asker) = self.asked.remove(&ticket) else { return };
+        match asker {
+            Asker::Client(conn) => {
+                let refused = |refusal: &Refusal| format!("ERR {}", refusal.text);
+                match answer.as_deref().map_err(refused) {
+                    Ok(line) => self.clients.answer(&mut self.core, conn, Ok(line)),
+                    Err(line) => self.clients.answer(&mut self.core, conn, Err(&line)),
+                }
+            }
+            Asker::Admin(id) => {
+                let reply = match answer {
+                    Ok(message) => AdminReply::Done(DoneView {
+                        message,
+                        epoch: Some(self.core.view.epoch.get()),
+                        records_lost: None,
+                    }),
+                    Err(refusal) => AdminReply::Refused(self.refused_view(refusal)),
+                };
+                self.core.out.push(Output::AdminReply { id, reply });
+            }
+            Asker::Shutdown => {
+                let text = match answer {
+                    Ok(text) => text,
+                    Err(refusal) => refusal.text,
+                };
+                self.event(Severity::Note, format!("stopping: {text}"));
+                self.exit_in_order();
+            }
+        }
+    }
+
+    fn refused_view(&self, refusal: Refusal) -> RefusedView {
+        let records_lost = match refusal.kind {
+            RefusalKind::Unsafe(Gap::Zero) => Some(0),
+            RefusalKind::Unsafe(Gap::AtLeast { records, .. }) => Some(records),
+            _ => None,
+        };
+        RefusedView {
+            what: "nothing was changed".into(),
+            why: refusal.text,
+            todo: "see tandem why".into(),
+            records_lost,
+            last_contact_ms: self.last_heard_ms(),
+        }
+    }
+
+    /// Ends in good order: a standby resigns first, so that the primary may go on alone at once.
+    pub(super) fn shutdown(&mut self) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        self.event(Severity::Note, "asked to stop".into());
+        self.ask_switch(Asker::Shutdown, Request::Stop);
+    }
+
+    fn exit_in_order(&mut self) {
+        self.hand_over_batches();
+        self.clients.demoted(&mut self.core);
+        self.drop_link(tandem_replication::message::NoticeCode::Stopping, "the node stops".into());
+        self.core.out.push(Output::Log(LogCommand::Sync));
+        self.core.out.push(Output::Exit { status: 0, reason: "asked to stop".into() });
+    }
+
+    /// Takes a snapshot now; answered when it is on disk.
+    fn backup(&mut self, id: AdminId) {
+        if !self.data_is_whole() || self.history.last().is_none() {
+            let reply = AdminReply::refused(
+                "no backup was made",
+                "this node has no whole data set yet",
+                "ask the other node, or wait until this one has caught up",
+            );
+            return self.core.out.push(Output::AdminReply { id, reply });
+        }
+        self.backups.waiting.push(id);
+        self.snapshot_wanted = true;
+    }
+
+    /// A snapshot is on disk: those who waited may copy it and the log from its start on.
+    pub(super) fn answer_backups(&mut self, snapshot: &str, start: Lsn) {
+        for id in std::mem::take(&mut self.backups.waiting) {
+            self.backups.next += 1;
+            let backup = self.backups.next;
+            self.backups.held.push((backup, start));
+            let view = BackupView {
+                id: backup,
+                generation: crate::generation_name(self.generation),
+                snapshot: snapshot.to_owned(),
+                log_from: start.get(),
+                log_end: self.core.positions.durable_end.get(),
+            };
+            self.core.out.push(Output::AdminReply { id, reply: AdminReply::Backup(view) });
+        }
+    }
+
+    pub(super) fn fail_backups(&mut self, message: &str) {
+        for id in std::mem::take(&mut self.backups.waiting) {
+            let reply = AdminReply::refused("no backup was made", message, "free space, then try again");
+            self.core.out.push(Output::AdminReply { id, reply });
+        }
+    }
+
+    /// Lets the log thread remove segments that nobody needs.
+    pub(super) fn retain_log(&mut self) {
+        let needed = self
+            .backups
+            .held
+            .iter()
+            .map(|(_, start)| *start)
+            .chain([self.snapshot_start])
+            .min()
+            .unwrap_or(Lsn::ZERO);
+        self.core.out.push(Output::Log(LogCommand::Retain { needed_from: needed }));
+    }
+}

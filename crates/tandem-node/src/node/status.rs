@@ -1,0 +1,368 @@
+//! What people and dashboards see.
+
+use std::collections::VecDeque;
+
+use tandem_admin::{
+    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, MetricsView, PeerView, RoleName,
+    StatusView, SwitchView, WaitView, WhyView,
+};
+use tandem_switch::{PromoteCause, Reign};
+use tandem_types::{DbIndex, Lsn, NodeId, Now, Role};
+
+use super::Node;
+use crate::{Acknowledge, Fsync, Topology};
+
+/// Entries of the timeline that are kept.
+const ENTRIES_MAX: usize = 1_000;
+
+/// The timeline of this process, and counters of what happened on the link.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    entries: VecDeque<HistoryEntry>,
+    next: u64,
+    last_switch: Option<SwitchView>,
+    snapshot: Option<(Lsn, Now)>,
+    switches: u64,
+    pub(super) copies_sent: u64,
+    pub(super) copies_received: u64,
+    pub(super) partial_sent: u64,
+    pub(super) partial_received: u64,
+}
+
+impl Journal {
+    /// Adds a sentence to the timeline.
+    pub(super) fn note(&mut self, entry: HistoryEntry) {
+        self.next += 1;
+        self.entries.push_back(HistoryEntry { number: self.next, ..entry });
+        if self.entries.len() > ENTRIES_MAX {
+            self.entries.pop_front();
+        }
+    }
+
+    pub(super) fn switched(&mut self, view: SwitchView) {
+        self.switches += 1;
+        self.last_switch = Some(view);
+    }
+
+    pub(super) fn snapshot_done(&mut self, now: Now, start: Lsn) {
+        self.snapshot = Some((start, now));
+    }
+}
+
+/// The role in the words of the contract.
+pub(super) const fn role_name(role: Role, topology: Topology) -> RoleName {
+    match (role, topology) {
+        (Role::Primary, _) => RoleName::Primary,
+        (Role::Standby, Topology::PrimaryReplica) => RoleName::Replica,
+        (Role::Standby, Topology::PrimaryStandby) => RoleName::Standby,
+        (Role::Joining, _) => RoleName::Joining,
+        (Role::Isolated, _) => RoleName::Isolated,
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+impl Node {
+    pub(super) fn history_view(&self) -> HistoryView {
+        HistoryView {
+            node: self.core.settings.name().to_owned(),
+            entries: self.journal.entries.iter().cloned().collect(),
+        }
+    }
+
+    pub(super) fn journal_entry(&self, cause: &str) -> HistoryEntry {
+        HistoryEntry {
+            number: 0,
+            at_ms: self.core.now.wall.get(),
+            kind: HistoryKind::Role,
+            from: None,
+            to: None,
+            epoch: self.core.view.epoch.get(),
+            lsn: self.core.positions.appended_end.get(),
+            cause: cause.to_owned(),
+            duration_ms: None,
+        }
+    }
+
+    pub(super) fn switch_view(&self, reign: &Reign, cause: PromoteCause) -> SwitchView {
+        let names = &self.core.settings.names;
+        let from = self.history.starts().len() > 1;
+        SwitchView {
+            at_ms: self.core.now.wall.get(),
+            from: from.then(|| names[reign.primary.peer()].clone()),
+            to: names[reign.primary].clone(),
+            epoch: reign.epoch.get(),
+            cause: format!("{cause:?}").to_lowercase(),
+            duration_ms: None,
+            records_lost: None,
+        }
+    }
+
+    pub(super) fn last_heard_ms(&self) -> Option<u64> {
+        let silent = self.core.now.mono.since(self.heart.last_heard()?);
+        Some(u64::try_from(silent.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn status_view(&self) -> StatusView {
+        let settings = &self.core.settings;
+        let at = &self.core.positions;
+        let reign = self.history.last();
+        let keys = DbIndex::all().map(|db| self.core.store.dbsize(db)).sum();
+        StatusView {
+            node: settings.name().to_owned(),
+            pair: settings.pair_name.clone(),
+            topology: settings.topology.word().to_owned(),
+            role: role_name(self.core.view.role, settings.topology),
+            epoch: self.core.view.epoch.get(),
+            fork_id: reign.map(|reign| reign.fork.to_string()).unwrap_or_default(),
+            uptime_seconds: self.core.now.mono.since(self.started.mono).as_secs(),
+            last_lsn: at.appended_end.get(),
+            durable_lsn: at.durable_end.get(),
+            applied_lsn: at.applied_end.get(),
+            commit_lsn: at.commit_end.get(),
+            in_sync: self.core.view.peer_in_sync,
+            in_sync_set: self.in_sync_names(),
+            stalled: self.switch.is_stalled(),
+            waiting_for: self.core.view.waiting_for.clone(),
+            peer: self.peer_view(),
+            channels: vec![self.channel_view()],
+            last_switch: self.journal.last_switch.clone(),
+            conflicts: self.conflicts,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            address: settings.client_addresses[settings.node].clone(),
+            acknowledge: settings.acknowledge.word().to_owned(),
+            fsync: settings.fsync.word().to_owned(),
+            switch_by: "manual".to_owned(),
+            clients: count(self.clients.connected()),
+            keys: count(keys),
+            used_memory: count(self.core.store.used_memory()),
+            commands_total: self.clients.stats().commands,
+            snapshot_lsn: self.journal.snapshot.map(|(lsn, _)| lsn.get()),
+            config_digest: format!("{:016x}", settings.config_digest),
+            config_differs: self.config_differs(),
+            warnings: self.warnings(),
+            ..StatusView::default()
+        }
+    }
+
+    fn config_differs(&self) -> Vec<String> {
+        let differs = self
+            .link
+            .hello
+            .as_ref()
+            .is_some_and(|hello| hello.config_digest != self.core.settings.config_digest);
+        if differs { vec!["the files differ: compare tandem config show --all".into()] } else { Vec::new() }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let settings = &self.core.settings;
+        match settings.fsync {
+            Fsync::Always => {}
+            Fsync::Interval(every) => warnings.push(format!(
+                "fsync = \"interval\": a power cut of both machines loses up to {} ms of acknowledged writes",
+                every.as_millis()
+            )),
+            Fsync::Never => warnings.push(
+                "fsync = \"never\": a power cut, or a kill of the process, loses acknowledged writes".into(),
+            ),
+        }
+        if settings.acknowledge == Acknowledge::Local {
+            warnings.push(
+                "acknowledge = \"local\": a promotion loses what this node's peer has not received".into(),
+            );
+        }
+        if let Some(full) = &self.disk_full {
+            warnings.push(format!("the disk is full ({full}): writes are refused"));
+        }
+        if let (None, Some(trouble)) = (self.link.address, &self.link.trouble) {
+            warnings.push(format!("no link to {}: {trouble}", settings.peer_name()));
+        }
+        warnings
+    }
+
+    fn in_sync_names(&self) -> Vec<String> {
+        let Some(set) = self.switch_state.in_sync else { return Vec::new() };
+        [NodeId::A, NodeId::B]
+            .into_iter()
+            .filter(|node| set.members[*node].is_some())
+            .map(|node| self.core.settings.names[node].clone())
+            .collect()
+    }
+
+    fn channel_view(&self) -> ChannelView {
+        let rtt = self.heart.round_trip().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+        ChannelView {
+            kind: "link".into(),
+            endpoint: self.link.address.map(|address| address.to_string()).unwrap_or_default(),
+            up: self.link.is_up(),
+            rtt_us: rtt,
+            last_heard_ms: self.last_heard_ms(),
+        }
+    }
+
+    fn peer_view(&self) -> PeerView {
+        let settings = &self.core.settings;
+        let peer = settings.node.peer();
+        let at = &self.core.positions;
+        let heard = self.link.status.unwrap_or_default();
+        let lag = self.lag();
+        PeerView {
+            node: settings.names[peer].clone(),
+            role: self.link.status.map(|status| role_name(status.role, settings.topology)),
+            epoch: heard.epoch.get(),
+            connected: self.link.is_up(),
+            received_lsn: at.peer_received_end.max(heard.appended_end).get(),
+            durable_lsn: at.peer_durable_end.max(heard.durable_end).get(),
+            applied_lsn: at.peer_applied_end.max(heard.applied_end).get(),
+            lag_records: lag.records,
+            lag_bytes: lag.bytes,
+            lag_ms: lag.ms,
+            last_heard_ms: self.last_heard_ms(),
+            address: settings.client_addresses[peer].clone(),
+            full_copy_bytes: None,
+        }
+    }
+
+    /// The follower's distance: measured by the leader, estimated from heartbeats by the follower.
+    fn lag(&self) -> Lag {
+        if let Some(leader) = &self.leader {
+            let lag = leader.lag(self.core.now.mono).unwrap_or_default();
+            let ms = u64::try_from(lag.time.as_millis()).unwrap_or(u64::MAX);
+            return Lag { records: lag.records, bytes: lag.bytes, ms };
+        }
+        let at = &self.core.positions;
+        let heard = self.link.status.unwrap_or_default();
+        let records = heard.commit_end.records_since(at.applied_end).unwrap_or(0);
+        let newest = heard.applied_stamp.wall().get();
+        let ours = self.queue.tip().stamp.wall().get();
+        Lag { records, bytes: count(self.queue.bytes()), ms: if records == 0 { 0 } else { newest.saturating_sub(ours) } }
+    }
+
+    pub(super) fn why_view(&self) -> WhyView {
+        let why = self.switch.why(self.core.now.mono);
+        let left_ms = why
+            .timers
+            .first()
+            .map(|timer| u64::try_from(timer.left.as_millis()).unwrap_or(u64::MAX));
+        let waiting = why.waiting_for.map(|fact| WaitView {
+            fact,
+            supplied_by: why.who.unwrap_or_default(),
+            left_ms,
+        });
+        let command = if self.is_primary() || self.switch.role() == Role::Joining {
+            "tandem solo"
+        } else {
+            "tandem promote --force"
+        };
+        let forcing = why.forcing.map(|cost| ForceView {
+            command: command.into(),
+            cost,
+            records_lost: None,
+            last_contact_ms: self.last_heard_ms(),
+            may_fork: !self.is_primary(),
+        });
+        WhyView {
+            node: self.core.settings.name().to_owned(),
+            role: role_name(self.core.view.role, self.core.settings.topology),
+            summary: why.now,
+            waiting: waiting.into_iter().collect(),
+            forcing,
+        }
+    }
+
+    pub(super) fn metrics_view(&self) -> MetricsView {
+        let mut view = MetricsView::default();
+        self.role_metrics(&mut view);
+        self.log_metrics(&mut view);
+        self.client_metrics(&mut view);
+        view
+    }
+
+    fn role_metrics(&self, view: &mut MetricsView) {
+        let settings = &self.core.settings;
+        let labels =
+            [env!("CARGO_PKG_VERSION"), &settings.pair_name, settings.name(), settings.topology.word()];
+        view.number("tandem_info", &labels, 1.0);
+        view.count("tandem_uptime_seconds", self.core.now.mono.since(self.started.mono).as_secs());
+        let role = role_name(self.core.view.role, settings.topology);
+        for name in RoleName::ALL {
+            view.flag("tandem_role", &[name.as_str()], role == name);
+        }
+        view.count("tandem_epoch", self.core.view.epoch.get());
+        view.flag("tandem_in_sync", &[], self.core.view.peer_in_sync);
+        view.flag("tandem_stalled", &[], self.switch.is_stalled());
+        view.flag("tandem_config_mismatch", &[], !self.config_differs().is_empty());
+        view.count("tandem_conflicts_open", self.conflicts);
+        view.number("tandem_switches_total", &["manual"], as_f64(self.journal.switches));
+        view.flag("tandem_link_up", &["link", "tcp"], self.link.is_up());
+        if let Some(rtt) = self.heart.round_trip() {
+            view.number("tandem_link_rtt_seconds", &["link"], rtt.as_secs_f64());
+        }
+        view.count("tandem_link_sent_bytes_total", self.link.sent_bytes);
+        view.count("tandem_link_received_bytes_total", self.link.received_bytes);
+        view.number("tandem_full_copies_total", &["sent"], as_f64(self.journal.copies_sent));
+        view.number("tandem_full_copies_total", &["received"], as_f64(self.journal.copies_received));
+        view.number("tandem_partial_continuations_total", &["sent"], as_f64(self.journal.partial_sent));
+        view.number(
+            "tandem_partial_continuations_total",
+            &["received"],
+            as_f64(self.journal.partial_received),
+        );
+    }
+
+    fn log_metrics(&self, view: &mut MetricsView) {
+        let at = &self.core.positions;
+        view.count("tandem_log_last_lsn", at.appended_end.get());
+        view.count("tandem_log_durable_lsn", at.durable_end.get());
+        view.count("tandem_log_applied_lsn", at.applied_end.get());
+        view.count("tandem_log_commit_lsn", at.commit_end.get());
+        let lag = self.lag();
+        view.count("tandem_replication_lag_records", lag.records);
+        view.count("tandem_replication_lag_bytes", lag.bytes);
+        view.number("tandem_replication_lag_seconds", &[], as_f64(lag.ms) / 1_000.0);
+        if let Some((lsn, when)) = self.journal.snapshot {
+            view.count("tandem_snapshot_lsn", lsn.get());
+            view.count("tandem_snapshot_age_seconds", self.core.now.mono.since(when.mono).as_secs());
+        }
+    }
+
+    fn client_metrics(&self, view: &mut MetricsView) {
+        let stats = self.clients.stats();
+        view.count("tandem_clients", count(self.clients.connected()));
+        view.count("tandem_clients_blocked", count(self.clients.blocked_count()));
+        view.count("tandem_writes_held", count(self.clients.held_count()));
+        view.count("tandem_writes_forwarded_total", self.forwards.total);
+        view.count("tandem_connections_total", stats.connections);
+        view.count("tandem_connections_rejected_total", stats.rejected_connections);
+        view.count("tandem_commands_total", stats.commands);
+        view.count("tandem_errors_total", stats.error_replies);
+        view.count("tandem_received_bytes_total", stats.input_bytes);
+        view.count("tandem_sent_bytes_total", stats.output_bytes);
+        for db in DbIndex::all() {
+            let keys = self.core.store.dbsize(db);
+            if keys > 0 {
+                view.number("tandem_keys", &[&db.get().to_string()], as_f64(count(keys)));
+            }
+        }
+        view.count("tandem_memory_used_bytes", count(self.core.store.used_memory()));
+        view.count("tandem_memory_max_bytes", self.core.settings.limits.maxmemory);
+        let store = self.core.store.stats();
+        view.count("tandem_keys_expired_total", store.expired_keys);
+        view.count("tandem_keyspace_hits_total", store.hits);
+        view.count("tandem_keyspace_misses_total", store.misses);
+    }
+}
+
+struct Lag {
+    records: u64,
+    bytes: u64,
+    ms: u64,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a dashboard does not need the last of 53 bits")]
+const fn as_f64(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,50 @@
+//! What sessions ask of the node because they cannot do it themselves.
+
+use tandem_resp::Proto;
+use tandem_types::DbIndex;
+
+use crate::ConnId;
+
+/// A person's wish, whichever way it came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// Make this node primary.
+    Promote {
+        /// Acknowledged records that may be lost, at most.
+        accept_loss: u64,
+        /// Whatever is lost.
+        force: bool,
+    },
+    /// Go on alone, by this person's word.
+    Solo,
+}
+
+/// One request of a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Operation {
+    /// A person's wish; the answer comes back by `Clients::answer`.
+    Wish {
+        /// Who waits for the answer.
+        conn: ConnId,
+        /// What.
+        wish: Wish,
+    },
+    /// Pass a write on to the primary; the reply comes back by `Clients::forwarded`.
+    Forward {
+        /// Who waits for the reply.
+        conn: ConnId,
+        /// Its database.
+        db: DbIndex,
+        /// The protocol the reply must speak.
+        proto: Proto,
+        /// The command as a RESP array.
+        command: Vec<u8>,
+    },
+    /// Tell the peer's subscribers, best effort.
+    Publish {
+        /// The channel.
+        channel: Vec<u8>,
+        /// The message.
+        payload: Vec<u8>,
+    },
+}

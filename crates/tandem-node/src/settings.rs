@@ -1,0 +1,224 @@
+//! What a node was told by its configuration.
+
+use std::time::Duration;
+
+use tandem_types::{NodeId, Pair};
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Acknowledge {
+    /// On this node's disk.
+    Local,
+    /// On this node's disk and in the peer's memory.
+    Received,
+    /// On both disks.
+    #[default]
+    Durable,
+}
+
+impl Acknowledge {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Received => "received",
+            Self::Durable => "durable",
+        }
+    }
+}
+
+/// When the log is synced.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Fsync {
+    /// Before a write counts as durable.
+    #[default]
+    Always,
+    /// Every so often; a power cut loses at most that much.
+    Interval(Duration),
+    /// When the system likes.
+    Never,
+}
+
+impl Fsync {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Interval(_) => "interval",
+            Self::Never => "never",
+        }
+    }
+}
+
+/// What a primary does that is alone in the in-sync set.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum WithoutPeer {
+    /// Goes on.
+    #[default]
+    Serve,
+    /// Answers writes with `-NOREPLICAS`.
+    Refuse,
+}
+
+/// What the follower is for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Topology {
+    /// It keeps a copy, and serves nobody.
+    #[default]
+    PrimaryStandby,
+    /// It serves reads too.
+    PrimaryReplica,
+}
+
+impl Topology {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::PrimaryStandby => "primary-standby",
+            Self::PrimaryReplica => "primary-replica",
+        }
+    }
+}
+
+/// Bounds on what clients can make the node hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Connections at once.
+    pub clients_max: usize,
+    /// An idle client is closed after this; zero: never.
+    pub idle_timeout: Duration,
+    /// Bytes of one client's unfinished request.
+    pub query_buffer_bytes_max: usize,
+    /// Bytes of replies that wait for one normal client.
+    pub output_normal_bytes_max: usize,
+    /// Bytes of messages that wait for one subscriber.
+    pub output_pubsub_bytes_max: usize,
+    /// Bytes appended to the log and not yet acknowledged, beyond which clients are not read.
+    pub unacknowledged_bytes_max: usize,
+    /// Bytes of the data set; zero: no bound.
+    pub maxmemory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients_max: 10_000,
+            idle_timeout: Duration::ZERO,
+            query_buffer_bytes_max: 1 << 30,
+            output_normal_bytes_max: 1 << 30,
+            output_pubsub_bytes_max: 32 << 20,
+            unacknowledged_bytes_max: 256 << 20,
+            maxmemory: 0,
+        }
+    }
+}
+
+/// One node's settings. Those that `CONFIG SET` can change are changed here.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which node this is.
+    pub node: NodeId,
+    /// The nodes' names.
+    pub names: Pair<String>,
+    /// `host:port` where clients reach each node.
+    pub client_addresses: Pair<String>,
+    /// The read ports; 0: off.
+    pub read_ports: Pair<u16>,
+    /// The pair's name.
+    pub pair_name: String,
+    /// What the follower is for.
+    pub topology: Topology,
+    /// The node that begins, when both are empty.
+    pub initial_primary: NodeId,
+    /// When a write is answered.
+    pub acknowledge: Acknowledge,
+    /// What a primary does alone.
+    pub without_peer: WithoutPeer,
+    /// When the log is synced.
+    pub fsync: Fsync,
+    /// A replica older than this refuses reads; zero: no bound.
+    pub max_staleness: Duration,
+    /// A replica passes writes on to the primary.
+    pub forward_writes: bool,
+    /// Bytes of log kept for a returning peer.
+    pub log_retention_bytes: u64,
+    /// Bytes of log after which a new snapshot is taken.
+    pub snapshot_log_bytes: u64,
+    /// Bytes of the newest log kept in memory for a live follower.
+    pub tail_bytes_max: usize,
+    /// Silence that counts as failure.
+    pub failure_timeout: Duration,
+    /// Longest pause of writes in a planned change of primary.
+    pub hold: Duration,
+    /// What clients must say to `AUTH`; `None`: nothing.
+    pub password: Option<Secret>,
+    /// Refuse clients that are not on this machine (no password is set and nobody said otherwise).
+    pub protected_mode: bool,
+    /// Digest of the configuration file, compared with the peer's.
+    pub config_digest: u64,
+    /// Bounds.
+    pub limits: Limits,
+    /// Log commands slower than this many microseconds; negative: none.
+    pub slowlog_slower_than_us: i64,
+    /// Entries the slow log keeps.
+    pub slowlog_entries_max: usize,
+    /// Directory of the data, for people.
+    pub data_dir: String,
+    /// Allows `DEBUG SLEEP` and its like (tests only).
+    pub debug_commands: bool,
+}
+
+impl Settings {
+    /// This node's name.
+    pub fn name(&self) -> &str {
+        &self.names[self.node]
+    }
+
+    /// The peer's name.
+    pub fn peer_name(&self) -> &str {
+        &self.names[self.node.peer()]
+    }
+}
+
+/// A password: never shown, not even by `Debug`.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Wraps a secret.
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether `guess` is the secret; takes the same time wherever the first difference is.
+    pub fn matches(&self, guess: &[u8]) -> bool {
+        let mut difference = usize::from(self.0.len() != guess.len());
+        for (index, &byte) in guess.iter().enumerate() {
+            let own = self.0.get(index % self.0.len().max(1)).copied().unwrap_or(0);
+            difference |= usize::from(own ^ byte);
+        }
+        difference == 0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_matches_only_itself() {
+        let secret = Secret::new(b"abc".to_vec());
+        assert!(secret.matches(b"abc"));
+        for wrong in [&b""[..], b"ab", b"abcabc", b"abd", b"abcd"] {
+            assert!(!secret.matches(wrong), "{wrong:?}");
+        }
+        assert!(Secret::new(Vec::new()).matches(b""));
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
+    }
+}

@@ -1,0 +1,72 @@
+//! Snapshot files as the node uses them: load the newest usable one.
+
+use std::io;
+
+use tandem_disk::Disk;
+use tandem_replication::message::SlotPieces;
+use tandem_snapshot::{Chunk, ReadError, list, read};
+use tandem_store::{SlotLsns, Store};
+use tandem_types::{Lsn, PairId, SlotId};
+
+/// What was loaded.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// Replay the log from here.
+    pub(crate) start: Lsn,
+    /// The key space is consistent once the log was replayed up to here at least.
+    pub(crate) end: Lsn,
+    /// The file; `None`: none is usable, replay the log from its beginning.
+    pub(crate) name: Option<String>,
+    /// Why newer ones could not be used, in words.
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Loads the newest snapshot that is whole into an empty store, and notes when each slot was taken.
+///
+/// # Errors
+/// The directory cannot be listed. A snapshot that cannot be read is passed over.
+pub(crate) fn load_newest<D: Disk>(
+    disk: &D,
+    dir: &str,
+    pair: PairId,
+    new_store: impl Fn() -> Store,
+) -> io::Result<(Store, SlotLsns, Loaded)> {
+    let mut skipped = Vec::new();
+    for name in list(disk, dir)? {
+        let (mut store, mut filter) = (new_store(), SlotLsns::new());
+        let done = read(disk, dir, name, pair, &mut |chunk| load(&mut store, &mut filter, &chunk));
+        match done {
+            Ok(finished) => {
+                let loaded = Loaded {
+                    start: finished.header.start,
+                    end: finished.end,
+                    name: Some(name.to_string()),
+                    skipped,
+                };
+                return Ok((store, filter, loaded));
+            }
+            Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => skipped.push(error.to_string()),
+        }
+    }
+    Ok((new_store(), SlotLsns::new(), Loaded { skipped, ..Loaded::default() }))
+}
+
+/// Loads one chunk.
+fn load(store: &mut Store, filter: &mut SlotLsns, chunk: &Chunk<'_>) -> Result<(), String> {
+    note(filter, chunk.first, chunk.last, chunk.lsn);
+    for piece in SlotPieces::new(chunk.bytes) {
+        let (slot, content) = piece.map_err(|error| error.to_string())?;
+        store.load_slot(slot, chunk.lsn, content).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Notes that all slots from `first` to `last` were taken at `lsn`.
+pub(crate) fn note(filter: &mut SlotLsns, first: SlotId, last: SlotId, lsn: Lsn) {
+    let mut slot = Some(first);
+    while let Some(at) = slot {
+        filter.set(at, lsn);
+        slot = if at == last { None } else { at.next() };
+    }
+}
