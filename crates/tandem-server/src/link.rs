@@ -447,3 +447,6 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
