@@ -57,7 +57,8 @@ pub struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings, store: Store, tip: Tip) -> Self {
+    pub(crate) fn new(settings: Settings, mut store: Store, tip: Tip) -> Self {
+        store.settings_mut().maxmemory_bytes = settings.limits.maxmemory;
         let positions = Positions {
             appended_end: tip.end,
             written_end: tip.end,
@@ -161,7 +162,9 @@ impl Core {
             applied_end: tip.end,
             ..Positions::default()
         };
-        std::mem::replace(&mut self.store, store)
+        let old = std::mem::replace(&mut self.store, store);
+        *self.store.settings_mut() = *old.settings();
+        old
     }
 
     fn meta(&self) -> RecordMeta {

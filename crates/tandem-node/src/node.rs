@@ -172,8 +172,13 @@ impl Node {
         self.expire_again || self.snapshot.wants_turn()
     }
 
-    /// The clients' sessions: what is to be written to each connection.
-    pub const fn clients(&mut self) -> &mut Clients {
+    /// The clients' sessions: what may be written to each connection.
+    pub const fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The clients' sessions, to be told what was written.
+    pub const fn clients_mut(&mut self) -> &mut Clients {
         &mut self.clients
     }
 

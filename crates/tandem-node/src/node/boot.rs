@@ -50,6 +50,8 @@ pub struct Boot {
     pub snapshot_start: Lsn,
     /// Saved writes that wait for a decision.
     pub conflicts: u64,
+    /// The log was found to be another one than the pair's: everything is wanted anew from the peer.
+    pub damaged: bool,
     /// What was done, for people.
     pub report: BootReport,
 }
@@ -144,7 +146,7 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
     report.rewritten = recovered.rewritten().map(str::to_owned);
     let conflicts = open_conflicts(disk).map_err(BootError::io("list", "conflicts"))?;
-    Ok(Boot { state, store, recovered, snapshot_start: start, conflicts, report })
+    Ok(Boot { state, store, recovered, snapshot_start: start, conflicts, damaged: false, report })
 }
 
 fn load_or_create<D: Disk>(
@@ -229,12 +231,12 @@ impl Node {
     pub fn new(
         now: Now,
         settings: Settings,
+        facts: Facts,
         boot: Boot,
         seeds: Seeds,
-        facts: Facts,
         stopwatch: Option<Stopwatch>,
     ) -> Result<(Self, Recovered), BootError> {
-        let Boot { state, store, recovered, snapshot_start, conflicts, .. } = boot;
+        let Boot { state, store, recovered, snapshot_start, conflicts, damaged, report: _ } = boot;
         let switch_state = switch_state(&state)?;
         let tip = recovered.tip();
         let history = recovered.history().clone();
@@ -265,7 +267,7 @@ impl Node {
             appended_bytes: 0,
             log_disk_bytes: recovered.total_bytes(),
             backups: Backups::default(),
-            damaged: false,
+            damaged,
             filter: None,
             filter_until: None,
             conflicts,
