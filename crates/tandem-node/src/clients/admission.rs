@@ -34,9 +34,9 @@ impl Clients {
         if !runnable.takes(args.len()) {
             let name = runnable.name();
             return self.refuse(session, |session| {
-                session.reply().error_fmt(format_args!(
-                    "ERR wrong number of arguments for '{name}' command"
-                ));
+                session
+                    .reply()
+                    .error_fmt(format_args!("ERR wrong number of arguments for '{name}' command"));
             });
         }
         if !session.authenticated && !runnable.is(Flags::NO_AUTH) {

@@ -73,7 +73,8 @@ impl Clients {
         let unsent = session.outbox.unsent_bytes();
         let limits = &core.settings.limits;
         let listens = session.is_subscriber() || session.monitor;
-        let hard = if listens { limits.output_pubsub_bytes_max } else { limits.output_normal_bytes_max };
+        let hard =
+            if listens { limits.output_pubsub_bytes_max } else { limits.output_normal_bytes_max };
         if session.closing {
             return;
         }

@@ -66,8 +66,7 @@ impl Clients {
         let idle = core.settings.limits.idle_timeout;
         for conn in self.sessions.conns() {
             let Some(mut session) = self.sessions.take(conn) else { continue };
-            let exempt =
-                session.waiting.is_some() || session.is_subscriber() || session.monitor;
+            let exempt = session.waiting.is_some() || session.is_subscriber() || session.monitor;
             if !idle.is_zero() && !exempt && now.since(session.active_at) > idle {
                 self.close(core, &mut session);
             }

@@ -85,8 +85,7 @@ impl World {
     /// Moves both clocks to `millis` and lets time do its work.
     fn at(&mut self, millis: u64) {
         self.millis = millis;
-        self.core.now =
-            Now { mono: Monotonic::from_millis(millis), wall: WallMillis::new(millis) };
+        self.core.now = Now { mono: Monotonic::from_millis(millis), wall: WallMillis::new(millis) };
         self.clients.tick(&mut self.core);
         self.commit();
     }
@@ -159,6 +158,9 @@ impl World {
 
     /// Whether the node asked for this connection to end.
     fn is_closed(&self, conn: ConnId) -> bool {
-        self.core.out.iter().any(|out| matches!(out, Output::Close { conn: closed } if *closed == conn))
+        self.core
+            .out
+            .iter()
+            .any(|out| matches!(out, Output::Close { conn: closed } if *closed == conn))
     }
 }

@@ -1,0 +1,133 @@
+//! What the role allows.
+
+use super::*;
+use crate::{Operation, Refusal};
+
+#[test]
+fn a_standby_serves_no_data_but_says_who_does() {
+    let mut world = World::new();
+    world.core.view.role = Role::Standby;
+    world.core.view.reads = Some(Refusal::Standby);
+    world.core.view.writes = Some(Refusal::Standby);
+    world.core.view.primary_address = Some("10.0.0.2:6379".to_owned());
+    let conn = world.connect();
+    let want = "-STANDBY this node does not serve clients; the primary is 10.0.0.2:6379\r\n";
+    for line in ["get a", "set a 1", "subscribe x", "publish x y", "watch a", "dbsize"] {
+        assert_eq!(world.ask(conn, line), want, "{line}");
+    }
+    assert_eq!(world.ask(conn, "ping"), "+PONG\r\n");
+    assert_eq!(world.ask(conn, "select 1"), "+OK\r\n");
+    assert!(world.ask(conn, "info").contains("role:slave"));
+    let role = world.ask(conn, "role");
+    assert!(
+        role.starts_with("*5\r\n$5\r\nslave\r\n$8\r\n10.0.0.2\r\n:6379\r\n$7\r\nconnect\r\n"),
+        "{role}"
+    );
+    assert!(world.ask(conn, "wait 1 0").starts_with("-ERR WAIT cannot be used with replica"));
+}
+
+#[test]
+fn a_replica_reads_and_refuses_writes_or_passes_them_on() {
+    let mut world = World::new();
+    world.core.view.role = Role::Standby;
+    world.core.view.writes = Some(Refusal::ReadOnly);
+    let conn = world.connect();
+    assert_eq!(world.ask(conn, "get a"), "$-1\r\n");
+    let readonly = "-READONLY You can't write against a read only replica.\r\n";
+    assert_eq!(world.ask(conn, "set a 1"), readonly);
+
+    world.core.view.forward_writes = true;
+    world.send_bytes(conn, b"SET a 1\r\nGET a\r\n");
+    assert_eq!(world.take(conn), "");
+    let Some(Operation::Forward { conn: who, command, .. }) = world.core.operations.pop_front()
+    else {
+        panic!("nothing was passed on")
+    };
+    assert_eq!(command, b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n");
+    world.clients.forwarded(&mut world.core, who, Some(b"+OK\r\n"));
+    assert_eq!(world.take(conn), "+OK\r\n$-1\r\n");
+    world.send(conn, "set a 1");
+    world.clients.forwarded(&mut world.core, conn, None);
+    assert!(world.is_closed(conn), "nobody knows whether it was carried out");
+    let other = world.connect();
+    world.send_bytes(other, b"MULTI\r\nSET a 1\r\n");
+    assert!(world.take(other).contains("READONLY"));
+}
+
+#[test]
+fn a_forwarded_write_runs_as_if_a_client_had_sent_it() {
+    let mut world = World::new();
+    world.commits = false;
+    let (db, proto) = (tandem_types::DbIndex::ZERO, tandem_resp::Proto::Resp2);
+    let mut reply = Vec::new();
+    let request = b"*2\r\n$4\r\nINCR\r\n$1\r\na\r\n";
+    let wait = world.clients.run_forwarded(&mut world.core, db, proto, request, &mut reply);
+    assert_eq!(reply, b":1\r\n");
+    assert_eq!(wait, world.core.positions.appended_end);
+    for bad in [&b"*1\r\n$4\r\nINCR\r\n"[..], b"*1\r\n", b"nosuch\r\n", b"*1\r\n$4\r\nPING\r\n"] {
+        reply.clear();
+        let wait = world.clients.run_forwarded(&mut world.core, db, proto, bad, &mut reply);
+        assert_eq!((reply.first(), wait), (Some(&b'-'), Lsn::ZERO), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_read_port_says_slave_on_a_primary_too() {
+    let mut world = World::new();
+    let writer = world.connect();
+    world.ask(writer, "set a 1");
+    let conn = world.connect_to(Port::Read, "127.0.0.1:7");
+    assert_eq!(world.ask(conn, "get a"), "$1\r\n1\r\n");
+    assert!(world.ask(conn, "set a 2").starts_with("-READONLY "));
+    assert!(world.ask(conn, "info replication").contains("role:slave"));
+    assert!(
+        world
+            .ask(conn, "role")
+            .starts_with("*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:6379\r\n$9\r\nconnected\r\n")
+    );
+    assert!(world.ask(conn, "hello 2").contains("replica"));
+    world.clients.close_client_port(&mut world.core);
+    assert!(world.is_closed(writer));
+    assert!(!world.is_closed(conn));
+}
+
+#[test]
+fn each_refusal_has_its_word() {
+    let mut world = World::new();
+    let conn = world.connect();
+    for (refusal, word) in [
+        (Refusal::Stale, "-STALE "),
+        (Refusal::Loading, "-LOADING "),
+        (Refusal::NotPrimary, "-NOTPRIMARY "),
+        (Refusal::NoReplicas, "-NOREPLICAS "),
+        (Refusal::Disk, "-MISCONF "),
+    ] {
+        world.core.view.writes = Some(refusal);
+        let reply = world.ask(conn, "set a 1");
+        assert!(reply.starts_with(word), "{reply}");
+    }
+    world.core.view.writes = None;
+    world.core.store.settings_mut().maxmemory_bytes = 1;
+    world.ask(conn, "set a 1");
+    assert!(world.ask(conn, "set a 2").starts_with("-OOM command not allowed"));
+    assert_eq!(world.ask(conn, "get a"), "$1\r\n1\r\n");
+}
+
+#[test]
+fn writes_held_for_a_change_of_primary_run_or_fail_when_it_is_over() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.core.view.hold_writes = true;
+    world.send_bytes(conn, b"GET a\r\nSET a 1\r\n");
+    assert_eq!(world.take(conn), "$-1\r\n");
+    world.core.view.hold_writes = false;
+    world.clients.end_of_turn(&mut world.core);
+    world.commit();
+    assert_eq!(world.take(conn), "+OK\r\n");
+    world.core.view.hold_writes = true;
+    world.send(conn, "set a 2");
+    world.core.view.hold_writes = false;
+    world.core.view.writes = Some(Refusal::ReadOnly);
+    world.clients.end_of_turn(&mut world.core);
+    assert!(world.take(conn).starts_with("-READONLY"), "a definite error: it never ran");
+}
