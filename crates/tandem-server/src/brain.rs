@@ -35,7 +35,7 @@ pub(crate) trait Brain: Send {
     fn take_dirty(&mut self, dirty: &mut Vec<ConnId>);
 
     /// The bytes that may leave to a client now.
-    fn writable(&self, conn: ConnId) -> &[u8];
+    fn writable(&mut self, conn: ConnId) -> &[u8];
 
     /// The first `count` of [`Self::writable`] left.
     fn written(&mut self, conn: ConnId, count: usize);

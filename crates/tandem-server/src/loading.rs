@@ -94,7 +94,7 @@ impl Brain for Loading {
         dirty.append(&mut self.dirty);
     }
 
-    fn writable(&self, conn: ConnId) -> &[u8] {
+    fn writable(&mut self, conn: ConnId) -> &[u8] {
         self.sessions.get(&conn).map_or(&[], |session| &session.output)
     }
 

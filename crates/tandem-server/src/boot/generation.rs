@@ -9,6 +9,7 @@ use tandem_disk::{Disk, EntryKind};
 use tandem_log::{
     LogOptions, RecoverError, RecoverOptions, SegmentWriter, Tip, Verify, create_log, recover,
 };
+use tandem_node::generation_name;
 use tandem_types::{EpochHistory, PairId};
 
 /// Why a generation could not be made or removed.
@@ -35,15 +36,10 @@ impl GenerationError {
     }
 }
 
-/// The directory of generation `number`.
-pub(crate) fn dir_name(number: u64) -> String {
-    format!("gen-{number}")
-}
-
 /// Makes the empty directory of generation `number`, durably; returns its name. What an earlier attempt
 /// left there is removed.
 pub(crate) fn create<D: Disk>(disk: &D, number: u64) -> Result<String, GenerationError> {
-    let dir = dir_name(number);
+    let dir = generation_name(number);
     match disk.create_dir(&dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => empty(disk, &dir)?,
         made => made.map_err(GenerationError::disk("create", &dir))?,
@@ -83,7 +79,7 @@ pub(crate) fn remove_others<D: Disk>(
     keep: u64,
     set_aside: bool,
 ) -> Result<(), GenerationError> {
-    let keep = dir_name(keep);
+    let keep = generation_name(keep);
     let entries = disk.list("").map_err(GenerationError::disk("list", "the data directory"))?;
     for entry in entries {
         let is_generation = entry.kind == EntryKind::Directory && entry.name.starts_with("gen-");

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, ConnId, Facts, Fsync, Input, Node, Output, SaveError, Seeds, save_and_cut,
+    BootReport, ConnId, Facts, Fsync, Input, Node, Output, SaveError, Seeds, Stopwatch, generation_name,
+    save_and_cut,
 };
 use tandem_types::{Lsn, Monotonic, Now};
 
-use super::generation::dir_name;
 use super::{AfterStop, Boot, Started};
 use crate::brain::{Brain, Identity};
 use crate::inbox::Outbox;
@@ -43,14 +43,15 @@ where
             .map_err(|error| RunError::Boot(chain(&error)))?;
         boot.damaged |= damaged;
         tell(&boot.report, boot.recovered.tip().end);
-        let dir = dir_name(boot.state.generation);
+        let dir = generation_name(boot.state.generation);
         let identity = Identity {
             incarnation: boot.state.incarnation,
             pair_id: boot.state.pair,
             boots: boot.state.boots,
         };
+        let stopwatch: Option<Stopwatch> = Some(|| clock::monotonic().as_nanos());
         let (node, recovered) =
-            Node::new(clock::now(), self.settings.clone(), self.facts.clone(), boot, seeds)
+            Node::new(clock::now(), self.settings.clone(), self.facts.clone(), boot, seeds, stopwatch)
                 .map_err(|error| RunError::Boot(chain(&error)))?;
         let writer = SegmentWriter::open(self.disk.clone(), &recovered, self.options);
         let log = OpenLog {
@@ -74,7 +75,7 @@ impl<D: Disk> NodeBoot<D> {
         let failed = |error: &dyn std::error::Error| RunError::Boot(chain(error));
         let state = load_state(&self.disk).map_err(|error| failed(&error))?;
         let state = state.unwrap_or_default();
-        let dir = dir_name(state.generation);
+        let dir = generation_name(state.generation);
         let now = clock::now().wall;
         match save_and_cut(&self.disk, &dir, state.pair, to, theirs, now) {
             Ok(saved) => {
@@ -164,7 +165,7 @@ impl Brain for ServingNode {
         self.node.clients_mut().take_dirty(dirty);
     }
 
-    fn writable(&self, conn: ConnId) -> &[u8] {
+    fn writable(&mut self, conn: ConnId) -> &[u8] {
         self.node.clients().writable(conn)
     }
 

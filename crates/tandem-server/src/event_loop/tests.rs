@@ -57,7 +57,7 @@ impl Brain for Echo {
         dirty.append(&mut self.dirty);
     }
 
-    fn writable(&self, conn: ConnId) -> &[u8] {
+    fn writable(&mut self, conn: ConnId) -> &[u8] {
         self.output.get(&conn).map_or(&[], |bytes| bytes)
     }
 

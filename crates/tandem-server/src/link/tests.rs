@@ -38,7 +38,7 @@ impl Brain for Ear {
 
     fn take_dirty(&mut self, _dirty: &mut Vec<ConnId>) {}
 
-    fn writable(&self, _conn: ConnId) -> &[u8] {
+    fn writable(&mut self, _conn: ConnId) -> &[u8] {
         &[]
     }
 

@@ -6,11 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tandem_disk::Disk;
-use tandem_node::{Input, SnapshotCommand};
+use tandem_node::{Input, SnapshotCommand, generation_name};
 use tandem_snapshot::{Chunk, Header, SnapshotWriter, prune};
 
 use super::Reporter;
-use crate::boot::generation::dir_name;
 
 /// Snapshots kept: if the newest turns out to be unreadable, the one before and a longer log serve.
 const KEEP: usize = 2;
@@ -42,7 +41,7 @@ impl<D: Disk> Job<'_, D> {
     fn carry_out(&mut self, order: SnapshotCommand) -> io::Result<Option<Input<'static>>> {
         match order {
             SnapshotCommand::Begin { generation, header } => {
-                let dir = dir_name(generation);
+                let dir = generation_name(generation);
                 let writer = self.begin(&dir, &header)?;
                 self.file = Some((dir, writer));
                 Ok(None)
