@@ -270,6 +270,17 @@ impl Node {
         tandem(&arguments)
     }
 
+    /// A sample of `GET /metrics`, named with its labels as it is printed; 0 while absent.
+    #[track_caller]
+    pub fn metric(&self, sample: &str) -> f64 {
+        let what = format!("{} tells its metrics", self.name);
+        let answer =
+            wait::until(&what, Duration::from_secs(10), || self.http("GET", "/metrics", ""));
+        let rest =
+            answer.body.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        rest.map_or(0.0, |number| number.trim().parse().expect("a metric is a number"))
+    }
+
     /// One HTTP request with the token.
     pub fn http(&self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
         status::request(self.admin_address(), method, path, Some(ADMIN_TOKEN), body)

@@ -22,7 +22,7 @@ fn a_server_that_syncs_every_write_passes_the_audit_after_kill_9() {
     load.wait_for_more(500, Duration::from_secs(20));
     let report = load.stop();
     let audited = audit::assert_nothing_lost(&report, &mut redis.client());
-    assert!(audited.acknowledged >= 1000, "seed {seed}: {audited:?}");
+    assert!(audited.acknowledged >= 500, "seed {seed}: {audited:?}");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_server_without_persistence_fails_the_audit_after_kill_9() {
     let found = audit::violations(&report, &mut redis.client());
     assert!(found.iter().any(|line| line.contains("was acknowledged")), "{found:?}");
     assert!(found.iter().any(|line| line.starts_with("counter:")), "{found:?}");
-    assert!(report.count(Told::Acknowledged) >= 500);
+    assert!(report.count(Told::Acknowledged) >= 200);
 }
 
 #[test]
