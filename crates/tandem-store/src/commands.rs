@@ -22,6 +22,7 @@ mod sets;
 mod strings;
 mod substrings;
 mod table;
+mod zsets;
 
 use std::sync::LazyLock;
 
@@ -44,6 +45,12 @@ const GROUPS: &[&[Command]] = &[
     lists::pops::ROWS,
     sets::ROWS,
     sets::algebra::ROWS,
+    zsets::ROWS,
+    zsets::add::ROWS,
+    zsets::ranges::ROWS,
+    zsets::removal::ROWS,
+    zsets::pops::ROWS,
+    zsets::algebra::ROWS,
     object::ROWS,
     table::ROWS,
     session::ROWS,

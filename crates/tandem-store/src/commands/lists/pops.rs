@@ -65,8 +65,8 @@ fn lmpop(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
 }
 
 fn blmpop(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
-    let timeout = blocking::timeout(ctx, 1)?;
     let request = MultiPop::parse(ctx, 2)?;
+    let timeout = blocking::timeout(ctx, 1)?;
     if !request.pop(ctx)? {
         let args = ctx.args;
         let keys = request.keys.clone().map(|at| args.get(at));
