@@ -314,7 +314,7 @@ fn set_output_limits(core: &mut Core, text: &[u8]) -> Result<(), &'static str> {
     const WRONG: &str = "Wrong number of arguments in buffer limit configuration.";
     let words: Vec<&[u8]> =
         text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
-    if words.is_empty() || words.len() % 4 != 0 {
+    if words.is_empty() || !words.len().is_multiple_of(4) {
         return Err(WRONG);
     }
     let mut limits = core.settings.limits;

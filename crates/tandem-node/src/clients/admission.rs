@@ -104,7 +104,7 @@ impl Clients {
         let start = session.outbox.end();
         write(session);
         self.count_error(session, start);
-        self.end_reply(session, start);
+        Self::end_reply(session, start);
         Admission::Refused
     }
 

@@ -123,4 +123,4 @@ impl Clients {
     }
 }
 
-const SOFT_LIMIT_TIME: std::time::Duration = std::time::Duration::from_secs(60);
+const SOFT_LIMIT_TIME: std::time::Duration = std::time::Duration::from_mins(1);

@@ -168,7 +168,7 @@ impl Clients {
             }
         }
         self.account(core, session, runnable, args, start, began);
-        self.end_reply(session, start);
+        Self::end_reply(session, start);
         self.serve_touched(core, Some(session));
         Flow::Next
     }
@@ -249,7 +249,7 @@ impl Clients {
             transaction.aborted = true;
         }
         self.count_error(session, start);
-        self.end_reply(session, start);
+        Self::end_reply(session, start);
     }
 
     /// Counts a run, and keeps it if it was slow.
@@ -308,7 +308,7 @@ impl Clients {
     }
 
     /// Takes the reply back if the client wants none.
-    pub(super) fn end_reply(&self, session: &mut Session, start: usize) {
+    pub(super) fn end_reply(session: &mut Session, start: usize) {
         let quiet = session.reply_mode != ReplyMode::On;
         if quiet && !session.closing {
             session.outbox.truncate(start);

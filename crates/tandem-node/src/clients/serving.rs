@@ -80,7 +80,7 @@ impl Clients {
                 session.waiting = Some(waiting);
                 self.end_wait(core, session);
                 self.count_error(session, start);
-                self.end_reply(session, start);
+                Self::end_reply(session, start);
             }
         }
     }
@@ -101,9 +101,9 @@ impl Clients {
         match waiting.what {
             What::Copies { local, replicas, position } => {
                 let have = copies(core, position, local.is_some());
-                if !time_is_up && have.replicas < replicas
-                    || !time_is_up && local.is_some_and(|wanted| have.local < wanted)
-                {
+                let enough =
+                    have.replicas >= replicas && local.is_none_or(|wanted| have.local >= wanted);
+                if !enough && !time_is_up {
                     return;
                 }
                 write_copies(session, have, local.is_some());
@@ -120,7 +120,7 @@ impl Clients {
             What::Keys { .. } | What::Answer | What::Forwarded | What::Held | What::Sleep => return,
         }
         self.end_wait(core, session);
-        self.end_reply(session, start);
+        Self::end_reply(session, start);
     }
 
     /// The time of a waiting client is up.
@@ -139,7 +139,7 @@ impl Clients {
             Some(What::Answer | What::Forwarded | What::Held) | None => return,
         }
         self.end_wait(core, session);
-        self.end_reply(session, start);
+        Self::end_reply(session, start);
     }
 
     /// The node's answer to an operation of this client: a line, or an error with its code word.
@@ -154,7 +154,7 @@ impl Clients {
             }
             self.count_error(&session, start);
             self.end_wait(core, &mut session);
-            self.end_reply(&mut session, start);
+            Self::end_reply(&mut session, start);
         }
         self.settle(core, session);
         self.run_ready(core);
@@ -171,7 +171,7 @@ impl Clients {
                 session.reply().raw(encoded);
                 self.count_error(&session, start);
                 self.end_wait(core, &mut session);
-                self.end_reply(&mut session, start);
+                Self::end_reply(&mut session, start);
             } else {
                 self.close(core, &mut session);
             }
@@ -226,7 +226,7 @@ impl Clients {
             session.reply().error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
             self.count_error(&session, start);
             self.end_wait(core, &mut session);
-            self.end_reply(&mut session, start);
+            Self::end_reply(&mut session, start);
         } else {
             self.time_is_up(core, &mut session);
         }

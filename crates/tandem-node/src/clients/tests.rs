@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tandem_log::Tip;
-use tandem_resp::{ReplyParser, Value, write_request};
+use tandem_resp::write_request;
 use tandem_store::Store;
 use tandem_types::{Lsn, Monotonic, NodeId, Now, Pair, Role, WallMillis};
 
@@ -147,13 +147,6 @@ impl World {
     fn ask(&mut self, conn: ConnId, line: &str) -> String {
         self.send(conn, line);
         self.take(conn)
-    }
-
-    fn value(&mut self, conn: ConnId, line: &str) -> Value {
-        let reply = self.ask(conn, line);
-        let mut parser = ReplyParser::new();
-        parser.feed(reply.as_bytes());
-        parser.next_reply().unwrap().unwrap_or_else(|| panic!("no reply to {line}"))
     }
 
     /// Whether the node asked for this connection to end.

@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn places_survive_compaction() {
         let mut outbox = Outbox::default();
-        write(&mut outbox, &[b'x'; 100_000], 0, 0);
+        write(&mut outbox, &vec![b'x'; 100_000], 0, 0);
         write(&mut outbox, b"tail", 3, 0);
         outbox.written(99_999);
         assert_eq!(outbox.writable(), b"x");

@@ -50,7 +50,7 @@ pub(super) fn kill(visit: &mut Visit<'_>, args: &Args<'_>) {
         }
         return visit.reply().ok();
     }
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return visit.syntax_error();
     }
     for at in (2..args.len()).step_by(2) {
@@ -64,44 +64,40 @@ pub(super) fn kill(visit: &mut Visit<'_>, args: &Args<'_>) {
 
 /// Reads one condition; `false`: it is wrong, and the error is written.
 fn read_filter(visit: &mut Visit<'_>, option: &[u8], value: &[u8], filter: &mut Filter) -> bool {
-    match &*option.to_ascii_lowercase() {
-        b"id" => match parse_u64(value).filter(|&id| id > 0) {
-            Some(id) => filter.id = Some(id),
-            None => {
-                visit.reply().error("ERR client-id should be greater than 0");
-                return false;
-            }
-        },
-        b"addr" => filter.address = Some(value.to_vec()),
-        b"laddr" => filter.local_address = Some(value.to_vec()),
-        b"type" => match Class::by_name(value) {
-            Some(class) => filter.class = Some(class),
-            None => {
-                unknown_type(visit, value);
-                return false;
-            }
-        },
-        b"user" if value == b"default" => {}
-        b"user" => {
-            let user = String::from_utf8_lossy(value).into_owned();
-            visit.reply().error_fmt(format_args!("ERR No such user '{user}'"));
-            return false;
+    let shown = || String::from_utf8_lossy(value).into_owned();
+    let problem = match &*option.to_ascii_lowercase() {
+        b"id" => {
+            filter.id = parse_u64(value).filter(|&id| id > 0);
+            filter.id.is_none().then(|| "ERR client-id should be greater than 0".to_owned())
         }
-        b"skipme" if is(value, "yes") => filter.skip_me = true,
-        b"skipme" if is(value, "no") => filter.skip_me = false,
-        b"maxage" => match parse_i64(value).and_then(|seconds| u64::try_from(seconds).ok()) {
-            Some(seconds) => filter.max_age_seconds = Some(seconds),
-            None => {
-                visit.not_an_integer();
-                return false;
-            }
-        },
-        _ => {
-            visit.syntax_error();
-            return false;
+        b"addr" => {
+            filter.address = Some(value.to_vec());
+            None
         }
+        b"laddr" => {
+            filter.local_address = Some(value.to_vec());
+            None
+        }
+        b"type" => {
+            filter.class = Class::by_name(value);
+            filter.class.is_none().then(|| unknown_type(value))
+        }
+        b"user" => (value != b"default").then(|| format!("ERR No such user '{}'", shown())),
+        b"skipme" if is(value, "yes") || is(value, "no") => {
+            filter.skip_me = is(value, "yes");
+            None
+        }
+        b"maxage" => {
+            let seconds = parse_i64(value).and_then(|seconds| u64::try_from(seconds).ok());
+            filter.max_age_seconds = seconds;
+            seconds.is_none().then(|| "ERR value is not an integer or out of range".to_owned())
+        }
+        _ => Some("ERR syntax error".to_owned()),
+    };
+    if let Some(text) = &problem {
+        visit.reply().error(text);
     }
-    true
+    problem.is_none()
 }
 
 /// Ends the clients that match; how many there were.

@@ -15,7 +15,7 @@ pub(super) fn list(visit: &mut Visit<'_>, args: &Args<'_>) {
         None => {}
         Some(word) if is(word, "type") && args.len() == 4 => match Class::by_name(args.get(3)) {
             Some(found) => class = Some(found),
-            None => return unknown_type(visit, args.get(3)),
+            None => return visit.reply().error(&unknown_type(args.get(3))),
         },
         Some(word) if is(word, "id") && args.len() > 3 => {
             let wanted: Option<Vec<u64>> = args.iter().skip(3).map(parse_u64).collect();
@@ -42,9 +42,10 @@ pub(super) fn list(visit: &mut Visit<'_>, args: &Args<'_>) {
     visit.reply().verbatim(*b"txt", text.as_bytes());
 }
 
-pub(super) fn unknown_type(visit: &mut Visit<'_>, word: &[u8]) {
-    let word = String::from_utf8_lossy(word.get(..128).unwrap_or(word)).into_owned();
-    visit.reply().error_fmt(format_args!("ERR Unknown client type '{word}'"));
+/// The error for a kind of client that there is not.
+pub(super) fn unknown_type(word: &[u8]) -> String {
+    let word = String::from_utf8_lossy(word.get(..128).unwrap_or(word));
+    format!("ERR Unknown client type '{word}'")
 }
 
 /// Redis' kinds of clients.

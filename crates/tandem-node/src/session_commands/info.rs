@@ -8,6 +8,7 @@ use tandem_types::{DbIndex, Role};
 use super::Visit;
 use super::role::{primary_of, split};
 use crate::clients::to_u64;
+use crate::session::Session;
 use crate::{Core, Port, Topology};
 
 /// What libraries are told; they pick their commands by it (clients.md 2).
@@ -118,7 +119,7 @@ fn memory(visit: &Visit<'_>, out: &mut String) {
     let maxmemory = visit.core.store.settings().maxmemory_bytes;
     let rss = facts.rss_bytes.max(used);
     let peak = facts.rss_peak_bytes.max(rss);
-    let clients: usize = visit.clients.sessions.iter().map(|one| one.memory_bytes()).sum();
+    let clients: usize = visit.clients.sessions.iter().map(Session::memory_bytes).sum();
     out.push_str("# Memory\r\n");
     line!(out, "used_memory", "{used}");
     line!(out, "used_memory_human", "{}", human(used));

@@ -5,6 +5,7 @@ use tandem_resp::{Args, OwnedArgs};
 use super::{Visit, help};
 use crate::Caller;
 use crate::clients::to_u64;
+use crate::session::Session;
 
 pub(super) const SUBCOMMANDS: &[&str] = &[
     "memory|doctor",
@@ -48,7 +49,7 @@ fn usage(visit: &mut Visit<'_>, args: &Args<'_>) {
 
 fn stats(visit: &mut Visit<'_>) {
     let used = to_u64(visit.core.store.used_memory());
-    let clients: usize = visit.clients.sessions.iter().map(|session| session.memory_bytes()).sum();
+    let clients: usize = visit.clients.sessions.iter().map(Session::memory_bytes).sum();
     let keys: usize = tandem_types::DbIndex::all().map(|db| visit.core.store.dbsize(db)).sum();
     let rows = [
         ("peak.allocated", visit.clients.facts.rss_peak_bytes),

@@ -48,7 +48,7 @@ pub(super) fn module(visit: &mut Visit<'_>, args: &Args<'_>) {
     match &*args.get(1).to_ascii_lowercase() {
         b"list" => visit.reply().array(0),
         b"help" => {
-            super::help::write(visit, "MODULE", &["LIST", "    Return a list of loaded modules."])
+            super::help::write(visit, "MODULE", &["LIST", "    Return a list of loaded modules."]);
         }
         _ => visit.reply().error("ERR modules are not supported"),
     }
