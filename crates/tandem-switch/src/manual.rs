@@ -214,10 +214,11 @@ impl Manual {
     }
 
     fn peer_down(&mut self, now: Monotonic, out: &mut Vec<Output>) {
-        if self.peer.take().is_none() {
-            return;
+        let Some(peer) = self.peer.take() else { return };
+        if peer.greeting.is_some() {
+            // Only a peer that said how it stands is worth waiting for anew.
+            self.alone_since = now;
         }
-        self.alone_since = now;
         if let Phase::Claiming { .. } = self.phase {
             self.phase = Phase::Joining;
         }
@@ -259,9 +260,6 @@ impl Manual {
     /// The peer says how it stands: the first thing in a connection, and after every change.
     fn greeted(&mut self, now: Monotonic, greeting: Greeting, out: &mut Vec<Output>) {
         let Some(peer) = &mut self.peer else { return };
-        let first = peer.greeting.is_none();
-        peer.greeting = Some(greeting);
-        peer.declined = false;
         if !self.state.is_empty()
             && greeting.pair_id != tandem_types::PairId::NONE
             && greeting.pair_id != self.state.pair_id
@@ -276,6 +274,9 @@ impl Manual {
             self.peer_down(now, out);
             return;
         }
+        let first = peer.greeting.is_none();
+        peer.greeting = Some(greeting);
+        peer.declined = false;
         self.yield_to_twin(&greeting, out);
         self.saw_epoch(greeting.epoch_seen, out);
         if greeting.role == Role::Primary {
