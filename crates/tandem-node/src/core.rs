@@ -19,6 +19,8 @@ pub struct Caller {
     pub proto: Proto,
     /// Inside a transaction nothing may block.
     pub deny_blocking: bool,
+    /// The command has waited and runs again because one of its keys was touched.
+    pub woken: bool,
 }
 
 /// What running a command came to.
@@ -108,7 +110,11 @@ impl Core {
             seen: Lsn::ZERO,
             deny_blocking: caller.deny_blocking,
         };
-        let outcome = self.store.execute(command, args, &mut call);
+        let outcome = if caller.woken {
+            self.store.execute_woken(command, args, &mut call)
+        } else {
+            self.store.execute(command, args, &mut call)
+        };
         let seen = call.seen;
         let wrote = self.effects.count() > before;
         let wait = if wrote && !self.group_open { self.commit_effects() } else { seen };

@@ -12,7 +12,6 @@ mod hello;
 mod help;
 mod info;
 mod latency;
-mod memory;
 mod pubsub;
 mod role;
 mod server;
@@ -161,7 +160,6 @@ static TABLE: &[SessionCommand] = &[
     row("lastsave", 1, FAST, server::lastsave),
     parent("latency", ADMIN, latency::SUBCOMMANDS, latency::latency),
     row("lolwut", -1, FAST, server::lolwut),
-    parent("memory", NONE, memory::SUBCOMMANDS, memory::memory),
     parent("module", ADMIN, &["module|list", "module|help"], server::module),
     row("monitor", 1, ADMIN.and(Flags::NO_MULTI), server::monitor),
     row("multi", 1, FAST, transaction::multi),
@@ -205,5 +203,15 @@ mod tests {
         assert!(session_command(b"get").is_none());
         assert!(session_command(b"").is_none());
         assert!(session_command(&[b'x'; 100]).is_none());
+    }
+
+    #[test]
+    fn what_the_command_table_shows_can_be_run() {
+        for command in tandem_store::commands() {
+            if matches!(command.handler, tandem_store::Handler::Session) {
+                let row = session_command(command.name.as_bytes());
+                assert_eq!(row.map(|row| row.arity), Some(command.arity), "{}", command.name);
+            }
+        }
     }
 }

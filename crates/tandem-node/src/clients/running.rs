@@ -181,7 +181,8 @@ impl Clients {
         args: &Args<'_>,
     ) {
         session.last_command = command.name;
-        let caller = Caller { db: session.db, proto: session.proto, deny_blocking: false };
+        let caller =
+            Caller { db: session.db, proto: session.proto, deny_blocking: false, woken: false };
         let executed = core.execute(command, args, caller, session.outbox.bytes_mut());
         session.outbox.depend_on(executed.wait);
         if executed.wrote {

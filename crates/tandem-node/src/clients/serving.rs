@@ -65,7 +65,7 @@ impl Clients {
             session.waiting = Some(waiting);
             return;
         };
-        let caller = Caller { db: *db, proto: session.proto, deny_blocking: false };
+        let caller = Caller { db: *db, proto: session.proto, deny_blocking: false, woken: true };
         let start = session.outbox.end();
         let executed = core.execute(command, &words.args(), caller, session.outbox.bytes_mut());
         match executed.outcome {
@@ -211,7 +211,7 @@ impl Clients {
             writer.error(&super::refusal_text(core, refusal));
             return tandem_types::Lsn::ZERO;
         }
-        let caller = Caller { db, proto, deny_blocking: true };
+        let caller = Caller { db, proto, deny_blocking: true, woken: false };
         let executed = core.execute(command, &args, caller, reply);
         self.serve_touched(core, None);
         self.run_ready(core);

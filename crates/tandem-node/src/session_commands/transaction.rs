@@ -109,7 +109,8 @@ fn run(visit: &mut Visit<'_>, queued: &Queued) {
     match queued.runnable {
         Runnable::Data(command) => {
             let session = &mut *visit.session;
-            let caller = Caller { db: session.db, proto: session.proto, deny_blocking: true };
+            let caller =
+                Caller { db: session.db, proto: session.proto, deny_blocking: true, woken: false };
             let executed = visit.core.execute(command, &args, caller, session.outbox.bytes_mut());
             session.outbox.depend_on(executed.wait);
         }
