@@ -1,0 +1,405 @@
+//! One machine: a node, its disk, and what the threads beside it would do.
+
+use std::net::SocketAddr;
+
+use tandem_admin::{AdminReply, AdminRequest};
+use tandem_disk::{Disk, SimDisk};
+use tandem_log::{LogOptions, LogReader, SegmentWriter, WriteError, create_log, load_state};
+use tandem_node::{
+    AdminId, ConnId, ConnInfo, Facts, Input, LogCommand, LogFault, Node, Output, Port, SaveError,
+    Seeds, Settings, SnapshotCommand, boot, generation_name, save_and_cut, save_records,
+};
+use tandem_snapshot::{Chunk, SnapshotWriter, prune};
+use tandem_types::{Lsn, Now};
+
+/// How a node stopped.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Stopped {
+    /// The process ended by itself.
+    Exit {
+        /// Its status.
+        status: u8,
+        /// Why.
+        reason: String,
+    },
+    /// It did not start.
+    NoBoot(String),
+}
+
+/// What leaves a machine after a step.
+#[derive(Debug, Default)]
+pub struct Left {
+    /// Messages to the peer, in order.
+    pub link: Vec<Vec<u8>>,
+    /// The link is to be dropped.
+    pub drop_link: bool,
+    /// Bytes to clients.
+    pub clients: Vec<(ConnId, Vec<u8>)>,
+    /// Connections closed.
+    pub closed: Vec<ConnId>,
+    /// Answers to operators.
+    pub admin: Vec<(AdminId, AdminReply)>,
+    /// Sentences for people.
+    pub events: Vec<String>,
+}
+
+/// One machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// The node; `None` while it is down.
+    pub node: Option<Node>,
+    /// Its disk.
+    pub disk: SimDisk,
+    /// Why it is down.
+    pub stopped: Option<Stopped>,
+    settings: Settings,
+    segment_bytes: u64,
+    writer: Option<SegmentWriter<SimDisk>>,
+    reader: Option<LogReader<SimDisk>>,
+    snapshot: Option<(String, SnapshotWriter<SimDisk>)>,
+    generation: u64,
+    boots: u64,
+}
+
+impl Machine {
+    /// A machine that is switched off, with an empty disk.
+    pub fn new(settings: Settings, seed: u64, segment_bytes: u64) -> Self {
+        Self {
+            node: None,
+            disk: SimDisk::new(seed),
+            stopped: None,
+            settings,
+            segment_bytes,
+            writer: None,
+            reader: None,
+            snapshot: None,
+            generation: 0,
+            boots: 0,
+        }
+    }
+
+    /// Starts the node.
+    pub fn start(&mut self, now: Now, seed: u64) {
+        self.stopped = None;
+        self.boot(now, seed, false);
+    }
+
+    fn boot(&mut self, now: Now, seed: u64, damaged: bool) {
+        self.boots += 1;
+        let seeds = Seeds { store: seed, switch: seed ^ 1, stream: seed ^ 2, incarnation: seed ^ 3 };
+        let mut booted = match boot(&self.disk, &self.settings, seeds) {
+            Ok(booted) => booted,
+            Err(error) => {
+                self.stopped = Some(Stopped::NoBoot(error.to_string()));
+                return;
+            }
+        };
+        booted.damaged = damaged;
+        self.generation = booted.state.generation;
+        match Node::new(now, self.settings.clone(), Facts::default(), booted, seeds, None) {
+            Ok((node, recovered)) => {
+                let options = LogOptions { segment_bytes: self.segment_bytes };
+                let mut writer = SegmentWriter::open(self.disk.clone(), &recovered, options);
+                if let Err(error) = writer.prepare() {
+                    self.stopped = Some(Stopped::NoBoot(error.to_string()));
+                    return;
+                }
+                self.reader = Some(writer.reader());
+                self.writer = Some(writer);
+                self.node = Some(node);
+            }
+            Err(error) => self.stopped = Some(Stopped::NoBoot(error.to_string())),
+        }
+    }
+
+    /// The process dies; the page cache stays.
+    pub fn kill(&mut self) {
+        self.drop_process();
+        self.disk.restart();
+    }
+
+    fn drop_process(&mut self) {
+        self.node = None;
+        self.writer = None;
+        self.reader = None;
+        self.snapshot = None;
+    }
+
+    /// A client connects.
+    pub fn connect(&mut self, now: Now, conn: ConnId) -> Left {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let info = ConnInfo { peer: address, local: address, port: Port::Client, tls: false };
+        self.input(now, Input::Accepted { conn, info })
+    }
+
+    /// An operator asks.
+    pub fn admin(&mut self, now: Now, id: AdminId, request: AdminRequest) -> Left {
+        self.input(now, Input::Admin { id, request })
+    }
+
+    /// Gives the node one input and ends the turn; does what the node wants until it wants no more.
+    pub fn input(&mut self, now: Now, input: Input<'_>) -> Left {
+        let mut left = Left::default();
+        let Some(node) = &mut self.node else { return left };
+        let mut out = Vec::new();
+        node.step(now, input, &mut out);
+        self.act(now, out, &mut left);
+        self.end_turn(now, &mut left);
+        left
+    }
+
+    /// Time passes.
+    pub fn tick(&mut self, now: Now) -> Left {
+        self.input(now, Input::Tick)
+    }
+
+    fn end_turn(&mut self, now: Now, left: &mut Left) {
+        for _ in 0..10_000 {
+            let Some(node) = &mut self.node else { return };
+            let mut out = Vec::new();
+            node.step(now, Input::EndOfTurn, &mut out);
+            let again = !out.is_empty() || node.wants_turn();
+            self.act(now, out, left);
+            if !again {
+                break;
+            }
+        }
+        self.flush(left);
+    }
+
+    fn flush(&mut self, left: &mut Left) {
+        let Some(node) = &mut self.node else { return };
+        let mut dirty = Vec::new();
+        node.clients_mut().take_dirty(&mut dirty);
+        for conn in dirty {
+            let bytes = node.clients().writable(conn).to_vec();
+            node.clients_mut().written(conn, bytes.len());
+            if !bytes.is_empty() {
+                left.clients.push((conn, bytes));
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Now, input: Input<'_>, left: &mut Left) {
+        let Some(node) = &mut self.node else { return };
+        let mut out = Vec::new();
+        node.step(now, input, &mut out);
+        self.act(now, out, left);
+    }
+
+    fn act(&mut self, now: Now, out: Vec<Output>, left: &mut Left) {
+        for output in out {
+            match output {
+                Output::Close { conn } => {
+                    self.flush(left);
+                    left.closed.push(conn);
+                    self.answer(now, Input::Closed { conn }, left);
+                }
+                Output::PauseReading { .. } | Output::Garbage(_) | Output::DropStore(_) => {}
+                Output::Log(command) => self.log(now, command, left),
+                Output::Snapshot(command) => self.snapshot(now, command, left),
+                Output::ReadLog { from, until, bytes_max } => {
+                    self.read_log(now, from, until, bytes_max, left);
+                }
+                Output::LookUpChain { lsn } => self.look_up_chain(now, lsn, left),
+                Output::LinkSend(bytes) => left.link.push(bytes),
+                Output::LinkDrop { .. } => left.drop_link = true,
+                Output::AdminReply { id, reply } => left.admin.push((id, reply)),
+                Output::Event(event) => left.events.push(event.text),
+                Output::SaveAndCut { to, chain } => return self.save_and_cut(now, to, chain, left),
+                Output::SaveRecords { from } => self.save_records(now, from),
+                Output::Reboot { reason } => {
+                    left.events.push(format!("reboot: {reason}"));
+                    return self.reboot(now, false, left);
+                }
+                Output::Exit { status, reason } => {
+                    self.stopped = Some(Stopped::Exit { status, reason });
+                    left.drop_link = true;
+                    return self.kill();
+                }
+            }
+        }
+    }
+
+    fn reboot(&mut self, now: Now, damaged: bool, left: &mut Left) {
+        left.drop_link = true;
+        self.drop_process();
+        self.boot(now, self.boots.wrapping_mul(7919), damaged);
+    }
+
+    fn save_and_cut(&mut self, now: Now, to: Lsn, chain: tandem_types::Chain, left: &mut Left) {
+        if let Some(writer) = &mut self.writer {
+            // What was not synced is saved as well.
+            if let Err(error) = writer.close() {
+                self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
+                return self.kill();
+            }
+        }
+        self.drop_process();
+        let pair = load_state(&self.disk).ok().flatten().unwrap_or_default().pair;
+        let dir = generation_name(self.generation);
+        match save_and_cut(&self.disk, &dir, pair, to, chain, now.wall) {
+            Ok(_) => self.reboot(now, false, left),
+            Err(SaveError::Chain { .. } | SaveError::Log(_)) => self.reboot(now, true, left),
+            Err(error) => self.stopped = Some(Stopped::NoBoot(error.to_string())),
+        }
+    }
+
+    fn save_records(&mut self, now: Now, from: Lsn) {
+        let pair = load_state(&self.disk).ok().flatten().unwrap_or_default().pair;
+        let dir = generation_name(self.generation);
+        if let Err(error) = save_records(&self.disk, &dir, pair, from, now.wall) {
+            self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
+            self.kill();
+        }
+    }
+
+    fn log(&mut self, now: Now, command: LogCommand, left: &mut Left) {
+        match self.do_log(command) {
+            Ok(Some(input)) => self.answer(now, input, left),
+            Ok(None) => {}
+            Err(message) => self.answer(now, Input::LogFault(LogFault::Failed { message }), left),
+        }
+    }
+
+    fn do_log(&mut self, command: LogCommand) -> Result<Option<Input<'static>>, String> {
+        let Some(writer) = &mut self.writer else { return Ok(None) };
+        let words = |error: WriteError| error.to_string();
+        match command {
+            LogCommand::Write(mut batch) => {
+                writer.write(&mut batch).map_err(words)?;
+                let durable_end = writer.sync().map_err(words)?;
+                writer.prepare().map_err(words)?;
+                Ok(Some(Input::LogProgress { written_end: durable_end, durable_end }))
+            }
+            LogCommand::Sync => {
+                let durable_end = writer.sync().map_err(words)?;
+                Ok(Some(Input::LogProgress { written_end: durable_end, durable_end }))
+            }
+            LogCommand::SetPair { pair_id } => {
+                writer.set_pair(pair_id);
+                Ok(None)
+            }
+            LogCommand::SaveState { seq, state } => {
+                tandem_log::save_state(&self.disk, &state).map_err(|error| error.to_string())?;
+                Ok(Some(Input::StateSaved { seq }))
+            }
+            LogCommand::StartGeneration { generation, tip, history, pair_id } => {
+                self.start_generation(generation, tip, &history, pair_id)?;
+                Ok(None)
+            }
+            LogCommand::RemoveOtherGenerations { generation, .. } => {
+                self.remove_others(generation).map_err(|error| error.to_string())?;
+                Ok(None)
+            }
+            LogCommand::Retain { needed_from } => {
+                let _removed = writer.retain(needed_from).map_err(words)?;
+                let (oldest, bytes) = (writer.oldest(), writer.total_bytes());
+                Ok(Some(Input::LogTrimmed { oldest, bytes }))
+            }
+        }
+    }
+
+    fn start_generation(
+        &mut self,
+        generation: u64,
+        tip: tandem_log::Tip,
+        history: &tandem_types::EpochHistory,
+        pair: tandem_types::PairId,
+    ) -> Result<(), String> {
+        let dir = generation_name(generation);
+        let text = |error: std::io::Error| error.to_string();
+        self.generation = generation;
+        self.disk.create_dir(&dir).map_err(text)?;
+        create_log(&self.disk, &dir, pair, tip, history).map_err(|error| error.to_string())?;
+        self.disk.sync_dir("").map_err(text)?;
+        let options = tandem_log::RecoverOptions {
+            pair,
+            from: tip.end,
+            verify: tandem_log::Verify::Needed,
+        };
+        let recovered = tandem_log::recover(&self.disk, &dir, &options, &mut |_| Ok(()))
+            .map_err(|error| error.to_string())?;
+        let options = LogOptions { segment_bytes: self.segment_bytes };
+        let mut writer = SegmentWriter::open(self.disk.clone(), &recovered, options);
+        writer.prepare().map_err(|error| error.to_string())?;
+        self.reader = Some(writer.reader());
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    fn remove_others(&self, keep: u64) -> std::io::Result<()> {
+        for entry in self.disk.list("")? {
+            let number = tandem_node::parse_generation_name(&entry.name);
+            if number.is_some_and(|number| number != keep) {
+                for file in self.disk.list(&entry.name)? {
+                    self.disk.remove(&format!("{}/{}", entry.name, file.name))?;
+                }
+                self.disk.remove_dir(&entry.name)?;
+            }
+        }
+        self.disk.sync_dir("")
+    }
+
+    fn snapshot(&mut self, now: Now, command: SnapshotCommand, left: &mut Left) {
+        match self.do_snapshot(command) {
+            Ok(Some(input)) => self.answer(now, input, left),
+            Ok(None) => {}
+            Err(error) => {
+                self.snapshot = None;
+                let message = error.to_string();
+                self.answer(now, Input::SnapshotFailed { message }, left);
+            }
+        }
+    }
+
+    fn do_snapshot(&mut self, command: SnapshotCommand) -> std::io::Result<Option<Input<'static>>> {
+        match command {
+            SnapshotCommand::Begin { generation, header } => {
+                let dir = generation_name(generation);
+                let writer = SnapshotWriter::begin(self.disk.clone(), &dir, &header)?;
+                self.snapshot = Some((dir, writer));
+                Ok(None)
+            }
+            SnapshotCommand::Chunk { lsn, first, last, bytes } => {
+                let Some((_, writer)) = &mut self.snapshot else { return Ok(None) };
+                writer.chunk(&Chunk { lsn, first, last, bytes: &bytes })?;
+                Ok(Some(Input::ChunksWritten { bytes: bytes.len() }))
+            }
+            SnapshotCommand::Finish { end } => {
+                let Some((dir, writer)) = self.snapshot.take() else { return Ok(None) };
+                let name = writer.finish(end)?;
+                let kept = prune(&self.disk, &dir, 2)?;
+                let oldest_start = kept.last().map_or(name.start, |oldest| oldest.start);
+                let start = name.start;
+                Ok(Some(Input::SnapshotFinished { start, oldest_start, name: name.to_string() }))
+            }
+            SnapshotCommand::Abort => {
+                self.snapshot = None;
+                Ok(None)
+            }
+        }
+    }
+
+    fn read_log(&mut self, now: Now, from: Lsn, until: Lsn, bytes_max: u32, left: &mut Left) {
+        let Some(reader) = &mut self.reader else { return };
+        let mut bytes = Vec::new();
+        let read = reader.read(from, until, bytes_max as usize, &mut bytes);
+        let input = match read {
+            Ok(_) if !bytes.is_empty() => Input::LogRead { from, bytes },
+            Ok(_) | Err(_) => Input::LogGone { from },
+        };
+        self.answer(now, input, left);
+    }
+
+    fn look_up_chain(&mut self, now: Now, lsn: Lsn, left: &mut Left) {
+        let Some(reader) = &mut self.reader else { return };
+        let mut bytes = Vec::new();
+        let read = reader.read(lsn, lsn.next(), 1, &mut bytes);
+        let chain = match (read, tandem_log::decode(&bytes)) {
+            (Ok(_), tandem_log::Decoded::Record(record)) => Some(record.chain_before),
+            _ => None,
+        };
+        self.answer(now, Input::ChainRead { lsn, chain }, left);
+    }
+}
