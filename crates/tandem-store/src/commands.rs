@@ -3,6 +3,7 @@
 //! Adding a command is one function and one row in its group's file.
 #![expect(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 
+mod bitfield;
 mod bitmaps;
 mod blocking;
 mod counted;
@@ -13,12 +14,14 @@ mod flush;
 mod hashes;
 mod index_range;
 mod keys;
+mod lcs;
 mod lists;
 mod object;
 mod sample;
 mod scan;
 mod session;
 mod sets;
+mod sort;
 mod strings;
 mod substrings;
 mod table;
@@ -34,6 +37,9 @@ const GROUPS: &[&[Command]] = &[
     substrings::ROWS,
     counters::ROWS,
     bitmaps::ROWS,
+    bitfield::ROWS,
+    lcs::ROWS,
+    sort::ROWS,
     keys::ROWS,
     expire::ROWS,
     scan::ROWS,
