@@ -64,8 +64,19 @@ impl AdminClient {
         Ok(value)
     }
 
+    /// A GET whose answer is long and not JSON, as it comes.
+    pub(crate) fn stream(&self, path: &str) -> anyhow::Result<impl Read + use<>> {
+        let mut answer = self.get_raw(path)?;
+        if !answer.status().is_success() {
+            let text = answer.body_mut().read_to_string().unwrap_or_default();
+            let value = serde_json::from_str(&text).map_err(|_| self.not_a_node())?;
+            bail!("{}", error_of(&value));
+        }
+        Ok(answer.into_body().into_reader())
+    }
+
     /// A GET whose answer may be anything.
-    pub(crate) fn get_raw(&self, path: &str) -> anyhow::Result<Response<Body>> {
+    fn get_raw(&self, path: &str) -> anyhow::Result<Response<Body>> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));

@@ -38,8 +38,19 @@ pub(crate) struct AdminOptions {
     pub(crate) cert: Option<PathBuf>,
 }
 
+impl AdminOptions {
+    /// A node on this machine that asks for nothing.
+    pub(crate) const fn of(admin: String) -> Self {
+        Self { admin, token: None, ca: None, cert: None }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run one node in the foreground.
+    Serve(ServeOptions),
+    /// Start a pair on this machine, with a light load, and show how it is; Ctrl-C stops all of it.
+    Demo(DemoOptions),
     /// Show both nodes: roles, epoch, positions, lag. Exit status: 0 healthy, 1 degraded, 2 no primary, 3 not reachable.
     Status(StatusOptions),
     /// Show the timeline of the node.
@@ -50,6 +61,12 @@ pub(crate) enum Command {
     Solo(SoloOptions),
     /// Say what the node is waiting for, who can supply it, and what forcing would cost.
     Why(OutputOptions),
+    /// Copy the data of a running node to a file.
+    Backup(BackupOptions),
+    /// Turn a backup into the data directory of a node.
+    Restore(RestoreOptions),
+    /// Verify a data directory that no node uses, and say what it holds.
+    Check(CheckOptions),
     /// Example configurations; check or show one.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -60,6 +77,38 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeOptions {
+    /// The configuration file, the same on both machines.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Which of its nodes this is; needed only if the addresses do not tell.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+    /// End when the process of this number, which must be the parent, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) with_parent: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoOptions {
+    /// What the second node is for.
+    #[arg(long, default_value = "primary-replica", value_parser = ["primary-standby", "primary-replica"])]
+    pub(crate) topology: String,
+    /// Keep the data here; without it, a temporary folder that is removed at the end.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// First of the ports; without it, the first free ones from 7000 on.
+    #[arg(long, value_name = "N")]
+    pub(crate) base_port: Option<u16>,
+    /// Only the two nodes, no writes.
+    #[arg(long)]
+    pub(crate) no_load: bool,
 }
 
 #[derive(Args, Debug)]
@@ -97,6 +146,28 @@ pub(crate) struct SoloOptions {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BackupOptions {
+    /// The file to write; it must not exist.
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RestoreOptions {
+    /// The file that `tandem backup` wrote.
+    pub(crate) file: PathBuf,
+    /// The directory to fill; it must be empty or not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckOptions {
+    /// The directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 /// `12d 4h`, `3h 7m`, `42s`: the two largest units.
 pub(crate) fn span(seconds: u64) -> String {
     let parts = [
@@ -50,6 +52,12 @@ pub(crate) fn time(millis: u64) -> String {
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let [hour, minute, second] = [seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60];
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Milliseconds since 1970 now.
+pub(crate) fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

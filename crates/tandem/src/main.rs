@@ -3,13 +3,17 @@
 #![expect(clippy::print_stderr, reason = "a command line program speaks by this")]
 
 mod admin_client;
+mod backup;
+mod check;
 mod cli;
 mod config_command;
+mod demo;
 mod failure;
 mod history;
 mod human;
 mod out;
 mod promote;
+mod serve;
 mod status;
 mod status_table;
 mod why;
@@ -38,11 +42,16 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Status(options) => status::run(&cli.admin, &options),
         Command::History(options) => history::run(&cli.admin, &options),
         Command::Promote(options) => promote::promote(&cli.admin, &options),
         Command::Solo(options) => promote::solo(&cli.admin, &options),
         Command::Why(options) => why::run(&cli.admin, &options),
+        Command::Backup(options) => backup::run(&cli.admin, &options),
+        Command::Restore(options) => backup::restore(&options),
+        Command::Check(options) => check::run(&options),
         Command::Config(command) => config_command::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut std::io::stdout());

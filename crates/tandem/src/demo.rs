@@ -1,0 +1,338 @@
+//! `tandem demo`: a pair on this machine, real processes and real data, under a light load.
+
+mod child;
+mod load;
+mod plan;
+mod resp;
+
+use std::fs;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use tandem_admin::{RoleName, StatusView};
+
+use crate::admin_client::{AdminClient, Outcome};
+use crate::cli::{AdminOptions, DemoOptions};
+use crate::demo::child::Child;
+use crate::demo::load::Load;
+use crate::demo::plan::Plan;
+use crate::{human, out};
+
+/// The pair must be in sync within this, or something is wrong with the machine.
+const START_TIME_MAX: Duration = Duration::from_secs(30);
+/// Between two lines of figures.
+const EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at keys and signals.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const KEYS: &str = "keys, then Enter:  k kill -9 the primary   p promote the other   f promote by force   \
+                    r restart what is down   s status   q quit";
+
+pub(crate) fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("watch for signals")?;
+    }
+    let folder = Folder::new(options.dir.as_deref())?;
+    let plan = Plan::new(options, &folder.path)?;
+    fs::write(plan.config_file(), plan.config_text()).context("write the configuration")?;
+    let mut demo = Demo::start(plan, options.no_load)?;
+    let result = demo.wait_in_sync(&stop).and_then(|()| {
+        demo.introduce()?;
+        demo.attend(&stop)
+    });
+    demo.stop();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Where the data lives: removed at the end unless the user chose it.
+struct Folder {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Folder {
+    fn new(chosen: Option<&Path>) -> anyhow::Result<Self> {
+        let temporary = chosen.is_none();
+        let path = chosen.map_or_else(
+            || std::env::temp_dir().join(format!("tandem-demo-{}", std::process::id())),
+            Path::to_path_buf,
+        );
+        fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+        Ok(Self { path: path.canonicalize()?, temporary })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.temporary {
+            // A folder in /tmp that cannot be removed harms nobody.
+            let _removed = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+struct Demo {
+    plan: Plan,
+    nodes: [Node; 2],
+    load: Option<Load>,
+}
+
+struct Node {
+    name: &'static str,
+    child: Child,
+    admin: AdminClient,
+}
+
+impl Demo {
+    fn start(plan: Plan, no_load: bool) -> anyhow::Result<Self> {
+        let node = |index: usize| -> anyhow::Result<Node> {
+            let ports = plan.ports[index];
+            let admin = AdminOptions::of(format!("http://127.0.0.1:{}", ports.admin));
+            Ok(Node {
+                name: ports.name,
+                child: Child::start(&plan, ports.name)?,
+                admin: AdminClient::new(&admin)?,
+            })
+        };
+        let nodes = [node(0)?, node(1)?];
+        let load = (!no_load).then(|| Load::start(plan.ports.map(|ports| ports.client)));
+        Ok(Self { plan, nodes, load })
+    }
+
+    fn wait_in_sync(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        out::line("starting two nodes ...")?;
+        let begun = Instant::now();
+        while !stop.load(Ordering::Relaxed) {
+            if let Some(primary) = self.primary()
+                && primary.in_sync
+            {
+                out::line(format_args!("in sync after {} ms", begun.elapsed().as_millis()))?;
+                return Ok(());
+            }
+            for node in &mut self.nodes {
+                if let Some(status) = node.child.ended() {
+                    bail!("node {} ended with {status}:\n{}", node.name, node.child.log_tail());
+                }
+            }
+            if begun.elapsed() > START_TIME_MAX {
+                let tails: Vec<String> =
+                    self.nodes.iter().map(|node| node.child.log_tail()).collect();
+                bail!(
+                    "the pair is not in sync after {} s:\n{}",
+                    START_TIME_MAX.as_secs(),
+                    tails.join("\n")
+                );
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// The status of the node that says it is primary.
+    fn primary(&self) -> Option<StatusView> {
+        self.nodes
+            .iter()
+            .filter_map(Node::status)
+            .filter(|status| status.role == RoleName::Primary)
+            .max_by_key(|status| status.epoch)
+    }
+
+    fn introduce(&self) -> anyhow::Result<()> {
+        let [a, b] = self.plan.ports;
+        let text = format!(
+            "\n\
+             Tandem, {topology}, every write on two disks before its reply. Data: {folder}\n\
+             \x20 a  clients 127.0.0.1:{a_client}  reads :{a_read}  web http://127.0.0.1:{a_admin}/  log {a_log}\n\
+             \x20 b  clients 127.0.0.1:{b_client}  reads :{b_read}  web http://127.0.0.1:{b_admin}/  log {b_log}\n\
+             \n\
+             try next, in another terminal:\n\
+             \x20 redis-cli -p {a_client} set greeting hello\n\
+             \x20 redis-cli -p {b_read} get greeting\n\
+             \x20 redis-benchmark -p {a_client} -t set,get -P 16 -q\n\
+             \x20 {program} status --watch --admin http://127.0.0.1:{a_admin}\n\
+             \x20 {program} promote --admin http://127.0.0.1:{b_admin}\n\
+             \n\
+             {KEYS}\n",
+            topology = self.plan.topology,
+            folder = self.plan.folder.display(),
+            a_client = a.client,
+            a_read = a.read,
+            a_admin = a.admin,
+            a_log = self.plan.log_file(a.name).display(),
+            b_client = b.client,
+            b_read = b.read,
+            b_admin = b.admin,
+            b_log = self.plan.log_file(b.name).display(),
+            program = self.plan.program.display(),
+        );
+        Ok(out::line(text)?)
+    }
+
+    /// Until `q`, Ctrl-C or SIGTERM.
+    fn attend(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
+        let keys = keys();
+        let mut shown = Instant::now();
+        let mut acknowledged = 0;
+        while !stop.load(Ordering::Relaxed) {
+            match keys.try_recv().as_deref().map(str::trim) {
+                Ok("q") => return Ok(()),
+                Ok("k") => self.kill_primary()?,
+                Ok("p") => self.promote(false)?,
+                Ok("f") => self.promote(true)?,
+                Ok("r") => self.restart()?,
+                Ok("s") => self.show_status()?,
+                Ok("") | Err(_) => {}
+                Ok(_) => out::line(KEYS)?,
+            }
+            if shown.elapsed() >= EVERY {
+                let now = self.load.as_ref().map_or(0, Load::acknowledged);
+                self.show_figures(now - acknowledged, shown.elapsed())?;
+                acknowledged = now;
+                shown = Instant::now();
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// One line: on a terminal it stays in place.
+    fn show_figures(&mut self, writes: u64, span: Duration) -> anyhow::Result<()> {
+        let parts: Vec<String> = self.nodes.iter_mut().map(Node::figures).collect();
+        let mut line = parts.join("   ");
+        if let Some(load) = &self.load {
+            let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
+            let rate = writes.saturating_mul(1000) / millis;
+            line.push_str(&format!(
+                "   {rate} acknowledged writes/s, {} in all, {} lost, {} errors",
+                load.acknowledged(),
+                load.lost(),
+                load.errors()
+            ));
+        }
+        let mut output = std::io::stdout().lock();
+        if output.is_terminal() {
+            write!(output, "\r{line}\x1b[K")?;
+        } else {
+            writeln!(output, "{line}")?;
+        }
+        Ok(output.flush()?)
+    }
+
+    fn show_status(&self) -> anyhow::Result<()> {
+        for node in &self.nodes {
+            match node.status() {
+                Some(status) => {
+                    return Ok(out::line(format_args!(
+                        "\n{}",
+                        crate::status_table::render(&status)
+                    ))?);
+                }
+                None => out::line(format_args!("\nnode {} does not answer", node.name))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn kill_primary(&mut self) -> anyhow::Result<()> {
+        let primary = self.primary().map(|status| status.node);
+        let Some(node) = self.nodes.iter_mut().find(|node| Some(node.name) == primary.as_deref())
+        else {
+            return Ok(out::line("\nthere is no primary to kill")?);
+        };
+        node.child.kill();
+        Ok(out::line(format_args!(
+            "\nkilled {} (-9); now: p promotes the other, r restarts it",
+            node.name
+        ))?)
+    }
+
+    fn promote(&mut self, force: bool) -> anyhow::Result<()> {
+        let other =
+            |node: &&Node| node.status().is_some_and(|status| status.role != RoleName::Primary);
+        let Some(node) = self.nodes.iter().find(other) else {
+            return Ok(out::line("\nthere is no other node to promote; r restarts what is down")?);
+        };
+        let begun = Instant::now();
+        match node.admin.change("/api/v1/promote", &json!({ "force": force })) {
+            Ok(Outcome::Done(done)) => {
+                let millis = begun.elapsed().as_millis();
+                out::line(format_args!("\n{} ({millis} ms)", done.message))?;
+            }
+            Ok(Outcome::Refused(refused)) => out::line(format_args!("\n{}", refused.line()))?,
+            Err(error) => out::line(format_args!("\n{error:#}"))?,
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        for node in &mut self.nodes {
+            if node.child.ended().is_some() {
+                node.child = Child::start(&self.plan, node.name)?;
+                out::line(format_args!("\nstarted {}", node.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The follower first, so that the primary ends with everything in sync.
+    fn stop(&mut self) {
+        if let Some(load) = self.load.take() {
+            load.stop();
+        }
+        let primary = self.primary().map(|status| status.node);
+        self.nodes.sort_by_key(|node| Some(node.name) == primary.as_deref());
+        for node in &mut self.nodes {
+            node.child.stop();
+        }
+        // The terminal's line with figures is complete. Nobody may be reading any more.
+        let _closed = out::line("\nstopped; no process is left");
+    }
+}
+
+impl Node {
+    fn status(&self) -> Option<StatusView> {
+        serde_json::from_value(self.admin.get("/api/v1/status").ok()?).ok()
+    }
+
+    fn figures(&mut self) -> String {
+        if self.child.ended().is_some() {
+            return format!("{} DOWN", self.name);
+        }
+        let Some(status) = self.status() else { return format!("{} no answer", self.name) };
+        match status.role {
+            RoleName::Primary if status.stalled => format!("{} PRIMARY (stalled)", self.name),
+            RoleName::Primary => format!("{} PRIMARY epoch {}", self.name, status.epoch),
+            role => format!(
+                "{} {role} lag {} records, {}, {} ms",
+                self.name,
+                status.peer.lag_records,
+                human::bytes(status.peer.lag_bytes),
+                status.peer.lag_ms
+            ),
+        }
+    }
+}
+
+/// Lines typed by the user; none if there is no terminal.
+fn keys() -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    // Ends with the process: a read of the terminal cannot be cut short.
+    thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,101 @@
+//! One node of the demonstration: a process of its own that never outlives it.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{self, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::demo::plan::Plan;
+
+/// A node that does not end by itself in this time is killed.
+const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How much of a log an error shows.
+const TAIL_BYTES: u64 = 2_000;
+
+pub(crate) struct Child {
+    process: process::Child,
+    log: PathBuf,
+    ended: Option<ExitStatus>,
+}
+
+impl Child {
+    /// Starts a node. It is in a process group of its own, so that Ctrl-C reaches only the
+    /// demonstration, which stops the nodes in order; and the kernel kills it if the demonstration is
+    /// killed (`--with-parent`).
+    pub(crate) fn start(plan: &Plan, node: &str) -> anyhow::Result<Self> {
+        let log = plan.log_file(node);
+        let output =
+            File::options().create(true).append(true).open(&log).context("open the log")?;
+        let process = Command::new(&plan.program)
+            .args(["serve", "--node", node, "--config"])
+            .arg(plan.config_file())
+            .args(["--with-parent", &process::id().to_string()])
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("start node {node}"))?;
+        Ok(Self { process, log, ended: None })
+    }
+
+    /// How it ended; `None` while it runs.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        if self.ended.is_none() {
+            self.ended = self.process.try_wait().ok().flatten();
+        }
+        self.ended
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        // Both fail only if it has ended already.
+        let _sent = self.process.kill();
+        self.ended = self.process.wait().ok();
+    }
+
+    /// SIGTERM, then waits; SIGKILL if it takes too long.
+    pub(crate) fn stop(&mut self) {
+        if self.ended().is_some() {
+            return;
+        }
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+        let begun = Instant::now();
+        while asked && self.ended().is_none() && begun.elapsed() < STOP_TIME_MAX {
+            thread::sleep(PAUSE);
+        }
+        if self.ended().is_none() {
+            self.kill();
+        }
+    }
+
+    /// The end of its log.
+    pub(crate) fn log_tail(&self) -> String {
+        let read = || -> std::io::Result<String> {
+            let mut file = File::open(&self.log)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        read().unwrap_or_else(|error| format!("(its log cannot be read: {error})"))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.kill();
+        }
+    }
+}

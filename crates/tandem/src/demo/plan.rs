@@ -1,0 +1,138 @@
+//! Ports, files and configuration of the demonstration.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::cli::DemoOptions;
+
+/// Where the search for free ports begins, and the distance between two tries.
+const BASE_PORT: u16 = 7000;
+const BASE_STEP: u16 = 100;
+const BASE_TRIES: u16 = 20;
+/// Ports of the second node begin this much higher.
+const NODE_STEP: u16 = 10;
+
+/// One node's ports, all on 127.0.0.1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    pub(crate) name: &'static str,
+    pub(crate) client: u16,
+    pub(crate) read: u16,
+    pub(crate) link: u16,
+    pub(crate) sentinel: u16,
+    pub(crate) admin: u16,
+}
+
+impl Ports {
+    const fn from(name: &'static str, first: u16) -> Self {
+        Self {
+            name,
+            client: first,
+            read: first + 1,
+            link: first + 2,
+            sentinel: first + 3,
+            admin: first + 4,
+        }
+    }
+
+    fn are_free(self) -> bool {
+        [self.client, self.read, self.link, self.sentinel, self.admin]
+            .iter()
+            .all(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+    }
+}
+
+/// Everything that is fixed before a process starts.
+pub(crate) struct Plan {
+    pub(crate) folder: PathBuf,
+    pub(crate) program: PathBuf,
+    pub(crate) topology: String,
+    pub(crate) ports: [Ports; 2],
+}
+
+impl Plan {
+    pub(crate) fn new(options: &DemoOptions, folder: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            program: std::env::current_exe().context("find this program")?,
+            topology: options.topology.clone(),
+            ports: ports(options.base_port)?,
+        })
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.folder.join("tandem.toml")
+    }
+
+    pub(crate) fn log_file(&self, node: &str) -> PathBuf {
+        self.folder.join(format!("{node}.log"))
+    }
+
+    pub(crate) fn config_text(&self) -> String {
+        let mut text = format!(
+            "# Written by `tandem demo`.\n[pair]\nname = \"demo\"\ntopology = \"{}\"\ninitial_primary = \"a\"\n",
+            self.topology
+        );
+        for ports in self.ports {
+            let Ports { name, client, read, link, sentinel, admin } = ports;
+            let data = toml_text(&self.folder.join(name));
+            text.push_str(&format!(
+                "\n[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client}\nread_port = {read}\n\
+                 link_port = {link}\nsentinel_port = {sentinel}\nadmin_port = {admin}\ndata_dir = {data}\n"
+            ));
+        }
+        text.push_str("\n[replication]\nacknowledge = \"durable\"\n");
+        text
+    }
+}
+
+/// A path as a TOML basic string.
+fn toml_text(path: &Path) -> String {
+    let escaped = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}
+
+/// The wanted ports, or the first free ones.
+fn ports(wanted: Option<u16>) -> anyhow::Result<[Ports; 2]> {
+    let pair = |base: u16| [Ports::from("a", base), Ports::from("b", base + NODE_STEP)];
+    let highest = u16::MAX - 2 * NODE_STEP;
+    if let Some(base) = wanted {
+        if base == 0 || base > highest {
+            bail!("--base-port {base} leaves no room for the ports; give 1 to {highest}");
+        }
+        let pair = pair(base);
+        if !pair.iter().all(|ports| ports.are_free()) {
+            bail!(
+                "a port between {base} and {} is taken; give another --base-port",
+                base + 2 * NODE_STEP
+            );
+        }
+        return Ok(pair);
+    }
+    (0..BASE_TRIES)
+        .map(|attempt| pair(BASE_PORT + attempt * BASE_STEP))
+        .find(|pair| pair.iter().all(|ports| ports.are_free()))
+        .context("no free ports from 7000 on; give --base-port")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_it_writes_is_valid() {
+        for topology in ["primary-standby", "primary-replica"] {
+            let plan = Plan {
+                folder: PathBuf::from("/tmp/a \"quoted\" folder"),
+                program: PathBuf::from("tandem"),
+                topology: topology.to_owned(),
+                ports: [Ports::from("a", 7000), Ports::from("b", 7010)],
+            };
+            let config = tandem_config::load(&plan.config_text(), []).unwrap();
+            config.supported().unwrap();
+            assert_eq!(config.nodes.b.client_port, 7010);
+        }
+    }
+}

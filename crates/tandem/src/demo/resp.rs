@@ -1,0 +1,65 @@
+//! As much of a Redis client as the load needs.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+/// A reply, as far as the load looks.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Reply {
+    /// `+OK`, `:12` or a bulk string.
+    Text(String),
+    /// A missing key.
+    Nil,
+    /// `-READONLY ...`
+    Error(String),
+}
+
+impl Connection {
+    pub(crate) fn open(port: u16) -> io::Result<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let stream = TcpStream::connect_timeout(&address, CONNECT_TIME_MAX)?;
+        stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+        stream.set_write_timeout(Some(ANSWER_TIME_MAX))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    pub(crate) fn ask(&mut self, words: &[&str]) -> io::Result<Reply> {
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.reply()
+    }
+
+    fn reply(&mut self) -> io::Result<Reply> {
+        let mut line = String::new();
+        if self.stream.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let line = line.trim_end();
+        let (kind, rest) = line.split_at_checked(1).ok_or(io::ErrorKind::InvalidData)?;
+        match kind {
+            "+" | ":" => Ok(Reply::Text(rest.to_owned())),
+            "-" => Ok(Reply::Error(rest.to_owned())),
+            "$" if rest == "-1" => Ok(Reply::Nil),
+            "$" => {
+                let length: u16 = rest.parse().map_err(|_| io::ErrorKind::InvalidData)?;
+                let mut bytes = vec![0; usize::from(length) + 2];
+                self.stream.read_exact(&mut bytes)?;
+                bytes.truncate(usize::from(length));
+                Ok(Reply::Text(String::from_utf8_lossy(&bytes).into_owned()))
+            }
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}

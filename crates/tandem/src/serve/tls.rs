@@ -1,0 +1,28 @@
+//! TLS of the admin port: the certificate of `[tls]`.
+//!
+//! No client certificate is asked for here, also with `client_ca`: a load balancer's health checks and
+//! Prometheus have none, and what changes anything needs the token.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tandem_config::TlsConfig;
+
+pub(crate) fn server_config(files: &TlsConfig) -> anyhow::Result<Arc<ServerConfig>> {
+    let cert = || format!("read the certificate {}", files.cert.display());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect)
+        .with_context(cert)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .with_context(|| format!("read the key {}", files.key.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .with_context(|| format!("use the certificate {}", files.cert.display()))?;
+    Ok(Arc::new(config))
+}
