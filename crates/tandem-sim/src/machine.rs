@@ -1,5 +1,6 @@
 //! One machine: a node, its disk, and what the threads beside it would do.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use tandem_admin::{AdminReply, AdminRequest};
@@ -59,6 +60,8 @@ pub struct Machine {
     snapshot: Option<(String, SnapshotWriter<SimDisk>)>,
     generation: u64,
     boots: u64,
+    /// What the threads beside the node have done.
+    answers: VecDeque<Input<'static>>,
 }
 
 impl Machine {
@@ -75,6 +78,7 @@ impl Machine {
             snapshot: None,
             generation: 0,
             boots: 0,
+            answers: VecDeque::new(),
         }
     }
 
@@ -123,6 +127,7 @@ impl Machine {
         self.writer = None;
         self.reader = None;
         self.snapshot = None;
+        self.answers.clear();
     }
 
     /// A client connects.
@@ -144,6 +149,7 @@ impl Machine {
         let mut out = Vec::new();
         node.step(now, input, &mut out);
         self.act(now, out, &mut left);
+        self.answer_all(now, &mut left);
         self.end_turn(now, &mut left);
         left
     }
@@ -160,6 +166,7 @@ impl Machine {
             node.step(now, Input::EndOfTurn, &mut out);
             let again = !out.is_empty() || node.wants_turn();
             self.act(now, out, left);
+            self.answer_all(now, left);
             if !again {
                 break;
             }
@@ -180,11 +187,14 @@ impl Machine {
         }
     }
 
-    fn answer(&mut self, now: Now, input: Input<'_>, left: &mut Left) {
-        let Some(node) = &mut self.node else { return };
-        let mut out = Vec::new();
-        node.step(now, input, &mut out);
-        self.act(now, out, left);
+    /// What the threads beside the node did reaches it after everything it wanted at once was done.
+    fn answer_all(&mut self, now: Now, left: &mut Left) {
+        while let Some(input) = self.answers.pop_front() {
+            let Some(node) = &mut self.node else { return self.answers.clear() };
+            let mut out = Vec::new();
+            node.step(now, input, &mut out);
+            self.act(now, out, left);
+        }
     }
 
     fn act(&mut self, now: Now, out: Vec<Output>, left: &mut Left) {
@@ -193,15 +203,15 @@ impl Machine {
                 Output::Close { conn } => {
                     self.flush(left);
                     left.closed.push(conn);
-                    self.answer(now, Input::Closed { conn }, left);
+                    self.answers.push_back(Input::Closed { conn });
                 }
                 Output::PauseReading { .. } | Output::Garbage(_) | Output::DropStore(_) => {}
-                Output::Log(command) => self.log(now, command, left),
-                Output::Snapshot(command) => self.snapshot(now, command, left),
+                Output::Log(command) => self.log(command),
+                Output::Snapshot(command) => self.snapshot(command),
                 Output::ReadLog { from, until, bytes_max } => {
-                    self.read_log(now, from, until, bytes_max, left);
+                    self.read_log(from, until, bytes_max);
                 }
-                Output::LookUpChain { lsn } => self.look_up_chain(now, lsn, left),
+                Output::LookUpChain { lsn } => self.look_up_chain(lsn),
                 Output::LinkSend(bytes) => left.link.push(bytes),
                 Output::LinkDrop { .. } => left.drop_link = true,
                 Output::AdminReply { id, reply } => left.admin.push((id, reply)),
@@ -254,11 +264,13 @@ impl Machine {
         }
     }
 
-    fn log(&mut self, now: Now, command: LogCommand, left: &mut Left) {
+    fn log(&mut self, command: LogCommand) {
         match self.do_log(command) {
-            Ok(Some(input)) => self.answer(now, input, left),
+            Ok(Some(input)) => self.answers.push_back(input),
             Ok(None) => {}
-            Err(message) => self.answer(now, Input::LogFault(LogFault::Failed { message }), left),
+            Err(message) => {
+                self.answers.push_back(Input::LogFault(LogFault::Failed { message }));
+            }
         }
     }
 
@@ -341,14 +353,14 @@ impl Machine {
         self.disk.sync_dir("")
     }
 
-    fn snapshot(&mut self, now: Now, command: SnapshotCommand, left: &mut Left) {
+    fn snapshot(&mut self, command: SnapshotCommand) {
         match self.do_snapshot(command) {
-            Ok(Some(input)) => self.answer(now, input, left),
+            Ok(Some(input)) => self.answers.push_back(input),
             Ok(None) => {}
             Err(error) => {
                 self.snapshot = None;
                 let message = error.to_string();
-                self.answer(now, Input::SnapshotFailed { message }, left);
+                self.answers.push_back(Input::SnapshotFailed { message });
             }
         }
     }
@@ -381,7 +393,7 @@ impl Machine {
         }
     }
 
-    fn read_log(&mut self, now: Now, from: Lsn, until: Lsn, bytes_max: u32, left: &mut Left) {
+    fn read_log(&mut self, from: Lsn, until: Lsn, bytes_max: u32) {
         let Some(reader) = &mut self.reader else { return };
         let mut bytes = Vec::new();
         let read = reader.read(from, until, bytes_max as usize, &mut bytes);
@@ -389,10 +401,10 @@ impl Machine {
             Ok(_) if !bytes.is_empty() => Input::LogRead { from, bytes },
             Ok(_) | Err(_) => Input::LogGone { from },
         };
-        self.answer(now, input, left);
+        self.answers.push_back(input);
     }
 
-    fn look_up_chain(&mut self, now: Now, lsn: Lsn, left: &mut Left) {
+    fn look_up_chain(&mut self, lsn: Lsn) {
         let Some(reader) = &mut self.reader else { return };
         let mut bytes = Vec::new();
         let read = reader.read(lsn, lsn.next(), 1, &mut bytes);
@@ -400,6 +412,6 @@ impl Machine {
             (Ok(_), tandem_log::Decoded::Record(record)) => Some(record.chain_before),
             _ => None,
         };
-        self.answer(now, Input::ChainRead { lsn, chain }, left);
+        self.answers.push_back(Input::ChainRead { lsn, chain });
     }
 }

@@ -44,7 +44,7 @@ impl Node {
             Decision::BeginReign { reign, pair_id } => self.begin_reign(reign, pair_id),
             Decision::Serve { epoch } => self.serve(epoch),
             Decision::Demote { epoch, cause } => self.demote(epoch, cause),
-            Decision::Follow { reign, pair_id: _ } => self.begin_to_follow(reign),
+            Decision::Follow { reign, pair_id } => self.begin_to_follow(reign, pair_id),
             Decision::Unfollow => {
                 self.follower = None;
                 self.refresh_view();
@@ -67,9 +67,7 @@ impl Node {
             return;
         }
         self.core.positions.commit_end = tandem_types::Lsn::ZERO;
-        if self.core.log.tip() == tandem_log::Tip::EMPTY {
-            self.core.out.push(Output::Log(LogCommand::SetPair { pair_id }));
-        }
+        self.adopt(pair_id);
         let end = self.core.begin_reign(reign.epoch, reign.fork);
         self.hand_over_batches();
         self.core.out.push(Output::Log(LogCommand::Sync));
@@ -120,7 +118,15 @@ impl Node {
         self.event(Severity::Note, format!("no longer primary of epoch {epoch}: {cause:?}"));
     }
 
-    fn begin_to_follow(&mut self, reign: Reign) {
+    /// An empty log belongs to this pair from now on.
+    fn adopt(&mut self, pair_id: PairId) {
+        if self.core.log.tip() == tandem_log::Tip::EMPTY {
+            self.core.out.push(Output::Log(LogCommand::SetPair { pair_id }));
+        }
+    }
+
+    fn begin_to_follow(&mut self, reign: Reign, pair_id: PairId) {
+        self.adopt(pair_id);
         let request = self.follow_request(reign.epoch);
         let at = &self.core.positions;
         let position = follower::Position {
