@@ -161,7 +161,7 @@ static TABLE: &[SessionCommand] = &[
     parent("latency", ADMIN, latency::SUBCOMMANDS, latency::latency),
     row("lolwut", -1, FAST, server::lolwut),
     parent("module", ADMIN, &["module|list", "module|help"], server::module),
-    row("monitor", 1, ADMIN.and(Flags::NO_MULTI), server::monitor),
+    row("monitor", 1, ADMIN, server::monitor),
     row("multi", 1, FAST, transaction::multi),
     row("ping", -1, FAST, connection::ping),
     row("psubscribe", -2, LISTEN, pubsub::psubscribe),

@@ -33,6 +33,14 @@ impl Clients {
     ) -> Admission {
         if !runnable.takes(args.len()) {
             let name = runnable.name();
+            if name == "exec" {
+                session.transaction = None;
+                return self.refuse_text(
+                    session,
+                    "EXECABORT Transaction discarded because of: wrong number of arguments for \
+                     'exec' command",
+                );
+            }
             return self.refuse(session, |session| {
                 session
                     .reply()
@@ -126,8 +134,7 @@ const SUBSCRIBER_COMMANDS: [&str; 7] =
     ["ping", "subscribe", "psubscribe", "unsubscribe", "punsubscribe", "quit", "reset"];
 
 /// What runs at once inside `MULTI`.
-const IMMEDIATE_COMMANDS: [&str; 7] =
-    ["exec", "discard", "multi", "watch", "unwatch", "quit", "reset"];
+const IMMEDIATE_COMMANDS: [&str; 6] = ["exec", "discard", "multi", "watch", "quit", "reset"];
 
 /// Why the node's role forbids a command, if it does.
 #[inline]

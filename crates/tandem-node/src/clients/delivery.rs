@@ -55,7 +55,12 @@ impl Clients {
     }
 
     /// Shows a command to the clients that run `MONITOR`.
-    pub(super) fn feed_monitors(&mut self, core: &mut Core, session: &Session, args: &Args<'_>) {
+    pub(super) fn feed_monitors(
+        &mut self,
+        core: &mut Core,
+        session: &mut Session,
+        args: &Args<'_>,
+    ) {
         let wall = core.now.wall.get();
         let mut line = format!(
             "+{}.{:06} [{} {}]",
@@ -75,6 +80,10 @@ impl Clients {
             }
         }
         line.extend_from_slice(b"\r\n");
+        if session.monitor {
+            // Its own command, after the reply.
+            session.deferred.extend_from_slice(&line);
+        }
         let mut too_much = Vec::new();
         for &conn in &self.monitors {
             let Some(monitor) = self.sessions.get_mut(conn) else { continue };

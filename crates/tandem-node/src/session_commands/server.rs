@@ -13,6 +13,9 @@ pub(super) fn time(visit: &mut Visit<'_>, _args: &Args<'_>) {
 }
 
 pub(super) fn monitor(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    if visit.in_exec {
+        return visit.reply().error("ERR MONITOR isn't allowed for DENY BLOCKING client");
+    }
     visit.session.monitor = true;
     visit.clients.monitors.insert(visit.session.conn);
     visit.reply().ok();

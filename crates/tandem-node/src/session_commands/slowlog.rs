@@ -32,11 +32,10 @@ fn get(visit: &mut Visit<'_>, args: &Args<'_>) {
         None => 10,
         Some(Some(-1)) => usize::MAX,
         Some(Some(count)) if count >= 0 => usize::try_from(count).unwrap_or(usize::MAX),
-        Some(Some(_)) => {
+        Some(_) => {
             let text = "ERR count should be greater than or equal to -1";
             return visit.reply().error(text);
         }
-        Some(None) => return visit.not_an_integer(),
     };
     let entries: Vec<_> = visit.clients.slow_log.newest().take(wanted).cloned().collect();
     let mut reply = visit.reply();
