@@ -194,7 +194,7 @@ fn one_flipped_bit_anywhere_ends_the_session() {
     talk(&mut dialer, &mut listener, 99);
     dialer.send(4, b"record").unwrap();
     let bytes = dialer.take_output();
-    let mut touched = bytes.clone();
+    let mut touched = bytes;
     touched[7] ^= 1;
     assert_eq!(give(&mut listener, &touched, 99), [Seen::Error(LinkError::Damaged { number: 0 })]);
     assert_eq!(listener.poll(), Err(LinkError::Damaged { number: 0 }));
