@@ -101,7 +101,10 @@ pub trait Disk: Clone {
 }
 
 /// An open file. Offsets are explicit, so that one handle can be shared.
-#[expect(clippy::len_without_is_empty, reason = "the length of a file costs a system call and may fail")]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "the length of a file costs a system call and may fail"
+)]
 pub trait DiskFile {
     /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;

@@ -33,6 +33,11 @@ impl SimDisk {
         Self { world: Arc::new(Mutex::new(World::new(seed))) }
     }
 
+    /// Makes what [`Keep::Random`] keeps depend on `seed` from here on.
+    pub fn reseed(&self, seed: u64) {
+        self.lock().reseed(seed);
+    }
+
     /// Limits the space; files take whole blocks of 4096 bytes.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock().capacity = bytes;
@@ -71,7 +76,7 @@ impl SimDisk {
     }
 
     /// The process dies and starts again while the machine stays up: handles opened before are dead,
-    /// the page cache stays, pending units stay pending.
+    /// the page cache stays, pending units stay pending, and so do plans.
     pub fn restart(&self) {
         self.lock().restart();
     }

@@ -147,7 +147,8 @@ impl Appender {
 
     /// Bytes of payload built so far; 0 if no record is being built.
     pub fn payload_len(&self) -> usize {
-        self.building.map_or(0, |at| self.open.len().saturating_sub(at.offset + RECORD_HEADER_BYTES))
+        self.building
+            .map_or(0, |at| self.open.len().saturating_sub(at.offset + RECORD_HEADER_BYTES))
     }
 
     /// Gives the record that was built its place in the log and returns its LSN.

@@ -84,7 +84,13 @@ impl Batch {
     pub(crate) fn frame(&mut self, durable_end: Lsn, offset: u64) -> &[u8] {
         let bytes = self.records().len();
         self.buffer.resize(framed_len(bytes), 0);
-        let header = BatchHeader { bytes, first: self.first(), durable_end, chain: self.before.chain, offset };
+        let header = BatchHeader {
+            bytes,
+            first: self.first(),
+            durable_end,
+            chain: self.before.chain,
+            offset,
+        };
         self.buffer[..BATCH_HEADER_BYTES].copy_from_slice(&header.encode());
         &self.buffer
     }
@@ -133,7 +139,9 @@ impl BatchHeader {
     /// The frame header at the front of `bytes`, if it is one and belongs to `offset`.
     pub(crate) fn decode(bytes: &[u8], offset: u64) -> Option<Self> {
         let mut fields = Fields(bytes.get(..BATCH_HEADER_BYTES)?);
-        if fields.u32()? != BATCH_MAGIC || fields.u32()? != crc32c::crc32c(&bytes[8..BATCH_HEADER_BYTES]) {
+        if fields.u32()? != BATCH_MAGIC
+            || fields.u32()? != crc32c::crc32c(&bytes[8..BATCH_HEADER_BYTES])
+        {
             return None;
         }
         let bytes = usize::try_from(fields.u32()?).ok()?;

@@ -12,7 +12,7 @@
 //! [`recover()`] as damaged if the disk rots; later ones may be torn and are cut.
 //!
 //! **Not here:** what effects mean (`tandem-store`), who may append (`tandem-switch`), snapshots
-//! (`tandem-snapshot`), the data directory as a whole (`tandem-datadir`).
+//! (`tandem-snapshot`), how a start puts the two together (`tandem-node`).
 #![forbid(unsafe_code)]
 
 mod appender;
@@ -38,6 +38,7 @@ pub use damage::{Damage, DamageKind};
 pub use reader::{LogReader, ReadError};
 pub use record::{
     BadRecord, Decoded, PAYLOAD_BYTES_MAX, RECORD_HEADER_BYTES, RecordKind, RecordView, decode,
+    encoded_len,
 };
 pub use recover::{
     LogCheck, RecoverError, RecoverOptions, Recovered, TornTail, Verify, VisitError, check_log,
@@ -48,6 +49,9 @@ pub use state_file::{NodeState, StateError, load_state, save_state};
 pub use tail::{Piece, Tail};
 pub use tip::{Records, Stop, Tip};
 pub use writer::{LogOptions, Room, SegmentWriter, WriteError};
+
+/// Version of records and segments; raised when an older program could misread newer ones.
+pub const FORMAT_VERSION: u16 = segment::SEGMENT_VERSION;
 
 #[cfg(test)]
 mod testing;

@@ -118,7 +118,9 @@ impl<D: Disk> LogReader<D> {
     /// The place of `next`: where the last read ended, or found through the table.
     fn place_for(&mut self, next: Lsn) -> Result<Place<D::File>, ReadError> {
         match self.place.take() {
-            Some(place) if place.next == next && next < self.segment_end(place.segment) => Ok(place),
+            Some(place) if place.next == next && next < self.segment_end(place.segment) => {
+                Ok(place)
+            }
             _ => self.seek(next),
         }
     }

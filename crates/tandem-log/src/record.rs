@@ -189,8 +189,13 @@ pub fn decode(bytes: &[u8]) -> Decoded<'_> {
 }
 
 /// Length of the record at the front of `bytes`, header included; `None` while its header is cut.
+///
+/// For walking over records that were verified before: nothing but the length is looked at.
+///
+/// # Errors
+/// A length that no record has.
 #[inline]
-pub(crate) fn encoded_len(bytes: &[u8]) -> Result<Option<usize>, BadRecord> {
+pub fn encoded_len(bytes: &[u8]) -> Result<Option<usize>, BadRecord> {
     let mut fields = Fields(bytes);
     let (Some(_crc), Some(length)) = (fields.u32(), fields.u32()) else { return Ok(None) };
     let payload = usize::try_from(length).map_err(|_| BadRecord::Length(length))?;

@@ -192,6 +192,8 @@ pub fn recover<D: Disk>(
         }
         rewritten = Some(name);
     }
+    // What proves the tail may be a file whose new name is not durable yet.
+    disk.sync_dir(dir).map_err(RecoverError::io("sync directory", dir))?;
     let (dir, pair, table) = (dir.to_owned(), options.pair, SegmentTable::new(segments));
     Ok(Recovered { dir, pair, tip, history, table, torn, rewritten, visited })
 }
@@ -385,7 +387,8 @@ impl<'a, D: Disk> Scan<'a, D> {
                     if record.lsn >= self.options.from {
                         self.visited += 1;
                         let lsn = record.lsn;
-                        (self.visit)(&record).map_err(|source| RecoverError::Visit { lsn, source })?;
+                        (self.visit)(&record)
+                            .map_err(|source| RecoverError::Visit { lsn, source })?;
                     }
                 }
                 Step::End { offset, why } => break (offset, why),
@@ -398,13 +401,16 @@ impl<'a, D: Disk> Scan<'a, D> {
         segment.end = self.tip.end;
         segment.bytes = scanner.batch_end();
         self.segments.push(segment);
-        let beyond = look_beyond(file, offset).map_err(RecoverError::io("read", &self.file(first)))?;
+        let beyond =
+            look_beyond(file, offset).map_err(RecoverError::io("read", &self.file(first)))?;
         let clean = why == DamageKind::Frame && beyond.bytes == 0;
         let lsn = self.tip.end;
         if let Some(next) = next {
             return match () {
                 () if next == lsn => Ok(()),
-                () if next < lsn => Err(self.damaged(first, offset, lsn, DamageKind::Overlap { next })),
+                () if next < lsn => {
+                    Err(self.damaged(first, offset, lsn, DamageKind::Overlap { next }))
+                }
                 () if clean => Err(self.damaged(first, offset, lsn, DamageKind::Gap { next })),
                 () => Err(self.damaged(first, offset, lsn, why)),
             };

@@ -84,6 +84,9 @@ impl StateError {
 
 /// Reads the state; `None` if there is none (a new directory).
 ///
+/// After a failed [`save_state`] this may be the version that did not become durable: save it again (with
+/// the boot counter raised) before acting on it.
+///
 /// # Errors
 /// See [`StateError`].
 pub fn load_state<D: Disk>(disk: &D) -> Result<Option<NodeState>, StateError> {
@@ -92,7 +95,9 @@ pub fn load_state<D: Disk>(disk: &D) -> Result<Option<NodeState>, StateError> {
         opened => opened.map_err(StateError::io("open"))?,
     };
     let bytes = match file.read_all(STATE_BYTES_MAX) {
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(StateError::Damaged),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Err(StateError::Damaged);
+        }
         read => read.map_err(StateError::io("read"))?,
     };
     NodeState::decode(&bytes).map(Some)
@@ -206,7 +211,8 @@ impl NodeState {
         let extra_len = usize::try_from(fields.u32()?).ok()?;
         let extra = fields.bytes(extra_len)?.to_vec();
         let resigned = (present & 1 != 0).then_some(resigned);
-        let in_sync = Pair { a: (present & 2 != 0).then_some(a), b: (present & 4 != 0).then_some(b) };
+        let in_sync =
+            Pair { a: (present & 2 != 0).then_some(a), b: (present & 4 != 0).then_some(b) };
         fields.0.is_empty().then_some(Self {
             pair,
             node,

@@ -98,7 +98,9 @@ impl Tail {
     }
 
     fn push_record(&mut self, record: &[u8]) {
-        let full = |chunk: &Chunk| !chunk.bytes.is_empty() && chunk.bytes.len() + record.len() > CHUNK_BYTES;
+        let full = |chunk: &Chunk| {
+            !chunk.bytes.is_empty() && chunk.bytes.len() + record.len() > CHUNK_BYTES
+        };
         if self.chunks.back().is_none_or(full) {
             let mut chunk = self.spare.take().unwrap_or_default();
             chunk.clear(self.end);
@@ -155,7 +157,8 @@ impl Chunk {
         let limit = start.saturating_add(bytes_max);
         let after = self.marks.partition_point(|(_, place)| *place <= limit);
         let marked = after.checked_sub(1).and_then(|at| self.marks.get(at)).copied();
-        let (mut end, mut stop) = marked.filter(|(_, place)| *place > start).unwrap_or((from, start));
+        let (mut end, mut stop) =
+            marked.filter(|(_, place)| *place > start).unwrap_or((from, start));
         while let Some(next) = self.after(stop)
             && (next <= limit || stop == start)
         {

@@ -36,10 +36,8 @@ impl<'f, F: DiskFile> Window<'f, F> {
     pub(crate) fn get(&mut self, offset: u64, len: usize) -> io::Result<Option<&[u8]>> {
         let at = match self.place(offset, len) {
             Some(at) => at,
-            None => match self.fill(offset, len)? {
-                true => 0,
-                false => return Ok(None),
-            },
+            None if self.fill(offset, len)? => 0,
+            None => return Ok(None),
         };
         Ok(self.buffer.get(at..at + len))
     }
@@ -62,12 +60,19 @@ impl<'f, F: DiskFile> Window<'f, F> {
             _ => 0,
         };
         (self.start, self.filled) = (offset, kept);
-        let wanted = len.max(self.read_ahead);
+        // A short file gets a short buffer.
+        let rest = usize::try_from(self.file.len()?.saturating_sub(offset)).unwrap_or(usize::MAX);
+        if rest < len {
+            return Ok(false);
+        }
+        let wanted = len.max(self.read_ahead.min(rest));
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
         while self.filled < wanted {
-            let read = self.file.read_at(offset + self.filled as u64, &mut self.buffer[self.filled..wanted])?;
+            let read = self
+                .file
+                .read_at(offset + self.filled as u64, &mut self.buffer[self.filled..wanted])?;
             if read == 0 {
                 break;
             }

@@ -88,13 +88,17 @@ impl World {
         }
         self.random = random;
         self.forget_unnamed();
+        self.faults.clear();
+        self.power_off_after = None;
         self.restart();
     }
 
     pub(super) fn restart(&mut self) {
         self.boot += 1;
-        self.faults.clear();
-        self.power_off_after = None;
+    }
+
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.random = seed;
     }
 
     /// After a crash, what no name leads to is free space.
@@ -103,7 +107,8 @@ impl World {
         let mut dirs = vec![ROOT];
         let mut at = 0;
         while let Some(id) = dirs.get(at).copied() {
-            for target in self.directories.get(&id).into_iter().flat_map(|dir| dir.entries.values()) {
+            for target in self.directories.get(&id).into_iter().flat_map(|dir| dir.entries.values())
+            {
                 match target {
                     Target::File(id) => files.push(*id),
                     Target::Directory(id) => dirs.push(*id),

@@ -86,7 +86,7 @@ fn large_batches_are_closed_and_buffers_are_reused() {
     let mut appender = Appender::new(Tip::EMPTY);
     start_epoch(&mut appender, 1);
     for _ in 0..10 {
-        append(&mut appender, &[1; 1 << 20]);
+        append(&mut appender, &vec![1; 1 << 20]);
     }
     let mut next = Lsn::ZERO;
     while let Some(batch) = appender.take_batch() {
