@@ -207,18 +207,18 @@ impl Demo {
 
     /// One line: on a terminal it stays in place.
     fn show_figures(&mut self, writes: u64, span: Duration) -> anyhow::Result<()> {
-        let parts: Vec<String> = self.nodes.iter_mut().map(Node::figures).collect();
-        let mut line = parts.join("   ");
+        let mut parts: Vec<String> = self.nodes.iter_mut().map(Node::figures).collect();
         if let Some(load) = &self.load {
             let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1);
             let rate = writes.saturating_mul(1000) / millis;
-            line.push_str(&format!(
-                "   {rate} acknowledged writes/s, {} in all, {} lost, {} errors",
+            parts.push(format!(
+                "{rate} acknowledged writes/s, {} in all, {} lost, {} errors",
                 load.acknowledged(),
                 load.lost(),
                 load.errors()
             ));
         }
+        let line = parts.join("   ");
         let mut output = std::io::stdout().lock();
         if output.is_terminal() {
             write!(output, "\r{line}\x1b[K")?;

@@ -99,8 +99,7 @@ impl Writer {
                 Ok(Reply::Nil | Reply::Error(_)) | Err(_) => None,
             };
             let Some(count) = count else {
-                // A follower's refusal is how the primary is found, not an error that a user would see.
-                if self.last > 0 && reply.is_err() {
+                if self.last > 0 && !is_redirection(&reply) {
                     self.figures.errors.fetch_add(1, Ordering::Relaxed);
                 }
                 return;
@@ -116,4 +115,10 @@ impl Writer {
         self.figures.acknowledged.fetch_add(1, Ordering::Relaxed);
         self.last = count;
     }
+}
+
+/// A follower's refusal is how the primary is found, not an error that a user would see.
+fn is_redirection(reply: &std::io::Result<Reply>) -> bool {
+    let Ok(Reply::Error(text)) = reply else { return false };
+    ["READONLY", "STANDBY", "NOTPRIMARY", "LOADING"].iter().any(|word| text.starts_with(word))
 }

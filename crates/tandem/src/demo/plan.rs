@@ -78,10 +78,11 @@ impl Plan {
         for ports in self.ports {
             let Ports { name, client, read, link, sentinel, admin } = ports;
             let data = toml_text(&self.folder.join(name));
-            text.push_str(&format!(
+            let section = format!(
                 "\n[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client}\nread_port = {read}\n\
                  link_port = {link}\nsentinel_port = {sentinel}\nadmin_port = {admin}\ndata_dir = {data}\n"
-            ));
+            );
+            text.push_str(&section);
         }
         text.push_str("\n[replication]\nacknowledge = \"durable\"\n");
         text

@@ -33,10 +33,9 @@ impl Connection {
     }
 
     pub(crate) fn ask(&mut self, words: &[&str]) -> io::Result<Reply> {
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
+        let words: Vec<String> =
+            words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let request = format!("*{}\r\n{}", words.len(), words.concat());
         self.stream.get_mut().write_all(request.as_bytes())?;
         self.reply()
     }

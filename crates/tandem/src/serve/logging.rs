@@ -81,7 +81,10 @@ impl Visit for Line {
         if field.name() == "message" {
             self.message = text;
         } else {
-            self.fields.push_str(&format!(" {}={text}", field.name()));
+            self.fields.push(' ');
+            self.fields.push_str(field.name());
+            self.fields.push('=');
+            self.fields.push_str(&text);
         }
     }
 }

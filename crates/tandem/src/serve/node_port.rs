@@ -49,7 +49,7 @@ impl AdminPort for NodePort {
         let port = self.clone();
         let runtime = Handle::current();
         // Reads files and waits for the reader: not on the console's own thread.
-        tokio::task::spawn_blocking(move || port.send_backup(&view, &status, sender, runtime));
+        tokio::task::spawn_blocking(move || port.send_backup(&view, &status, &sender, runtime));
         Ok(BackupStart { file_name, pieces })
     }
 }
@@ -59,7 +59,7 @@ impl NodePort {
         &self,
         view: &BackupView,
         status: &StatusView,
-        sender: mpsc::Sender<Result<Vec<u8>, String>>,
+        sender: &mpsc::Sender<Result<Vec<u8>, String>>,
         runtime: Handle,
     ) {
         let to = io::BufWriter::with_capacity(64 << 10, Pieces { sender: sender.clone(), runtime });
