@@ -61,6 +61,38 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// `GET`s of keys in pipelines of 16, perhaps with the memory fetched ahead.
+    fn measure_pipelined(
+        &mut self,
+        name: &str,
+        count: u32,
+        warmed: bool,
+        key: impl Fn(u32) -> String,
+    ) {
+        const BATCH: u32 = 16;
+        let mut nanos = 0;
+        for batch in 0..count / BATCH {
+            let keys: Vec<String> = (0..BATCH).map(|i| key(batch * BATCH + i)).collect();
+            let commands: Vec<OwnedArgs> = keys
+                .iter()
+                .map(|key| [&b"GET"[..], key.as_bytes()].into_iter().collect())
+                .collect();
+            let start = Instant::now();
+            if warmed {
+                let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+                self.store.warm(DbIndex::ZERO, &keys);
+            }
+            for command in &commands {
+                self.run(command);
+            }
+            nanos += start.elapsed().as_nanos();
+        }
+        let name = if warmed { format!("{name}, warmed") } else { name.to_owned() };
+        println!("{name:32} {:6} ns", nanos / u128::from(count));
+    }
+}
+
 /// A number that jumps about below `bound`.
 fn scattered(i: u32, bound: u32) -> u32 {
     i.wrapping_mul(2_654_435_761) % bound
@@ -76,6 +108,11 @@ fn main() {
     println!("{:32} {bytes:6} bytes per key, estimated", "");
     bench.measure("SET, same length", KEYS, |i| format!("SET {} {value}", key(scattered(i, KEYS))));
     bench.measure("GET", KEYS, |i| format!("GET {}", key(scattered(i, KEYS))));
+    for warmed in [false, true] {
+        bench.measure_pipelined("GET, pipeline of 16", KEYS, warmed, |i| key(scattered(i, KEYS)));
+    }
+    bench.measure_pipelined("GET, few keys, pipelined", KEYS, false, |i| key(scattered(i, 1000)));
+    bench.measure_pipelined("GET, few keys, pipelined", KEYS, true, |i| key(scattered(i, 1000)));
     bench.measure("GET, few keys", KEYS, |i| format!("GET {}", key(scattered(i, 1000))));
     bench.measure("SET, few keys", KEYS, |i| format!("SET {} {value}", key(scattered(i, 1000))));
     bench.measure("INCR", KEYS, |i| format!("INCR counter:{}", scattered(i, 1000)));

@@ -135,6 +135,15 @@ impl Entry {
         }
     }
 
+    /// Any byte behind the pointer: reading it brings the entry into the caches.
+    #[inline]
+    pub(crate) fn first_byte(&self) -> u8 {
+        match self {
+            Self::Packed(packed) => packed[0],
+            Self::Object(object) => u8::from(object.deadline.is_some()),
+        }
+    }
+
     /// When it expires.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<WallMillis> {

@@ -29,6 +29,7 @@ mod settings;
 mod slots;
 mod store;
 mod value;
+mod warm;
 mod write;
 
 pub use apply::{ApplyError, SlotLsns};

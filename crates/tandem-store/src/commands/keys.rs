@@ -147,11 +147,21 @@ fn type_of(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Bytes of a value up to which it can be written to the log in one piece; a record holds 1 GiB.
+const WHOLE_VALUE_BYTES_MAX: usize = 512 << 20;
+
+/// Refuses, before anything has changed, what the log could not take.
+fn check_whole_value(entry: &Entry) -> Result<(), Failure> {
+    if entry.memory() <= WHOLE_VALUE_BYTES_MAX {
+        Ok(())
+    } else {
+        Err(Failure::Text("ERR the value is too large to be renamed, moved or copied"))
+    }
+}
+
 fn rename(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let (from, to) = (ctx.key(1), ctx.key(2));
-    if !ctx.keys.exists(from) {
-        return Err(Failure::NoSuchKey);
-    }
+    check_whole_value(ctx.keys.entry(from).ok_or(Failure::NoSuchKey)?)?;
     if from.bytes != to.bytes {
         let db = ctx.keys.db;
         ctx.keys.rename(from, db, to);
@@ -162,9 +172,7 @@ fn rename(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
 
 fn renamenx(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let (from, to) = (ctx.key(1), ctx.key(2));
-    if !ctx.keys.exists(from) {
-        return Err(Failure::NoSuchKey);
-    }
+    check_whole_value(ctx.keys.entry(from).ok_or(Failure::NoSuchKey)?)?;
     // The same key exists, so that case is in here.
     let free = !ctx.keys.exists(to);
     if free {
@@ -237,7 +245,13 @@ fn move_key(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let target = ctx.keys.in_database(db);
     let (free, seen) = (!target.exists(key), target.seen());
     ctx.keys.note_seen(seen);
-    let moved = free && ctx.keys.exists(key) && ctx.keys.rename(key, db, key);
+    let moved = match ctx.keys.entry(key).filter(|_| free) {
+        None => false,
+        Some(entry) => {
+            check_whole_value(entry)?;
+            ctx.keys.rename(key, db, key)
+        }
+    };
     ctx.reply.int(i64::from(moved));
     Ok(())
 }
