@@ -9,7 +9,7 @@ pub enum Kind {
     Text,
     /// Path of a file that holds a secret. Its place is not part of the digest: it may differ.
     Secret,
-    /// A name: letters, digits, `-`, `_`, `.`.
+    /// A name: letters, digits, `-`, `_`.
     Name,
     /// One word out of a few.
     Choice(&'static [&'static str]),
@@ -84,8 +84,7 @@ impl KeyInfo {
 /// Names of nodes and pairs: they appear in file names, URLs and protocol lines.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 /// `nodes.a.host` as `nodes.*.host`.

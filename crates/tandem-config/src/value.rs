@@ -170,10 +170,7 @@ fn name(text: &str) -> Result<String, String> {
     if crate::key::is_name(text) {
         Ok(text.to_owned())
     } else {
-        Err(format!(
-            "= {} is not a name: 1 to 64 letters, digits, \"-\", \"_\" or \".\"",
-            quoted(text)
-        ))
+        Err(format!("= {} is not a name: 1 to 64 letters, digits, \"-\" or \"_\"", quoted(text)))
     }
 }
 

@@ -260,7 +260,8 @@ fn cut_and_flipped_files_never_panic() {
             let _cut = load(&text[..end], []);
         }
     }
-    for place in 0..text.len() {
+    // Every third byte: all of them take ten seconds without optimisation.
+    for place in (0..text.len()).step_by(3) {
         for with in [b'"', b'[', b'\n', b'=', b'9', 0] {
             let mut bytes = text.as_bytes().to_vec();
             bytes[place] = with;
@@ -268,5 +269,16 @@ fn cut_and_flipped_files_never_panic() {
                 let _flipped = load(text, []);
             }
         }
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_read_back_and_means_the_same() {
+    for text in EXAMPLES.iter().map(|example| example.text).chain([include_str!("contract.toml")]) {
+        let config = config(text);
+        let shown: Vec<String> =
+            config.entries().map(|entry| format!("{} = {}", entry.path, entry.value)).collect();
+        let again = load(&shown.join("\n"), []).unwrap();
+        assert_eq!(config.canonical(), again.canonical());
     }
 }

@@ -77,6 +77,23 @@ pub(crate) enum Command {
     },
     /// Print the manual page.
     Man,
+    /// Print a page of the reference, in Markdown.
+    #[command(hide = true)]
+    Reference {
+        /// The page.
+        page: ReferencePage,
+    },
+}
+
+/// Pages that are made from tables in the code.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ReferencePage {
+    /// Every command that clients can send.
+    Commands,
+    /// Every key of the configuration.
+    Config,
+    /// Every metric.
+    Metrics,
 }
 
 #[derive(Args, Debug)]

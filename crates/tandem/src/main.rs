@@ -13,6 +13,7 @@ mod history;
 mod human;
 mod out;
 mod promote;
+mod reference;
 mod serve;
 mod status;
 mod status_table;
@@ -57,6 +58,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Reference { page } => reference::run(page),
         Command::Man => {
             clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
             Ok(ExitCode::SUCCESS)
