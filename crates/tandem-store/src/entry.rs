@@ -23,6 +23,9 @@ const DEADLINE_BYTES: usize = 8;
 /// What a slot's table costs per entry at its average load, beside what the entry points to.
 const TABLE_BYTES: usize = 26;
 
+/// What a deadline costs in the expiry index.
+const HINT_BYTES: usize = 10;
+
 /// A key with its value.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -273,6 +276,7 @@ impl Entry {
     /// Bytes it takes, as counted by `used_memory`.
     pub(crate) fn memory(&self) -> usize {
         TABLE_BYTES
+            + if self.deadline().is_some() { HINT_BYTES } else { 0 }
             + match self {
                 Self::Packed(packed) => allocated(packed.len()),
                 Self::Object(object) => {
