@@ -43,6 +43,8 @@ pub struct Follower {
     appending: Option<Records<'static>>,
     freshness: Freshness,
     report: Report,
+    /// Bytes of chunks taken since the stream began.
+    copied_bytes: u64,
     /// The connection went while a copy that is all here was being installed.
     link_lost: bool,
 }
@@ -94,6 +96,7 @@ impl Follower {
             appending: None,
             freshness: Freshness::default(),
             report: Report::default(),
+            copied_bytes: 0,
             link_lost: false,
         }
     }
@@ -133,6 +136,7 @@ impl Follower {
             return;
         }
         self.link_lost = false;
+        self.copied_bytes = 0;
         assert!(follow.epoch >= self.epoch, "follows {} after {}", follow.epoch, self.epoch);
         assert!(follow.end == self.end, "the log ends at {}, not {}", follow.end, self.end);
         self.epoch = follow.epoch;
@@ -278,6 +282,7 @@ impl Follower {
             Err(fault) => self.close(fault, out),
             Ok(whole) => {
                 self.report.unreported_bytes = self.report.unreported_bytes.saturating_add(length);
+                self.copied_bytes = self.copied_bytes.saturating_add(length);
                 if let Some(whole) = whole {
                     let copying::Whole { lsn, first, last, bytes } = whole;
                     out.push(Output::LoadChunk { lsn, first, last, bytes });
@@ -342,13 +347,14 @@ impl Follower {
     }
 
     fn send_report(&mut self, now: Monotonic, out: &mut Vec<Output<'_>>) {
-        if self.report.due.is_none_or(|due| due > now) {
+        // While records wait for their answer our end is about to change: the report comes with it.
+        if self.report.due.is_none_or(|due| due > now) || self.appending.is_some() {
             return;
         }
         self.report = Report::default();
-        let (durable_end, copied_bytes) = match &self.stage {
-            Stage::Copying(copying) => (Lsn::ZERO, copying.loaded_bytes()),
-            Stage::Streaming => (self.durable_end, 0),
+        let durable_end = match &self.stage {
+            Stage::Copying(_) => Lsn::ZERO,
+            Stage::Streaming => self.durable_end,
             Stage::Idle | Stage::Asked | Stage::Finished => return,
         };
         out.push(Output::Send(Message::Ack(Ack {
@@ -358,7 +364,7 @@ impl Follower {
             received_chain: self.chain,
             durable_end,
             applied_end: self.applied_end,
-            copied_bytes,
+            copied_bytes: self.copied_bytes,
         })));
     }
 

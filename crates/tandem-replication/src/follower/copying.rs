@@ -13,7 +13,6 @@ pub(super) struct Copying {
     next: Option<SlotId>,
     /// A chunk whose last part has not come.
     partial: Option<Partial>,
-    loaded_bytes: u64,
     /// The latest LSN of a chunk.
     latest: Lsn,
     /// What the leader said it must reach.
@@ -44,7 +43,6 @@ impl Copying {
         Self {
             next: Some(SlotId::FIRST),
             partial: None,
-            loaded_bytes: 0,
             latest: Lsn::ZERO,
             end: None,
             complete: false,
@@ -73,7 +71,6 @@ impl Copying {
             None => {
                 let bytes = bytes.into_owned();
                 self.partial = Some(Partial { lsn, first, last, total, bytes });
-                self.loaded_bytes += length;
                 return Ok(None);
             }
             Some(mut partial) => {
@@ -86,13 +83,11 @@ impl Copying {
                 partial.bytes.extend_from_slice(&bytes);
                 if have + length < total {
                     self.partial = Some(partial);
-                    self.loaded_bytes += length;
                     return Ok(None);
                 }
                 Whole { lsn, first, last, bytes: Cow::Owned(partial.bytes) }
             }
         };
-        self.loaded_bytes += length;
         self.next = last.next();
         self.latest = lsn;
         Ok(Some(whole))
@@ -123,10 +118,6 @@ impl Copying {
 
     pub(super) const fn is_within_a_chunk(&self) -> bool {
         self.partial.is_some()
-    }
-
-    pub(super) const fn loaded_bytes(&self) -> u64 {
-        self.loaded_bytes
     }
 }
 
@@ -163,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_become_one_chunk_and_bytes_are_counted_once() {
+    fn parts_become_one_chunk() {
         let mut copying = Copying::new();
         let at = Lsn::new(5);
         let slots = (slot(0), last_slot());
@@ -172,7 +163,6 @@ mod tests {
         assert_eq!(copying.take(chunk(slots, 5, 2, 6, b"cd"), at), Ok(None));
         let whole = copying.take(chunk(slots, 5, 4, 6, b"ef"), at).unwrap().unwrap();
         assert_eq!(&*whole.bytes, b"abcdef");
-        assert_eq!(copying.loaded_bytes(), 6);
         copying.sent(Lsn::new(5), at).unwrap();
         assert_eq!(copying.complete(Lsn::new(4)), None);
         assert_eq!(copying.complete(Lsn::new(5)), Some(Lsn::new(5)));

@@ -36,7 +36,7 @@ pub struct Ack {
     pub durable_end: Lsn,
     /// End of what is in its key space.
     pub applied_end: Lsn,
-    /// Bytes of chunks it has loaded of the running full copy.
+    /// Bytes of chunks it has taken since this stream began.
     pub copied_bytes: u64,
 }
 

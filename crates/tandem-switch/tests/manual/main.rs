@@ -46,25 +46,25 @@ fn run_seeds(name: &str, count: u64, plan: Plan) {
 
 #[test]
 fn durable_pairs_lose_nothing_without_force() {
-    run_seeds("durable", 1200, Plan { acknowledge: Acknowledge::Durable, ..Plan::default() });
+    run_seeds("durable", 500, Plan { acknowledge: Acknowledge::Durable, ..Plan::default() });
 }
 
 #[test]
 fn received_pairs_lose_nothing_without_force() {
-    run_seeds("received", 600, Plan { acknowledge: Acknowledge::Received, ..Plan::default() });
+    run_seeds("received", 300, Plan { acknowledge: Acknowledge::Received, ..Plan::default() });
 }
 
 #[test]
 fn local_pairs_never_serve_one_epoch_twice_and_come_together_again() {
-    run_seeds("local", 400, Plan { acknowledge: Acknowledge::Local, ..Plan::default() });
+    run_seeds("local", 200, Plan { acknowledge: Acknowledge::Local, ..Plan::default() });
 }
 
 #[test]
 fn forced_changes_fork_and_come_together_again() {
-    run_seeds("forced", 600, Plan { forces: true, ..Plan::default() });
+    run_seeds("forced", 300, Plan { forces: true, ..Plan::default() });
 }
 
 #[test]
 fn a_wiped_standby_never_takes_data_with_it() {
-    run_seeds("wiped", 600, Plan { wipes: true, ..Plan::default() });
+    run_seeds("wiped", 300, Plan { wipes: true, ..Plan::default() });
 }

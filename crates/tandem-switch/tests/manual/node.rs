@@ -222,7 +222,13 @@ impl Run {
     }
 
     /// The toy stream: what `tandem-replication` does for real.
-    pub(crate) fn receive(&mut self, id: NodeId, now: u64, msg: Msg, link: &mut Link) -> Option<Seen> {
+    pub(crate) fn receive(
+        &mut self,
+        id: NodeId,
+        now: u64,
+        msg: Msg,
+        link: &mut Link,
+    ) -> Option<Seen> {
         match msg {
             Msg::Switch(bytes) => {
                 let message = PeerMessage::decode(&bytes).expect("our own bytes");

@@ -201,6 +201,8 @@ impl World {
         self.say(id, "loses its disk");
         // What only this disk held is nobody's fault.
         self.acked.retain(|it| kept.contains(it));
+        // Nor that the other node, which may never have heard of its reign, takes the same number.
+        self.served.retain(|_, node| *node != id);
         self.start(id);
     }
 
@@ -344,8 +346,7 @@ impl World {
 
     fn check_ack(&mut self, id: NodeId, epoch: Epoch) {
         let pair = self.pair_of(id);
-        let later =
-            self.served.range((pair, epoch.next())..=(pair, Epoch::new(u64::MAX))).next();
+        let later = self.served.range((pair, epoch.next())..=(pair, Epoch::new(u64::MAX))).next();
         assert!(
             later.is_none() || self.loss_accepted,
             "{id:?} acknowledges in epoch {epoch} after {later:?} began"
@@ -387,9 +388,11 @@ impl World {
     fn expect_harmony(&mut self) {
         let serving: Vec<_> = IDS
             .into_iter()
-            .filter(|&id| self.nodes[id].as_ref().is_some_and(|it| {
-                it.run.as_ref().is_some_and(|run| run.serving.is_some())
-            }))
+            .filter(|&id| {
+                self.nodes[id]
+                    .as_ref()
+                    .is_some_and(|it| it.run.as_ref().is_some_and(|run| run.serving.is_some()))
+            })
             .collect();
         if serving.is_empty() && self.plan.wipes {
             return; // The last primary's disk is gone: a person must promote what is left.
