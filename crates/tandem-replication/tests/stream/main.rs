@@ -6,6 +6,12 @@
 //! log gives at the same place, memory stays inside the window, a full copy gets done under full write
 //! load, and after the last write everything is everywhere.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test: it may panic, and a replayed seed prints its trace"
+)]
+
 mod log;
 mod rng;
 mod world;

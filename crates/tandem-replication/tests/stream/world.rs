@@ -496,9 +496,9 @@ impl World {
         }
         assert_eq!(end, log.end());
         self.totals.appended += (end - from) as u64;
-        let (base, chain) = (log.base, log.chain());
+        let chain = log.chain();
         // The one promise of replication: nothing but the leader's history.
-        assert_eq!(log.records, self.lead.log.range(base, end));
+        assert_eq!(log.range(from, end), self.lead.log.range(from, end));
         assert_eq!(chain, self.lead.log.chain_at(end));
         self.tail_step(follower::Input::Appended { end: lsn(end), chain });
     }
@@ -629,9 +629,8 @@ fn histories(rng: &mut Rng, begin: Begin) -> (Log, Generation) {
     }
     let mut copy = log.clone();
     let kind = match begin {
-        Begin::Any => {
-            [Begin::Behind, Begin::Diverged, Begin::Empty, Begin::Damaged][rng.below(4) as usize]
-        }
+        Begin::Any => [Begin::Behind, Begin::Diverged, Begin::Empty, Begin::Damaged]
+            [usize::try_from(rng.below(4)).unwrap()],
         other => other,
     };
     let last_reign = count(log.history.last().unwrap().first);

@@ -87,7 +87,7 @@ impl Node {
     pub(crate) fn kill(&mut self, rng: &mut Rng) {
         let Some(run) = self.run.take() else { return };
         let kept = usize::try_from(rng.below(run.persists.len() as u64 + 1)).unwrap();
-        if let Some((_, _, state)) = run.persists.iter().take(kept).last() {
+        if let Some((_, _, state)) = run.persists.iter().take(kept).next_back() {
             self.disk.state = *state;
         }
         let tail = (run.log.len() - run.durable) as u64;

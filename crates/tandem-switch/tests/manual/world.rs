@@ -255,8 +255,9 @@ impl World {
         // A node that reboots does nothing else.
         if let Some(run) = node.run.as_mut().filter(|_| seen.is_empty()) {
             run.think(id, now, &mut self.link, &mut self.rng, &mut seen);
-            if run.serving.is_some() && !run.holding && self.rng.chance(200) {
-                let reign = run.serving.expect("just tested");
+            if let Some(reign) = run.serving.filter(|_| !run.holding)
+                && self.rng.chance(200)
+            {
                 run.log.push(Rec { epoch: reign.epoch, fork: reign.fork, id: self.next_id });
                 self.next_id += 1;
             }
@@ -312,14 +313,12 @@ impl World {
             Seen::Output(output) => {
                 self.say(id, &output);
                 match output {
-                    Output::Event(Event::Promoted { cause, .. })
-                        if matches!(cause, PromoteCause::Forced | PromoteCause::Solo) =>
-                    {
-                        self.loss_accepted = true;
-                    }
-                    Output::Event(Event::Shrunk { cause: ShrinkCause::Solo, .. }) => {
-                        self.loss_accepted = true;
-                    }
+                    Output::Event(
+                        Event::Promoted {
+                            cause: PromoteCause::Forced | PromoteCause::Solo, ..
+                        }
+                        | Event::Shrunk { cause: ShrinkCause::Solo, .. },
+                    ) => self.loss_accepted = true,
                     Output::Event(Event::Grown { .. }) => self.totals.in_sync += 1,
                     Output::Answer { answer, .. } => self.stop_if_answered(id, answer.is_ok()),
                     _ => {}
