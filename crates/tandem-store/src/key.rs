@@ -7,9 +7,9 @@ use tandem_types::SLOT_COUNT;
 
 /// A key, the slot it lives in, and its hash within that slot's table.
 #[derive(Clone, Copy, Debug)]
-pub struct Key<'k> {
+pub(crate) struct Key<'k> {
     /// The key itself.
-    pub bytes: &'k [u8],
+    pub(crate) bytes: &'k [u8],
     /// Its slot; the same on every node, for ever: snapshots and filters rely on it.
     pub(crate) slot: u16,
     /// Its hash in the slot's table; differs from process to process.

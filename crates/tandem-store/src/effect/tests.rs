@@ -114,7 +114,9 @@ proptest! {
 
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _: Result<_, _> = decode(&bytes);
+        if let Err(error) = decode(&bytes) {
+            prop_assert!(!error.to_string().is_empty());
+        }
         let mut versioned = vec![EFFECTS_VERSION];
         versioned.extend_from_slice(&bytes);
         if let Ok(all) = decode(&versioned) {

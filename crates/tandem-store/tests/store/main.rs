@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a failed test should say where")]
 
+mod command_table;
 mod expiry;
 mod harness;
 mod interest;
