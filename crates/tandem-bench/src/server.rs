@@ -103,6 +103,10 @@ impl Service {
         };
         let primary = start("a", ports[0])?;
         let follower = if replicated { Some(start("b", ports[1])?) } else { None };
+        if !replicated {
+            // A new pair begins without its other node only on a person's word.
+            primary.wait_for("TANDEM SOLO", "OK")?;
+        }
         primary.wait_for("SET bench:ready 1", "+OK")?;
         if replicated {
             primary.wait_for("INFO replication", "state=online")?;

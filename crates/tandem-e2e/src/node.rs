@@ -149,15 +149,13 @@ impl Node {
             Some(Process::start(&format!("node {}", self.name), &first, &words, &self.log));
     }
 
-    /// Starts the process and waits until it answers `GET /health`.
+    /// Starts the process and waits until its data is loaded and it tells its status.
     #[track_caller]
     pub fn start(&mut self) {
         self.spawn();
-        let admin = self.admin_address();
-        wait::until(&format!("{} is healthy", self.name), START_DEADLINE, || {
+        wait::until(&format!("{} is up", self.name), START_DEADLINE, || {
             self.process().assert_running();
-            let answer = status::request(admin, "GET", "/health", None, "")?;
-            if answer.status == 200 { Ok(()) } else { Err(io::Error::other(answer.body)) }
+            self.try_status()
         });
     }
 

@@ -110,11 +110,13 @@ impl Pair {
         pair
     }
 
-    /// Starts only `a`, and waits until it is primary. Use `acknowledge = "local"`, else it waits for `b`.
+    /// Starts only `a`, which by a person's word (`tandem solo`) begins without its peer.
     #[track_caller]
     pub fn start_alone(options: &PairOptions) -> Self {
         let mut pair = Self::prepare(options);
         pair.a.start();
+        let said = pair.a.verb(&["solo"]);
+        assert_eq!(said.code, 0, "solo: {said:?}");
         pair.a.wait_role("primary");
         pair
     }

@@ -169,9 +169,7 @@ fn a_failed_fsync_is_the_end_of_the_process_and_of_acknowledgements() {
         return skipped("fsync error", "strace is not installed");
     }
     for call in ["fdatasync", "fsync"] {
-        let mut pair = Pair::prepare(&local());
-        pair.a.start();
-        pair.a.wait_role("primary");
+        let mut pair = Pair::start_alone(&local());
         let pid = pair.a.status().number("pid").to_string();
         let load = small_load(&pair);
         load.wait_for_more(200, Duration::from_secs(20));
@@ -313,7 +311,7 @@ fn mistakes_in_the_configuration_are_named() {
         ("[replication]\nacknowlege = \"durable\"\n", "acknowledge"),
         ("[replication]\nacknowledge = \"sometimes\"\n", "durable"),
         ("[replication]\nmax_staleness = \"-1s\"\n", "max_staleness"),
-        ("[pair]\nname = \"a\"\nname = \"b\"\n", "name"),
+        ("[pair]\nname = \"a\"\nname = \"b\"\n", "duplicate"),
         ("not toml at all", "tandem.toml"),
     ];
     for (text, word) in cases {
