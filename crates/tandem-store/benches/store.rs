@@ -80,7 +80,7 @@ impl Bench {
                 .collect();
             let start = Instant::now();
             if warmed {
-                let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_bytes()).collect();
+                let keys: Vec<&[u8]> = keys.iter().map(String::as_bytes).collect();
                 self.store.warm(DbIndex::ZERO, &keys);
             }
             for command in &commands {
@@ -98,10 +98,11 @@ fn scattered(i: u32, bound: u32) -> u32 {
     i.wrapping_mul(2_654_435_761) % bound
 }
 
+const KEYS: u32 = 1_000_000;
+
 fn main() {
     let mut bench = Bench::new();
     let value = "v".repeat(64);
-    const KEYS: u32 = 1_000_000;
     let key = |i: u32| format!("key:{i:012}");
     bench.measure("SET, new keys", KEYS, |i| format!("SET {} {value}", key(i)));
     let bytes = bench.store.used_memory() / usize::try_from(KEYS).unwrap_or(1);

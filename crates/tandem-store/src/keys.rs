@@ -116,7 +116,8 @@ impl<'c> Keys<'c> {
         lsn_end: Lsn,
         effects: Option<&'c mut EffectBuf>,
     ) -> Self {
-        Self { store, db, now, lsn_end, effects, seen: Cell::new(Lsn::ZERO) }
+        let seen = Cell::new(store.seen_floor);
+        Self { store, db, now, lsn_end, effects, seen }
     }
 
     /// A view in which no time passes and nothing is emitted: what effects are replayed through.

@@ -25,6 +25,8 @@ pub struct Store {
     pub(crate) garbage: GarbageBin,
     pub(crate) random: Random,
     pub(crate) stats: StatCells,
+    /// Every reply depends at least on the records before this.
+    pub(crate) seen_floor: Lsn,
     settings: Settings,
 }
 
@@ -66,6 +68,7 @@ impl Store {
             garbage: GarbageBin::default(),
             random: Random::new(seed),
             stats: StatCells::default(),
+            seen_floor: Lsn::ZERO,
             settings: Settings::default(),
         }
     }
@@ -78,6 +81,14 @@ impl Store {
     /// The settings, to be changed.
     pub const fn settings_mut(&mut self) -> &mut Settings {
         &mut self.settings
+    }
+
+    /// Makes every reply depend at least on the records before `end`.
+    ///
+    /// For a store that was loaded: a snapshot does not say which record emptied a slot, so what was
+    /// in the log but not yet acknowledged when the node stopped stays hidden as a whole.
+    pub fn raise_seen_floor(&mut self, end: Lsn) {
+        self.seen_floor = self.seen_floor.max(end);
     }
 
     /// Estimated bytes of all keys and values.

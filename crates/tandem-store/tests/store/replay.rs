@@ -42,6 +42,9 @@ const TEMPLATES: &[&str] = &[
     "SETBIT K N 1",
     "BITOP AND K K K",
     "BITOP NOT K K",
+    "BITFIELD K SET u9 N N INCRBY i5 N N",
+    "SORT K ALPHA STORE K",
+    "SORT K BY nosort STORE K",
     "LPUSH K V N V",
     "RPUSH K V V",
     "LPOP K",
@@ -107,7 +110,7 @@ fn line() -> impl Strategy<Value = String> {
                 _ if word.starts_with("N.") => format!("{}{}", n.next().unwrap(), &word[1..]),
                 word => word.to_owned(),
             };
-            template.split(' ').map(|part| word(part)).collect::<Vec<_>>().join(" ")
+            template.split(' ').map(&mut word).collect::<Vec<_>>().join(" ")
         })
 }
 

@@ -114,3 +114,11 @@ fn a_key_in_the_wrong_slot_is_refused() {
     store.load_slot(right, lsn, &bytes).unwrap();
     assert_eq!(store.load_slot(right, lsn, &bytes), Err(LoadSlotError::NotEmpty));
 }
+
+#[test]
+fn replies_of_a_loaded_store_depend_on_the_whole_log_it_had() {
+    let mut p = Primary::new();
+    p.store.raise_seen_floor(Lsn::new(40));
+    p.run("GET anything");
+    assert_eq!(p.seen, Lsn::new(40));
+}
