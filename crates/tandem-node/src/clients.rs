@@ -93,6 +93,8 @@ pub struct Clients {
     pub(crate) facts: Facts,
     pub(crate) pause: Option<Pause>,
     stopwatch: Option<Stopwatch>,
+    /// The stopwatch when the last command of the current pipeline ended.
+    measured_to: Option<u64>,
     /// Reused for requests that arrive whole.
     parser: Parser,
     /// Connections that got bytes that may leave since the last flush.
@@ -126,6 +128,7 @@ impl Clients {
             facts,
             pause: None,
             stopwatch,
+            measured_to: None,
             parser: Parser::new(),
             dirty: Vec::new(),
             gated: Vec::new(),
@@ -234,6 +237,13 @@ impl Clients {
     /// The bytes that may leave to a client now.
     pub fn writable(&self, conn: ConnId) -> &[u8] {
         self.sessions.get(conn).map_or(&[], |session| session.outbox.writable())
+    }
+
+    /// Whether a client that sends no more waits for replies: some may not leave yet, or have not left.
+    pub fn owes(&self, conn: ConnId) -> bool {
+        self.sessions.get(conn).is_some_and(|session| {
+            session.outbox.is_holding() || !session.outbox.writable().is_empty()
+        })
     }
 
     /// The first `count` bytes of [`Self::writable`] left.

@@ -20,6 +20,8 @@ mod tandem;
 mod transaction;
 mod wait;
 
+use std::sync::LazyLock;
+
 use tandem_resp::{Args, Reply};
 use tandem_store::Flags;
 
@@ -103,14 +105,42 @@ impl SessionCommand {
 }
 
 /// The command of this name, in any case.
+#[inline]
 pub(crate) fn session_command(name: &[u8]) -> Option<&'static SessionCommand> {
-    const LONGEST: usize = 16;
-    let mut lower = [0_u8; LONGEST];
-    let lower = lower.get_mut(..name.len())?;
-    lower.copy_from_slice(name);
-    lower.make_ascii_lowercase();
-    let lower = &*lower;
-    TABLE.binary_search_by(|row| row.name.as_bytes().cmp(lower)).ok().and_then(|at| TABLE.get(at))
+    let mut at = place(name);
+    while let Some(row) = INDEX.get(at).copied().flatten() {
+        if name.eq_ignore_ascii_case(row.name.as_bytes()) {
+            return Some(row);
+        }
+        at = (at + 1) % PLACES;
+    }
+    None
+}
+
+/// A power of two, far more than twice the number of rows.
+const PLACES: usize = 256;
+
+/// The rows by name, each at its place or the next free one.
+static INDEX: LazyLock<Vec<Option<&'static SessionCommand>>> = LazyLock::new(|| {
+    let mut index: Vec<Option<&'static SessionCommand>> = vec![None; PLACES];
+    for row in TABLE {
+        let mut at = place(row.name.as_bytes());
+        while index.get(at).copied().flatten().is_some() {
+            at = (at + 1) % PLACES;
+        }
+        if let Some(free) = index.get_mut(at) {
+            *free = Some(row);
+        }
+    }
+    index
+});
+
+/// Where a name is looked for first: FNV-1a over its first letters in lower case.
+fn place(name: &[u8]) -> usize {
+    let hash = name.iter().take(16).fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte | 0x20)).wrapping_mul(0x0100_0193)
+    });
+    usize::from((hash ^ (hash >> 15)).to_le_bytes()[0])
 }
 
 const fn row(

@@ -78,7 +78,7 @@ fn write(reply: &mut Reply<'_>, value: &Value) {
         Value::Simple(text) => reply.simple(std::str::from_utf8(text).unwrap_or_default()),
         Value::Error(text) => reply.error_bytes(text),
         Value::BigNumber(digits) => {
-            reply.big_number(std::str::from_utf8(digits).unwrap_or_default())
+            reply.big_number(std::str::from_utf8(digits).unwrap_or_default());
         }
         Value::Verbatim { format, text } => reply.verbatim(*format, text),
         Value::Array(parts) => {

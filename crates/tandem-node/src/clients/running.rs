@@ -99,6 +99,7 @@ impl Clients {
         parser: &mut Parser,
     ) -> Ran {
         let mut consumed = 0;
+        self.measured_to = None;
         while !session.closing && session.waiting.is_none() {
             let rest = bytes.get(consumed..).unwrap_or_default();
             match parser.parse(rest, session.limits()) {
@@ -159,7 +160,7 @@ impl Clients {
         if !self.monitors.is_empty() && !runnable.is(Flags::SKIP_MONITOR) {
             self.feed_monitors(core, session, args);
         }
-        let began = self.stopwatch.map(|stopwatch| stopwatch());
+        let began = self.measured_to.or_else(|| self.stopwatch.map(|stopwatch| stopwatch()));
         match runnable {
             Runnable::Data(command) => self.data_command(core, session, command, args),
             Runnable::Session(command) => {
@@ -265,8 +266,10 @@ impl Clients {
     ) {
         self.stats.commands += 1;
         let failed = self.count_error(session, start);
-        let nanos = match (self.stopwatch, began) {
-            (Some(stopwatch), Some(began)) => stopwatch().saturating_sub(began),
+        // One reading between two commands of a pipeline is enough for both.
+        self.measured_to = self.stopwatch.map(|stopwatch| stopwatch());
+        let nanos = match (self.measured_to, began) {
+            (Some(ended), Some(began)) => ended.saturating_sub(began),
             _ => 0,
         };
         let count = self.command_stats.of(runnable.name());
