@@ -52,6 +52,8 @@ pub struct Manual {
     writes: VecDeque<Write>,
     phase: Phase,
     own: OwnEnds,
+    /// The position after the first record of the own reign.
+    reign_end: Lsn,
     copying: bool,
     peer: Option<Peer>,
     sessions: u64,
@@ -124,6 +126,7 @@ impl Manual {
             writes: VecDeque::new(),
             phase: Phase::Joining,
             own: OwnEnds::default(),
+            reign_end: Lsn::ZERO,
             copying: false,
             peer: None,
             sessions: 0,

@@ -5,7 +5,7 @@ use tandem_types::{Epoch, Incarnation, Lsn, Monotonic};
 use super::persist::Then;
 use super::{Manual, Phase};
 use crate::message::{Greeting, PeerMessage};
-use crate::{Acknowledge, Event, InSyncSet, Member, Output, ShrinkCause, Ticket};
+use crate::{Acknowledge, Event, FollowerEnds, InSyncSet, Member, Output, ShrinkCause, Ticket};
 
 /// By what right the set shrinks, and who is told.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,14 @@ impl Manual {
         }
         assert!(end <= self.own.durable_end, "begun at {end}, durable {}", self.own.durable_end);
         self.phase = Phase::Primary { reign, hold: None };
+        self.reign_end = end;
         self.deposed = false;
+        if let Some(peer) = &mut self.peer {
+            // What it held, was told and confirmed in an earlier reign says nothing about this one.
+            peer.follower = FollowerEnds::default();
+            peer.told = None;
+            peer.confirmed = None;
+        }
         out.push(Output::Serve { epoch });
         out.push(Output::Event(Event::Promoted { reign, cause }));
         self.reign_answers(reign, cause, out);
@@ -91,9 +98,12 @@ impl Manual {
             return;
         }
         let ends = peer.follower;
+        // What earlier reigns acknowledged is before the first record of this one; `commit_end` alone
+        // says nothing of it right after a restart.
+        let acknowledged = self.own.commit_end.max(self.reign_end);
         let (held, needed) = match set.strength {
-            Acknowledge::Durable => (ends.durable_end, self.own.commit_end),
-            Acknowledge::Received => (ends.received_end, self.own.commit_end),
+            Acknowledge::Durable => (ends.durable_end, acknowledged),
+            Acknowledge::Received => (ends.received_end, acknowledged),
             Acknowledge::Local => (ends.received_end, ends.received_end),
         };
         // A follower without a position has not begun to follow in this connection.
