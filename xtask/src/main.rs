@@ -37,6 +37,18 @@ const TASKS: &[Task] = &[
         run: test::run,
     },
     Task {
+        name: "e2e",
+        usage: "[ARGUMENTS]",
+        about: "end-to-end tests; arguments go to the test runner",
+        run: test::e2e,
+    },
+    Task {
+        name: "soak",
+        usage: "[TIMES]",
+        about: "end-to-end tests with TIMES (20) as many random rounds",
+        run: test::soak,
+    },
+    Task {
         name: "lint",
         usage: "",
         about: "formatting, and clippy with warnings as errors",

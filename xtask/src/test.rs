@@ -1,62 +1,98 @@
 //! `cargo xtask test`: everything that is tested, on a machine that has only Rust and Debian.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail, ensure};
 
 use crate::count::{self, Count};
 use crate::{shell, tools};
 
+/// `test`, `test unit`, `test e2e`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    let (unit, e2e) = match arguments {
+    let (unit_wanted, e2e_wanted) = match arguments {
         [] => (true, true),
         [only] if only == "unit" => (true, false),
         [only] if only == "e2e" => (false, true),
         _ => bail!("say `unit`, `e2e` or nothing"),
     };
-    let mut total = Count::default();
-    let mut failed = Vec::new();
-    let mut stage = |name: &'static str, command: Command| -> anyhow::Result<()> {
+    let mut tally = Tally::new();
+    if unit_wanted {
+        tally.stage("unit tests", runner(&["--workspace", "--exclude", "tandem-e2e"]))?;
+        let doc = shell::cargo(&["test", "--locked", "--workspace", "--doc"]);
+        tally.stage("documentation tests", doc)?;
+    }
+    if e2e_wanted {
+        tally.e2e(&[], None)?;
+    }
+    tally.finish()
+}
+
+/// `e2e [ARGUMENTS]`: some or all end-to-end tests.
+pub(crate) fn e2e(arguments: &[String]) -> anyhow::Result<()> {
+    let mut tally = Tally::new();
+    tally.e2e(arguments, None)?;
+    tally.finish()
+}
+
+/// `soak [TIMES]`: the random tests for much longer.
+pub(crate) fn soak(arguments: &[String]) -> anyhow::Result<()> {
+    let times = arguments.first().map_or("20", String::as_str);
+    times.parse::<u32>().context("soak wants a whole number of times")?;
+    let mut tally = Tally::new();
+    tally.e2e(&[], Some(times))?;
+    tally.finish()
+}
+
+/// What has run so far.
+struct Tally {
+    begun: Instant,
+    total: Count,
+    failed: Vec<&'static str>,
+    skipped: usize,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self { begun: Instant::now(), total: Count::default(), failed: Vec::new(), skipped: 0 }
+    }
+
+    fn stage(&mut self, name: &'static str, command: Command) -> anyhow::Result<()> {
         let (count, passed) = count::run(command)?;
         println!("{name}: {count}");
-        total.add(count);
+        self.total.add(count);
         if !passed {
-            failed.push(name);
+            self.failed.push(name);
         }
         Ok(())
-    };
-    if unit {
-        stage("unit tests", runner(&["--workspace", "--exclude", "tandem-e2e"]))?;
-        stage("documentation tests", shell::cargo(&["test", "--locked", "--workspace", "--doc"]))?;
     }
-    let mut skipped = 0;
-    if e2e {
+
+    /// Tools, the program in a profile that is quick to build and fast enough under load, the tests.
+    fn e2e(&mut self, arguments: &[String], budget: Option<&str>) -> anyhow::Result<()> {
         let clients = tools::ensure();
-        shell::run(shell::cargo(&[
-            "build",
-            "--locked",
-            "--profile",
-            "e2e",
-            "--package",
-            "tandem",
-        ]))?;
+        let build = ["build", "--locked", "--profile", "e2e", "--package", "tandem"];
+        shell::run(shell::cargo(&build))?;
         let list = shell::target().join("e2e-skipped.txt");
         // The tests append to it; a list of an earlier run would be counted again.
         fs::write(&list, "")?;
-        stage("end-to-end tests", e2e_command(&clients, &list))?;
+        let mut command = e2e_command(&clients, &list, arguments);
+        command.envs(budget.map(|times| ("TANDEM_E2E_BUDGET", times)));
+        self.stage("end-to-end tests", command)?;
         let text = fs::read_to_string(&list)?;
-        skipped = text.lines().count();
+        self.skipped += text.lines().count();
         print!("{text}");
+        Ok(())
     }
-    let seconds = begun.elapsed().as_secs();
-    println!("tests: {total}, {skipped} skipped for want of tools, in {seconds} s");
-    if !failed.is_empty() {
-        bail!("failures in: {}", failed.join(", "));
+
+    fn finish(self) -> anyhow::Result<()> {
+        let Self { begun, total, failed, skipped } = self;
+        let seconds = begun.elapsed().as_secs();
+        println!("tests: {total}, {skipped} skipped for want of tools, in {seconds} s");
+        ensure!(failed.is_empty(), "failures in: {}", failed.join(", "));
+        Ok(())
     }
-    Ok(())
 }
 
 /// nextest where it is installed (it runs each test in a process of its own), else cargo's own runner.
@@ -71,12 +107,12 @@ fn runner(arguments: &[&str]) -> Command {
 }
 
 /// These start processes, load two processors and measure time, so they run one after the other.
-fn e2e_command(clients: &tools::Clients, skipped: &std::path::Path) -> Command {
+fn e2e_command(clients: &tools::Clients, skipped: &Path, arguments: &[String]) -> Command {
     let mut command = runner(&["--package", "tandem-e2e"]);
     if shell::has("cargo-nextest") {
-        command.args(["--test-threads", "1"]);
+        command.args(["--test-threads", "1"]).args(arguments);
     } else {
-        command.args(["--", "--test-threads", "1"]);
+        command.args(arguments).args(["--", "--test-threads", "1"]);
     }
     command.env("TANDEM_BIN", shell::target().join("e2e/tandem"));
     command.env("TANDEM_E2E_SKIPPED", skipped);

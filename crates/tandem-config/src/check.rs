@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::choice::{MediatorKind, SwitchBy};
 use crate::layers::Values;
-use crate::settings::join_host_port;
+use crate::settings::{heartbeat_of, join_host_port};
 use crate::{Channel, ConfigError, Problem, Value, format_duration};
 
 /// Every rule; all that fail are reported together.
@@ -132,19 +132,18 @@ fn addresses(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
 
 /// A time-out that fewer than three heartbeats fit in calls a healthy peer dead.
 fn timing(values: &Values, problems: &mut Vec<Problem>) {
-    let beat = values.duration("replication.heartbeat");
-    for path in ["switch.failure_timeout", "switch.solo_after", "switch.mediator.session"] {
+    let beat = heartbeat_of(values.duration("switch.failure_timeout"));
+    for path in ["switch.solo_after", "switch.mediator.session"] {
         let limit = values.duration(path);
         if limit < beat.saturating_mul(3) {
             let what = format!(
-                "`{path}` = \"{}\" is shorter than three heartbeats of \"{}\": one lost packet would count as failure",
+                "`{path}` = \"{}\" is shorter than three heartbeats, which come every {} (a fifth of `switch.failure_timeout`): one lost packet would count as failure",
                 format_duration(limit),
                 format_duration(beat)
             );
-            let todo = format!(
-                "set it to at least \"{}\", or shorten `replication.heartbeat`",
-                format_duration(beat * 3)
-            );
+            let least = format_duration(beat * 3);
+            let todo =
+                format!("set it to at least \"{least}\", or shorten `switch.failure_timeout`");
             problems.push(Problem::new(what, todo).at(line(values, path)));
         }
     }

@@ -145,12 +145,6 @@ pub const KEYS: &[KeyInfo] = &[
         r#""1GiB""#,
         "Log kept for a returning peer; a peer that missed more gets a full copy",
     ),
-    key(
-        "replication.heartbeat",
-        millis(10, 60_000),
-        r#""200ms""#,
-        "How often the nodes show a sign of life on the link",
-    ),
     // [switch]
     key("switch.by", Kind::Choice(SwitchBy::WORDS), r#""manual""#, "Who moves the role of primary"),
     key(
@@ -165,7 +159,12 @@ pub const KEYS: &[KeyInfo] = &[
         r#""10m""#,
         "A proposed switch that nobody confirms is dropped after this",
     ),
-    key("switch.failure_timeout", millis(100, HOUR), r#""1s""#, "Silence that counts as failure"),
+    key(
+        "switch.failure_timeout",
+        millis(100, HOUR),
+        r#""1s""#,
+        "Silence that counts as failure; signs of life are sent five times as often",
+    ),
     key(
         "switch.solo_after",
         millis(100, DAY),

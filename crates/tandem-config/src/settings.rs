@@ -110,8 +110,6 @@ pub struct ReplicationConfig {
     pub reads: Reads,
     /// Bytes of log kept for a returning peer.
     pub log_retention: u64,
-    /// How often the nodes show a sign of life.
-    pub heartbeat: Duration,
 }
 
 /// `[switch]`
@@ -157,6 +155,18 @@ pub struct SwitchConfig {
     pub mediator: MediatorConfig,
     /// `[switch.probe]`
     pub probe: ProbeConfig,
+}
+
+impl SwitchConfig {
+    /// How often the nodes show a sign of life: five chances before silence counts.
+    pub fn heartbeat(&self) -> Duration {
+        heartbeat_of(self.failure_timeout)
+    }
+}
+
+/// The heartbeat that goes with a `failure_timeout`.
+pub(crate) fn heartbeat_of(failure_timeout: Duration) -> Duration {
+    failure_timeout / 5
 }
 
 /// `[switch.direct]`
@@ -342,7 +352,6 @@ fn replication(values: &Values) -> ReplicationConfig {
         forward_writes: values.flag("replication.forward_writes"),
         reads: values.choice("replication.reads", Reads::from_word),
         log_retention: values.size("replication.log_retention"),
-        heartbeat: values.duration("replication.heartbeat"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::choice::{SwitchBy, Topology};
 use crate::error::{ConfigError, Problem};
-use crate::{Config, Origin};
+use crate::{Config, Origin, Value};
 
 impl Config {
     /// Checks that this version can do what the configuration asks for.
@@ -49,16 +49,21 @@ impl Config {
 
     /// Settings that were given explicitly but have no effect in this version: worth a warning.
     pub fn without_effect(&self) -> Vec<String> {
-        let idle = |path: &str| {
-            path.starts_with("switch.")
-                && !matches!(path, "switch.by" | "switch.failure_timeout" | "switch.solo_after")
-        };
         self.entries()
-            .filter(|entry| idle(&entry.path))
+            .filter(|entry| is_idle(&entry.path) && entry.value != Value::Whole(0))
             .filter(|entry| {
                 matches!(entry.origin, Origin::File { .. } | Origin::Environment { .. })
             })
             .map(|entry| entry.path.clone())
             .collect()
     }
+}
+
+/// Whether a key is read but acted on only by later versions.
+fn is_idle(path: &str) -> bool {
+    const ACTED_ON: [&str; 3] = ["switch.by", "switch.failure_timeout", "switch.hold"];
+    let switching = path.starts_with("switch.") && !ACTED_ON.contains(&path);
+    // Sentinel answers come with automatic switching; a primary that a person moves needs no lease.
+    let sentinel = path.starts_with("nodes.") && path.ends_with(".sentinel_port");
+    switching || sentinel || path == "replication.reads"
 }

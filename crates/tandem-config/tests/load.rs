@@ -123,7 +123,7 @@ fn rules_over_several_keys_are_checked() {
         ("[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.1\"".to_owned(), "need different hosts"),
         ("[nodes.a]\nhost = \"127.0.0.1\"\nlink_port = 6379\n[nodes.b]\nhost = \"127.0.0.2\"".to_owned(), "give each its own port"),
         (format!("{nodes}[pair]\ninitial_primary = \"c\""), "is not one of the nodes; the nodes are \"a\" and \"b\""),
-        (format!("{nodes}[switch]\nfailure_timeout = \"500ms\""), "shorter than three heartbeats of \"200ms\""),
+        (format!("{nodes}[switch]\nsolo_after = \"500ms\""), "shorter than three heartbeats, which come every 200ms"),
         (format!("{nodes}[switch]\nby = \"mediator\""), "set `switch.mediator.endpoints`"),
         (format!("{nodes}[vip]\naddress = \"127.0.0.9\"\ninterface = \"lo\""), "not an address with a prefix"),
         (format!("{nodes}[vip]\naddress = \"10.0.0.9/24\"\ninterface = \"lo\""), "is not in the network of node a"),

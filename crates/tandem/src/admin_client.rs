@@ -1,6 +1,7 @@
 //! The command line's side of the admin port.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -129,7 +130,8 @@ fn error_of(value: &Value) -> String {
 
 /// The node's certificate must be signed by the given authority: a pair has its own.
 fn tls(options: &AdminOptions) -> anyhow::Result<TlsConfig> {
-    let mut config = TlsConfig::builder();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
     if let Some(path) = &options.ca {
         let pem = read(path)?;
         let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(&pem)

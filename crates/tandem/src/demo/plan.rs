@@ -21,24 +21,16 @@ pub(crate) struct Ports {
     pub(crate) client: u16,
     pub(crate) read: u16,
     pub(crate) link: u16,
-    pub(crate) sentinel: u16,
     pub(crate) admin: u16,
 }
 
 impl Ports {
     const fn from(name: &'static str, first: u16) -> Self {
-        Self {
-            name,
-            client: first,
-            read: first + 1,
-            link: first + 2,
-            sentinel: first + 3,
-            admin: first + 4,
-        }
+        Self { name, client: first, read: first + 1, link: first + 2, admin: first + 4 }
     }
 
     fn are_free(self) -> bool {
-        [self.client, self.read, self.link, self.sentinel, self.admin]
+        [self.client, self.read, self.link, self.admin]
             .iter()
             .all(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
     }
@@ -76,11 +68,11 @@ impl Plan {
             self.topology
         );
         for ports in self.ports {
-            let Ports { name, client, read, link, sentinel, admin } = ports;
+            let Ports { name, client, read, link, admin } = ports;
             let data = toml_text(&self.folder.join(name));
             let section = format!(
                 "\n[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client}\nread_port = {read}\n\
-                 link_port = {link}\nsentinel_port = {sentinel}\nadmin_port = {admin}\ndata_dir = {data}\n"
+                 link_port = {link}\nsentinel_port = 0\nadmin_port = {admin}\ndata_dir = {data}\n"
             );
             text.push_str(&section);
         }
