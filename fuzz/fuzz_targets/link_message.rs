@@ -1,0 +1,137 @@
+//! Hostile bytes as messages over the link, and a hostile peer against both brains of the stream.
+//!
+//! Nothing may panic; what is accepted is written back as the same bytes; nothing decoded is larger than
+//! what came in.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tandem_replication::message::SlotPieces;
+use tandem_replication::{Message, Settings, follower, leader};
+use tandem_switch::{NodeState, PeerMessage};
+use tandem_types::{
+    Chain, Epoch, EpochHistory, EpochStart, ForkId, Incarnation, Lsn, Monotonic, NodeId, PairId,
+    Stamp,
+};
+
+fuzz_target!(|messages: Vec<&[u8]>| {
+    let mut lead = leader();
+    let mut tail = follower();
+    for (at, bytes) in messages.iter().enumerate() {
+        let now = Monotonic::from_millis(at as u64);
+        switch_bytes(bytes);
+        let Ok(message) = Message::decode(bytes) else { continue };
+        assert_eq!(message.to_bytes(), *bytes, "{message:?}");
+        hear(&mut lead, now, &message);
+        follow(&mut tail, now, message);
+    }
+});
+
+fn switch_bytes(bytes: &[u8]) {
+    if let Ok(message) = PeerMessage::decode(bytes) {
+        assert_eq!(message.to_bytes(), bytes, "{message:?}");
+    }
+    if let Ok((state, rest)) = NodeState::decode(bytes) {
+        let mut again = Vec::new();
+        state.encode(&mut again);
+        again.extend_from_slice(rest);
+        assert_eq!(again, bytes);
+    }
+}
+
+/// A leader may refuse or close, whatever the follower says; its surroundings answer honestly.
+fn hear(lead: &mut leader::Leader, now: Monotonic, message: &Message<'_>) {
+    let input = match message {
+        Message::Follow(follow) => leader::Input::Follow(follow.clone()),
+        Message::Ack(ack) => leader::Input::Ack(*ack),
+        _ => return,
+    };
+    let mut inputs = vec![input];
+    while let Some(input) = inputs.pop() {
+        let mut out = Vec::new();
+        lead.step(now, input, &mut out);
+        for output in out {
+            match output {
+                leader::Output::LookUpChain { lsn } => {
+                    inputs.push(leader::Input::ChainAt { lsn, chain: Some(Chain::new(1)) });
+                }
+                leader::Output::ReadRecords { from, until, .. } => {
+                    let (end, bytes) = (until, vec![0; 16]);
+                    let chain = Chain::new(2);
+                    inputs.push(leader::Input::RecordsRead { from, end, chain, bytes });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A follower too; its log takes or refuses records by their first byte.
+fn follow(tail: &mut follower::Follower, now: Monotonic, message: Message<'_>) {
+    let mut out = Vec::new();
+    tail.step(now, follower::Input::Message(message), &mut out);
+    let mut answers = Vec::new();
+    for output in &out {
+        match output {
+            follower::Output::AppendRecords { end, bytes, .. } => {
+                answers.push(if bytes.first().is_some_and(|byte| byte % 2 == 0) {
+                    follower::Input::Appended { end: *end, chain: Chain::new(end.get()) }
+                } else {
+                    follower::Input::Refused { reason: "odd".to_owned() }
+                });
+            }
+            follower::Output::LoadChunk { bytes, .. } => {
+                let slots = SlotPieces::new(bytes).filter_map(Result::ok);
+                assert!(slots.map(|(_, slot)| slot.len()).sum::<usize>() <= bytes.len());
+            }
+            follower::Output::CopyComplete { .. } => answers.push(follower::Input::CopyInstalled),
+            _ => {}
+        }
+    }
+    for answer in answers {
+        let mut out = Vec::new();
+        tail.step(now, answer, &mut out);
+    }
+}
+
+fn history() -> EpochHistory {
+    let start = |epoch, first| EpochStart {
+        epoch: Epoch::new(epoch),
+        fork: ForkId::new(epoch),
+        first: Lsn::new(first),
+    };
+    EpochHistory::from_starts(vec![start(1, 0), start(2, 10)]).expect("they rise")
+}
+
+fn leader() -> leader::Leader {
+    let reign = leader::Reign {
+        epoch: Epoch::new(2),
+        node: NodeId::A,
+        pair_id: PairId::new(7),
+        history: history(),
+        oldest: Lsn::new(5),
+        end: Lsn::new(20),
+        chain: Chain::new(1),
+        stamp: Stamp::ZERO,
+        commit_end: Lsn::new(15),
+    };
+    leader::Leader::new(Settings::default(), reign, 0)
+}
+
+fn follower() -> follower::Follower {
+    let end = Lsn::new(12);
+    let at = follower::Position { end, durable_end: end, applied_end: Lsn::new(11) };
+    let mut tail = follower::Follower::new(Settings::default(), at);
+    let follow = tandem_replication::message::Follow {
+        epoch: Epoch::new(2),
+        node: NodeId::B,
+        pair_id: PairId::new(7),
+        incarnation: Incarnation::new(3),
+        history: history(),
+        oldest: Lsn::ZERO,
+        end,
+        chain: Chain::new(1),
+        damaged: false,
+    };
+    tail.step(Monotonic::ZERO, follower::Input::Begin(follow), &mut Vec::new());
+    tail
+}
