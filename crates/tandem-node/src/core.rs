@@ -61,6 +61,8 @@ pub struct Core {
 impl Core {
     pub(crate) fn new(settings: Settings, mut store: Store, tip: Tip) -> Self {
         store.settings_mut().maxmemory_bytes = settings.limits.maxmemory;
+        // A snapshot does not say which record emptied a slot: a read of a missing key waits for all.
+        store.raise_seen_floor(tip.end);
         let positions = Positions {
             appended_end: tip.end,
             written_end: tip.end,
