@@ -79,8 +79,15 @@ fn measure(disk: &FsDisk) -> Result<(), Box<dyn Error>> {
         times.push(started.elapsed());
     }
     times.sort();
-    let at = |permille: usize| times.get(times.len() * permille / 1000).copied().unwrap_or_default();
-    println!("{:>18}: p50 {:?}, p99 {:?}, worst {:?}", "one record, synced", at(500), at(990), at(999));
+    let at =
+        |permille: usize| times.get(times.len() * permille / 1000).copied().unwrap_or_default();
+    println!(
+        "{:>18}: p50 {:?}, p99 {:?}, worst {:?}",
+        "one record, synced",
+        at(500),
+        at(990),
+        at(999)
+    );
     Ok(())
 }
 

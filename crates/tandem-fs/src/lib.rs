@@ -22,7 +22,9 @@ const LOCK_NAME: &str = "LOCK";
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("the data directory {dir} is in use by another process: stop that one first, or give this node a directory of its own")]
+    #[error(
+        "the data directory {dir} is in use by another process: stop that one first, or give this node a directory of its own"
+    )]
     InUse {
         /// The directory.
         dir: String,
@@ -105,7 +107,11 @@ impl FsDisk {
         if name.is_empty() {
             return Ok(self.root.as_ref().clone());
         }
-        split_name(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+        let (dir, _) = split_name(name)?;
+        // O_NOFOLLOW covers only the last part of a path.
+        if !dir.is_empty() && !self.root.join(dir).symlink_metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         Ok(self.root.join(name))
     }
 }
@@ -242,6 +248,12 @@ impl FsFile {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use tandem_log::{
+        Appender, LogOptions, NodeState, RecordKind, RecordMeta, RecoverOptions, Room,
+        SegmentWriter, Tip, Verify, create_log, load_state, recover, save_state,
+    };
+    use tandem_types::{Epoch, EpochHistory, ForkId, Lsn, NodeId, PairId, Stamp};
+
     use super::*;
 
     #[test]
@@ -274,7 +286,8 @@ mod tests {
         assert_eq!(&bytes[..12], b"\0\x000123456789");
         disk.rename("gen-0/a", "gen-0/b").unwrap();
         disk.sync_dir("gen-0").unwrap();
-        let names: Vec<_> = disk.list("gen-0").unwrap().into_iter().map(|entry| entry.name).collect();
+        let names: Vec<_> =
+            disk.list("gen-0").unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["b"]);
         disk.remove("gen-0/b").unwrap();
         disk.remove_dir("gen-0").unwrap();
@@ -289,5 +302,49 @@ mod tests {
         assert!(disk.open("link", Access::Read).is_err());
         assert!(disk.open("../x", Access::Read).is_err());
         assert!(disk.open("/etc/hostname", Access::Read).is_err());
+        std::os::unix::fs::symlink("/etc", dir.path().join("gen-1")).unwrap();
+        assert!(disk.open("gen-1/hostname", Access::Read).is_err());
+        assert!(disk.create("gen-1/new").is_err());
+    }
+
+    #[test]
+    fn a_log_and_its_state_come_back_from_a_real_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FsDisk::open(dir.path()).unwrap();
+        let pair = PairId::new(5);
+        disk.create_dir("gen-0").unwrap();
+        create_log(&disk, "gen-0", pair, Tip::EMPTY, &EpochHistory::new()).unwrap();
+        let options = RecoverOptions { pair, from: Lsn::ZERO, verify: Verify::Everything };
+        let meta =
+            RecordMeta { epoch: Epoch::new(1), stamp: Stamp::new(1), seen: 0, origin: NodeId::A };
+        let mut appender = Appender::new(Tip::EMPTY);
+        appender.start_epoch(ForkId::new(1), meta);
+        let mut records = 0;
+        for round in 1..4u8 {
+            let recovered = recover(&disk, "gen-0", &options, &mut |_| Ok(())).unwrap();
+            let layout = LogOptions { segment_bytes: 64 << 10 };
+            let mut writer = SegmentWriter::open(disk.clone(), &recovered, layout);
+            assert_eq!(writer.prepare().unwrap(), Room::Ample);
+            for size in (0..30).map(|step| step * 1000) {
+                appender.append(RecordKind::Effects, &vec![round; size], meta).unwrap();
+                let mut batch = appender.take_batch().unwrap();
+                writer.write(&mut batch).unwrap();
+                writer.sync().unwrap();
+                records += 1;
+            }
+            let mut bytes = Vec::new();
+            let (mut reader, end) = (writer.reader(), writer.tip().end);
+            let read = reader.read(Lsn::new(records), end, 1 << 20, &mut bytes).unwrap();
+            assert_eq!(read, appender.appended_end());
+            // Every second time without saying goodbye.
+            if round % 2 == 0 {
+                writer.close().unwrap();
+            }
+            let state = NodeState { boots: u64::from(round), ..NodeState::default() };
+            save_state(&disk, &state).unwrap();
+            assert_eq!(load_state(&disk).unwrap(), Some(state));
+        }
+        let recovered = recover(&disk, "gen-0", &options, &mut |_| Ok(())).unwrap();
+        assert_eq!(recovered.tip(), appender.tip());
     }
 }

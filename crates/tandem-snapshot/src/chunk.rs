@@ -168,7 +168,11 @@ pub(crate) fn content<'a>(
     }
     let raw_len = usize::try_from(heading.raw_len).map_err(|_| ChunkError::Value("raw len"))?;
     if !heading.lz4 {
-        return if raw_len == stored.len() { Ok(stored) } else { Err(ChunkError::Value("raw len")) };
+        return if raw_len == stored.len() {
+            Ok(stored)
+        } else {
+            Err(ChunkError::Value("raw len"))
+        };
     }
     // What was compressed was never larger: a longer one is a bomb.
     if raw_len > COMPRESS_BYTES_MAX {

@@ -30,7 +30,8 @@ impl SnapshotName {
     /// Reads a file name; `None` if it is not a snapshot's.
     pub fn parse(name: &str) -> Option<Self> {
         let (start, end) = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split_once('-')?;
-        let parsed = Self { start: Lsn::new(start.parse().ok()?), end: Lsn::new(end.parse().ok()?) };
+        let parsed =
+            Self { start: Lsn::new(start.parse().ok()?), end: Lsn::new(end.parse().ok()?) };
         (parsed.to_string() == name).then_some(parsed)
     }
 }

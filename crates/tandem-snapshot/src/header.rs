@@ -56,8 +56,7 @@ impl Header {
         out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.pair_id.get().to_le_bytes());
-        let fixed =
-            [self.start.get(), self.chain.get(), self.epoch.get(), self.stamp.get()];
+        let fixed = [self.start.get(), self.chain.get(), self.epoch.get(), self.stamp.get()];
         for value in fixed {
             out.extend_from_slice(&value.to_le_bytes());
         }
@@ -122,9 +121,5 @@ impl Header {
 
 /// The integer at `at`; 0 past the end.
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .copied()
-        .map_or(0, u64::from_le_bytes)
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u64::from_le_bytes)
 }

@@ -147,7 +147,8 @@ impl<F: DiskFile> Walk<'_, F> {
                     let len = usize::try_from(chunk.stored_len).unwrap_or(usize::MAX);
                     let stored = self.reader.take(len);
                     let stored = stored.map_err(|source| io_error(self.file, source))?;
-                    let damaged = |source| ReadError::Damaged { file: self.file.to_owned(), offset, source };
+                    let damaged =
+                        |source| ReadError::Damaged { file: self.file.to_owned(), offset, source };
                     let stored = stored.ok_or_else(|| damaged(ChunkError::Cut))?;
                     let bytes = content(&fields, &chunk, stored, &mut unpacked).map_err(damaged)?;
                     let (lsn, first, last) = (chunk.lsn, chunk.first, chunk.last);

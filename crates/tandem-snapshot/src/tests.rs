@@ -1,7 +1,9 @@
 //! A snapshot comes back as it was written, or not at all.
 
-use tandem_disk::{Access, Disk, DiskFile, Keep, SimDisk};
-use tandem_types::{Chain, DbIndex, Epoch, EpochHistory, EpochStart, ForkId, Lsn, PairId, SlotId, Stamp};
+use tandem_disk::{Access, Disk, DiskFile, Fault, Keep, SimDisk};
+use tandem_types::{
+    Chain, DbIndex, Epoch, EpochHistory, EpochStart, ForkId, Lsn, PairId, SlotId, Stamp,
+};
 
 use super::*;
 
@@ -76,7 +78,10 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
     for at in 0..good.len() {
         for bit in [0x01, 0x80] {
             file.write_at(at as u64, &[good[at] ^ bit]).unwrap();
-            assert!(read_all(&disk, name).is_err() || is_padding(&good, at), "bit {bit:#x} of byte {at}");
+            assert!(
+                read_all(&disk, name).is_err() || is_padding(&good, at),
+                "bit {bit:#x} of byte {at}"
+            );
         }
         file.write_at(at as u64, &good[at..=at]).unwrap();
     }
@@ -117,27 +122,56 @@ fn a_crash_at_any_operation_leaves_no_snapshot_or_a_whole_one() {
         let disk = disk();
         disk.sync_dir("").unwrap();
         disk.sync_dir("gen-0").unwrap();
-        disk.power_off_after(Some(operations));
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let writer = SnapshotWriter::begin(disk.clone(), "gen-0", &header());
-            writer.and_then(|mut writer| {
-                for (lsn, first, last, bytes) in chunks() {
-                    writer.chunk(&Chunk { lsn, first, last, bytes: &bytes })?;
-                }
-                writer.finish(Lsn::new(15))
-            })
-        }))
-        .unwrap();
-        disk.crash(Keep::Nothing);
-        discard_temporary(&disk, "gen-0").unwrap();
-        for name in list(&disk, "gen-0").unwrap() {
-            let (_, seen) = read_all(&disk, name).unwrap();
-            assert_eq!(seen, chunks());
+        disk.power_off_after(Some(disk.operations() + operations));
+        let done = try_write(&disk);
+        assert!(disk.pending_units() <= 10, "{} units", disk.pending_units());
+        for mask in 0..1u64 << disk.pending_units() {
+            let copy = disk.fork();
+            copy.crash(Keep::Mask(mask));
+            whole_or_none(&copy);
+            if let Ok(name) = &done {
+                assert_eq!(list(&copy, "gen-0").unwrap(), [*name], "mask {mask:b}");
+            }
         }
-        if let Ok(name) = done {
-            assert_eq!(list(&disk, "gen-0").unwrap(), [name]);
+        if done.is_ok() {
             break;
         }
+    }
+}
+
+#[test]
+fn a_failed_operation_leaves_no_snapshot_or_a_whole_one_in_the_cache_and_on_the_disk() {
+    let kind = std::io::ErrorKind::StorageFull;
+    for fault in [Fault::LostSync, Fault::Error(kind), Fault::ShortWrite { bytes: 70, kind }] {
+        for number in 0.. {
+            let disk = disk();
+            disk.sync_dir("").unwrap();
+            disk.plan(disk.operations() + number, fault);
+            if try_write(&disk).is_ok() {
+                break;
+            }
+            whole_or_none(&disk.fork());
+            for mask in 0..1u64 << disk.pending_units() {
+                let copy = disk.fork();
+                copy.crash(Keep::Mask(mask));
+                whole_or_none(&copy);
+            }
+        }
+    }
+}
+
+fn try_write(disk: &SimDisk) -> std::io::Result<SnapshotName> {
+    let mut writer = SnapshotWriter::begin(disk.clone(), "gen-0", &header())?;
+    for (lsn, first, last, bytes) in chunks() {
+        writer.chunk(&Chunk { lsn, first, last, bytes: &bytes })?;
+    }
+    writer.finish(Lsn::new(15))
+}
+
+fn whole_or_none(disk: &SimDisk) {
+    discard_temporary(disk, "gen-0").unwrap();
+    for name in list(disk, "gen-0").unwrap() {
+        assert_eq!(read_all(disk, name).unwrap().1, chunks());
     }
 }
 
