@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tandem_types::{DbIndex, Monotonic};
+use tandem_types::{DB_COUNT, DbIndex, Monotonic};
 
 use crate::ConnId;
 
 /// The waiting clients. What each waits for lies in its session; here is how they are found.
 #[derive(Debug, Default)]
 pub(crate) struct Blocked {
-    /// First come, first served, for each key.
-    by_key: BTreeMap<(DbIndex, Box<[u8]>), VecDeque<ConnId>>,
+    /// First come, first served, for each key of each database.
+    by_key: [BTreeMap<Box<[u8]>, VecDeque<ConnId>>; DB_COUNT as usize],
     deadlines: BTreeSet<(Monotonic, ConnId)>,
     /// Those that wait for positions to move (`WAIT`, `WAITAOF`, `TANDEM WAITPOS`).
     by_position: BTreeSet<ConnId>,
@@ -24,8 +24,9 @@ impl Blocked {
     pub(crate) fn add_keys(&mut self, conn: ConnId, db: DbIndex, keys: &[Box<[u8]>]) {
         self.key_waiters += 1;
         for key in keys {
-            let queue = self.by_key.entry((db, key.clone())).or_default();
-            if !queue.contains(&conn) {
+            let queue = self.by_key[db.index()].entry(key.clone()).or_default();
+            // A key named twice: this client is the last that came.
+            if queue.back() != Some(&conn) {
                 queue.push_back(conn);
             }
         }
@@ -33,24 +34,25 @@ impl Blocked {
 
     pub(crate) fn remove_keys(&mut self, conn: ConnId, db: DbIndex, keys: &[Box<[u8]>]) {
         self.key_waiters = self.key_waiters.saturating_sub(1);
+        let by_key = &mut self.by_key[db.index()];
         for key in keys {
-            let place = (db, key.clone());
-            if let Some(queue) = self.by_key.get_mut(&place) {
-                queue.retain(|&waiter| waiter != conn);
+            if let Some(queue) = by_key.get_mut(key) {
+                // Mostly it is the first, which was just served.
+                if queue.front() == Some(&conn) {
+                    queue.pop_front();
+                } else {
+                    queue.retain(|&waiter| waiter != conn);
+                }
                 if queue.is_empty() {
-                    self.by_key.remove(&place);
+                    by_key.remove(key);
                 }
             }
         }
     }
 
-    /// Those that wait for a key, in the order they came.
-    pub(crate) fn waiters_for(&self, db: DbIndex, key: &[u8]) -> Vec<ConnId> {
-        if self.by_key.is_empty() {
-            return Vec::new();
-        }
-        let found = self.by_key.get(&(db, Box::from(key)));
-        found.map_or_else(Vec::new, |queue| queue.iter().copied().collect())
+    /// The client that waits for a key as number `place`, in the order they came.
+    pub(crate) fn waiter_for(&self, db: DbIndex, key: &[u8], place: usize) -> Option<ConnId> {
+        self.by_key[db.index()].get(key)?.get(place).copied()
     }
 
     pub(crate) fn add_deadline(&mut self, conn: ConnId, until: Option<Monotonic>) {
@@ -123,7 +125,7 @@ impl Blocked {
 
     /// What `INFO` calls the blocking keys.
     pub(crate) fn key_count(&self) -> usize {
-        self.by_key.len()
+        self.by_key.iter().map(BTreeMap::len).sum()
     }
 }
 
@@ -138,11 +140,14 @@ mod tests {
         let key = |text: &[u8]| Box::from(text);
         blocked.add_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")]);
         blocked.add_keys(one, DbIndex::ZERO, &[key(b"a")]);
-        assert_eq!(blocked.waiters_for(DbIndex::ZERO, b"a"), [two, one]);
+        let waiter = |blocked: &Blocked, key: &[u8], at| blocked.waiter_for(DbIndex::ZERO, key, at);
+        assert_eq!(waiter(&blocked, b"a", 0), Some(two));
+        assert_eq!(waiter(&blocked, b"a", 1), Some(one));
+        assert_eq!(waiter(&blocked, b"a", 2), None);
         assert_eq!(blocked.count(), 2);
         blocked.remove_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")]);
-        assert_eq!(blocked.waiters_for(DbIndex::ZERO, b"a"), [one]);
-        assert!(blocked.waiters_for(DbIndex::ZERO, b"b").is_empty());
+        assert_eq!(waiter(&blocked, b"a", 0), Some(one));
+        assert_eq!(waiter(&blocked, b"b", 0), None);
         assert_eq!(blocked.key_count(), 1);
     }
 

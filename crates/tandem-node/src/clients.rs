@@ -19,7 +19,7 @@ mod sweep;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tandem_resp::Parser;
-use tandem_types::{DbIndex, Lsn, Monotonic};
+use tandem_types::{DB_COUNT, DbIndex, Lsn, Monotonic};
 
 use crate::blocked::Blocked;
 use crate::command_stats::CommandStats;
@@ -32,6 +32,7 @@ use crate::slow_log::SlowLog;
 use crate::{ConnId, ConnInfo, Core, Output};
 
 pub(crate) use admission::refusal_text;
+pub(crate) use closing::output_limit;
 pub(crate) use serving::{copies, has_reached, write_copies};
 
 /// Counters since the start (or `CONFIG RESETSTAT`).
@@ -82,7 +83,7 @@ pub struct Clients {
     pub(crate) blocked: Blocked,
     pub(crate) pubsub: PubSub,
     /// Who watches which key.
-    pub(crate) watchers: BTreeMap<(DbIndex, Box<[u8]>), BTreeSet<ConnId>>,
+    pub(crate) watchers: [BTreeMap<Box<[u8]>, BTreeSet<ConnId>>; DB_COUNT as usize],
     pub(crate) monitors: BTreeSet<ConnId>,
     pub(crate) stats: ClientStats,
     pub(crate) command_stats: CommandStats,
@@ -118,7 +119,7 @@ impl Clients {
             sessions: Sessions::default(),
             blocked: Blocked::default(),
             pubsub: PubSub::default(),
-            watchers: BTreeMap::new(),
+            watchers: Default::default(),
             monitors: BTreeSet::new(),
             stats: ClientStats::default(),
             command_stats: CommandStats::default(),
@@ -188,17 +189,20 @@ impl Clients {
         let commit_end = core.positions.commit_end;
         if commit_end != self.released_to {
             self.released_to = commit_end;
-            let mut gated = std::mem::take(&mut self.gated);
+            let Self { gated, sessions, dirty, .. } = self;
             gated.retain(|&conn| {
-                let Some(session) = self.sessions.get_mut(conn) else { return false };
+                let Some(session) = sessions.get_mut(conn) else { return false };
                 if session.outbox.release(commit_end) && !session.dirty {
                     session.dirty = true;
-                    self.dirty.push(conn);
+                    dirty.push(conn);
                 }
                 session.gated = session.outbox.is_holding();
+                if session.closing && !session.gated && !session.close_told {
+                    session.close_told = true;
+                    core.out.push(Output::Close { conn });
+                }
                 session.gated
             });
-            self.gated = gated;
         }
         if self.blocked.has_position_waiters() {
             self.serve_positions(core);
@@ -296,13 +300,14 @@ impl Clients {
     }
 
     /// Ends what a session did: seals its replies, applies the limits, puts it back.
-    fn settle(&mut self, core: &mut Core, mut session: Box<Session>) {
+    pub(crate) fn settle(&mut self, core: &mut Core, mut session: Box<Session>) {
         if !session.deferred.is_empty() {
             let deferred = std::mem::take(&mut session.deferred);
             session.outbox.bytes_mut().extend_from_slice(&deferred);
         }
         self.seal(core, &mut session);
         self.limit_output(core, &mut session);
+        self.tell_close(core, &mut session);
         self.sessions.put(session);
     }
 

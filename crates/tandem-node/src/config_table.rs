@@ -144,6 +144,7 @@ pub(crate) static TABLE: &[Parameter] = &[
     threshold!("hash-max-listpack-value", hash_max_listpack_value),
     threshold!("hash-max-ziplist-entries", hash_max_listpack_entries),
     threshold!("hash-max-ziplist-value", hash_max_listpack_value),
+    fixed("hll-sparse-max-bytes", "3000"),
     fixed("hz", "10"),
     fixed("io-threads", "1"),
     number!(
@@ -246,6 +247,8 @@ pub(crate) static TABLE: &[Parameter] = &[
             core.settings.slowlog_entries_max = usize::try_from(number).unwrap_or_default();
         }
     ),
+    fixed("stream-node-max-bytes", "4096"),
+    fixed("stream-node-max-entries", "100"),
     fixed("supervised", "no"),
     fixed("tcp-keepalive", "300"),
     number!(

@@ -81,6 +81,10 @@ pub(crate) struct Session {
     pub(crate) waiting: Option<Box<Waiting>>,
     /// Nothing more is read; the connection ends once everything that may leave has left.
     pub(crate) closing: bool,
+    /// The server knows that the connection is to end.
+    pub(crate) close_told: bool,
+    /// Replies grew beyond the limit inside a transaction, which still ran to its end.
+    pub(crate) overflowed: bool,
     /// In the list of connections to flush.
     pub(crate) dirty: bool,
     /// In the list of connections with held replies.
@@ -120,6 +124,8 @@ impl Session {
             no_touch: false,
             waiting: None,
             closing: false,
+            close_told: false,
+            overflowed: false,
             dirty: false,
             gated: false,
             reading_paused: false,

@@ -5,18 +5,19 @@ use crate::session::Session;
 use crate::{Core, Output, Port};
 
 impl Clients {
-    /// Reads nothing more from a client; what may leave still leaves.
+    /// Reads nothing more from a client. The connection ends once its replies are safe and have left.
     pub(crate) fn close(&mut self, core: &mut Core, session: &mut Session) {
-        if session.closing {
-            return;
+        if !session.closing {
+            session.closing = true;
+            self.forget(core, session);
         }
-        session.closing = true;
-        self.forget(core, session);
-        core.out.push(Output::Close { conn: session.conn });
-        // The server flushes it in any case.
-        if !session.dirty {
-            session.dirty = true;
-            self.dirty.push(session.conn);
+    }
+
+    /// Asks the server to end a closing connection, once nothing is held any more.
+    pub(super) fn tell_close(&mut self, core: &mut Core, session: &mut Session) {
+        if session.closing && !session.close_told && !session.outbox.is_holding() {
+            session.close_told = true;
+            core.out.push(Output::Close { conn: session.conn });
         }
     }
 
@@ -64,26 +65,24 @@ impl Clients {
                 session.outbox.drop_held();
                 self.close(core, &mut session);
             }
-            self.sessions.put(session);
+            self.settle(core, session);
         }
     }
 
     /// Ends a connection whose client does not take its replies.
     pub(super) fn limit_output(&mut self, core: &mut Core, session: &mut Session) {
-        let unsent = session.outbox.unsent_bytes();
-        let limits = &core.settings.limits;
-        let listens = session.is_subscriber() || session.monitor;
-        let hard =
-            if listens { limits.output_pubsub_bytes_max } else { limits.output_normal_bytes_max };
         if session.closing {
             return;
         }
-        if hard != 0 && unsent > hard {
+        let unsent = session.outbox.unsent_bytes();
+        let limit = output_limit(core, session);
+        if unsent > limit || session.overflowed {
             self.drop_slow(core, session);
             return;
         }
         // A listener may be above a quarter of its limit for a minute (Redis: 32 MiB, or 8 MiB for 60 s).
-        if listens && hard != 0 && unsent > hard / 4 {
+        let listens = session.is_subscriber() || session.monitor;
+        if listens && unsent > limit / 4 {
             let since = *session.soft_limit_since.get_or_insert(core.now.mono);
             if core.now.mono.since(since) >= SOFT_LIMIT_TIME {
                 self.drop_slow(core, session);
@@ -102,11 +101,11 @@ impl Clients {
     pub(crate) fn unwatch_all(&mut self, core: &mut Core, session: &mut Session) {
         for watched in session.watched.drain(..) {
             core.store.interest_remove(watched.db, &watched.key);
-            let place = (watched.db, watched.key);
-            if let Some(conns) = self.watchers.get_mut(&place) {
+            let watchers = &mut self.watchers[watched.db.index()];
+            if let Some(conns) = watchers.get_mut(&watched.key) {
                 conns.remove(&session.conn);
                 if conns.is_empty() {
-                    self.watchers.remove(&place);
+                    watchers.remove(&watched.key);
                 }
             }
         }
@@ -122,5 +121,21 @@ impl Clients {
         }
     }
 }
+
+/// Bytes of replies that may wait for a client; a stranger gets little, so that nobody can fill the
+/// memory before the password (CVE-2025-21605). Zero in the configuration: no bound.
+pub(crate) fn output_limit(core: &Core, session: &Session) -> usize {
+    let limits = &core.settings.limits;
+    let limit = if !session.authenticated {
+        STRANGER_OUTPUT_BYTES_MAX
+    } else if session.is_subscriber() || session.monitor {
+        limits.output_pubsub_bytes_max
+    } else {
+        limits.output_normal_bytes_max
+    };
+    if limit == 0 { usize::MAX } else { limit }
+}
+
+const STRANGER_OUTPUT_BYTES_MAX: usize = 64 << 10;
 
 const SOFT_LIMIT_TIME: std::time::Duration = std::time::Duration::from_mins(1);

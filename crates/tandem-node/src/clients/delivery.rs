@@ -101,9 +101,8 @@ impl Clients {
 
     fn close_all_of(&mut self, core: &mut Core, conns: Vec<ConnId>) {
         for conn in conns {
-            if let Some(mut session) = self.sessions.take(conn) {
-                self.limit_output(core, &mut session);
-                self.sessions.put(session);
+            if let Some(session) = self.sessions.take(conn) {
+                self.settle(core, session);
             }
         }
     }

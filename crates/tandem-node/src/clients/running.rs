@@ -15,6 +15,9 @@ use crate::{Caller, Core, Operation};
 /// Input that may wait behind a blocked request before the client is read no more.
 const WAITING_INPUT_BYTES_MAX: usize = 1 << 20;
 
+/// Replies of one pipeline are checked against the limits from here on.
+const OUTPUT_CHECK_BYTES: usize = 64 << 10;
+
 /// How far a run got.
 struct Ran {
     /// Bytes carried out.
@@ -107,7 +110,12 @@ impl Clients {
                 Ok(Parsed::Empty { consumed: empty }) => consumed += empty,
                 Ok(Parsed::Command { consumed: request }) => {
                     match self.command(core, session, &parser.args(rest)) {
-                        Flow::Next => consumed += request,
+                        Flow::Next => {
+                            consumed += request;
+                            if session.outbox.unsent_bytes() > OUTPUT_CHECK_BYTES {
+                                self.limit_output(core, session);
+                            }
+                        }
                         Flow::Hold => break,
                     }
                 }
@@ -145,6 +153,11 @@ impl Clients {
             }
             Admission::Queue => {
                 queue(session, runnable, args);
+                let queued = session.transaction.as_ref().map_or(0, |queue| queue.bytes);
+                if queued > core.settings.limits.query_buffer_bytes_max {
+                    self.stats.query_limit_disconnections += 1;
+                    self.close(core, session);
+                }
                 return Flow::Next;
             }
             Admission::Hold => {

@@ -29,10 +29,7 @@ impl Clients {
     }
 
     fn break_watches(&mut self, db: DbIndex, key: &[u8], current: Option<&mut Session>) {
-        if self.watchers.is_empty() {
-            return;
-        }
-        let Some(conns) = self.watchers.get(&(db, Box::from(key))) else { return };
+        let Some(conns) = self.watchers[db.index()].get(key) else { return };
         for &conn in conns {
             if let Some(session) = self.sessions.get_mut(conn) {
                 session.watch_broken = true;
@@ -46,13 +43,16 @@ impl Clients {
     }
 
     fn serve_key(&mut self, core: &mut Core, db: DbIndex, key: &[u8]) {
-        for conn in self.blocked.waiters_for(db, key) {
+        let mut passed_over = 0;
+        while let Some(conn) = self.blocked.waiter_for(db, key, passed_over) {
             // Once the key is empty again, the rest need not try.
             if !core.store.exists(db, key, core.now.wall) {
                 return;
             }
+            passed_over += 1;
             if let Some(mut session) = self.sessions.take(conn) {
                 self.try_again(core, &mut session);
+                passed_over -= usize::from(session.waiting.is_none());
                 self.settle(core, session);
             }
         }

@@ -70,8 +70,7 @@ impl Clients {
             if !idle.is_zero() && !exempt && now.since(session.active_at) > idle {
                 self.close(core, &mut session);
             }
-            self.limit_output(core, &mut session);
-            self.sessions.put(session);
+            self.settle(core, session);
         }
     }
 }

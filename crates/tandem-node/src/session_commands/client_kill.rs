@@ -127,7 +127,7 @@ impl Clients {
         if let Some(mut session) = self.sessions.take(conn) {
             session.outbox.drop_held();
             self.close(core, &mut session);
-            self.sessions.put(session);
+            self.settle(core, session);
         }
     }
 }

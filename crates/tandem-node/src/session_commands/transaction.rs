@@ -4,7 +4,7 @@ use tandem_resp::Args;
 use tandem_types::LogPosition;
 
 use super::Visit;
-use crate::clients::refusal_text;
+use crate::clients::{output_limit, refusal_text};
 use crate::runnable::Runnable;
 use crate::session::{Queued, Transaction, Watched};
 use crate::{Caller, Port, Refusal};
@@ -32,12 +32,12 @@ pub(super) fn watch(visit: &mut Visit<'_>, args: &Args<'_>) {
     let Visit { core, clients, session, .. } = visit;
     let db = session.db;
     for key in args.iter().skip(1) {
-        if session.watched.iter().any(|watched| watched.db == db && &*watched.key == key) {
-            continue;
+        let conns = clients.watchers[db.index()].entry(key.into()).or_default();
+        if !conns.insert(session.conn) {
+            continue; // watched already
         }
         let was_expired = core.store.is_expired(db, key, core.now.wall);
         core.store.interest_add(db, key);
-        clients.watchers.entry((db, key.into())).or_default().insert(session.conn);
         session.watched.push(Watched { db, key: key.into(), was_expired });
         // What was seen before `EXEC` must not be taken back: its outcome waits for it too.
         session.outbox.depend_on(core.store.last_write_end_of(db, key));
@@ -55,6 +55,11 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
         return visit.reply().error("ERR EXEC without MULTI");
     };
     let broken = visit.session.watch_broken || has_expired(visit);
+    // Whatever the outcome, it tells whether those keys were touched.
+    for watched in &visit.session.watched {
+        let end = visit.core.store.last_write_end_of(watched.db, &watched.key);
+        visit.session.outbox.depend_on(end);
+    }
     visit.clients.unwatch_all(visit.core, visit.session);
     if transaction.aborted {
         let text = "EXECABORT Transaction discarded because of previous errors.";
@@ -125,4 +130,9 @@ fn run(visit: &mut Visit<'_>, queued: &Queued) {
         visit.reply().ok();
     }
     visit.clients.count_error(visit.session, start);
+    if visit.session.outbox.unsent_bytes() > output_limit(visit.core, visit.session) {
+        // The transaction runs to its end, its replies are given up, and so is the connection.
+        visit.session.outbox.truncate(start);
+        visit.session.overflowed = true;
+    }
 }

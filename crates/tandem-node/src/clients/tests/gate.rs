@@ -84,3 +84,32 @@ fn a_connection_that_ended_is_forgotten_by_the_gate() {
     assert_eq!(world.clients.connected(), 0);
     assert_eq!(world.take(conn), "");
 }
+
+#[test]
+fn a_closing_connection_still_gets_what_it_is_owed() {
+    let mut world = World::new();
+    world.commits = false;
+    let conn = world.connect();
+    world.send_bytes(conn, b"SET a 1\r\nQUIT\r\nSET b 1\r\n");
+    assert_eq!(world.take(conn), "");
+    assert!(!world.is_closed(conn), "the server would close before the replies are safe");
+    world.commit_to(world.core.positions.appended_end);
+    assert_eq!(world.take(conn), "+OK\r\n+OK\r\n");
+    assert!(world.is_closed(conn));
+    let other = world.connect();
+    assert_eq!(world.ask(other, "get b"), "$-1\r\n");
+}
+
+#[test]
+fn a_broken_watch_waits_for_the_write_that_broke_it() {
+    let mut world = World::new();
+    world.commits = false;
+    let (me, other) = (world.connect(), world.connect());
+    world.ask(me, "watch a");
+    world.send(other, "set a 1");
+    world.send_bytes(me, b"MULTI\r\nGET b\r\n");
+    assert_eq!(world.take(me), "+OK\r\n+QUEUED\r\n");
+    assert_eq!(world.ask(me, "exec"), "");
+    world.commit_to(world.core.positions.appended_end);
+    assert_eq!(world.take(me), "*-1\r\n");
+}

@@ -294,5 +294,46 @@ fn random_bytes_end_at_worst_their_own_connection() {
         world.core.out.clear();
     }
     assert_eq!(world.clients.connected(), 0);
-    assert!(world.clients.watchers.is_empty());
+    assert!(world.clients.watchers.iter().all(std::collections::BTreeMap::is_empty));
+}
+
+#[test]
+fn one_pipeline_cannot_fill_the_memory_with_replies() {
+    let mut world = World::new();
+    world.core.settings.limits.output_normal_bytes_max = 1 << 20;
+    let conn = world.connect();
+    let value = "x".repeat(100_000);
+    world.ask(conn, &format!("set big {value}"));
+    world.send_bytes(conn, &b"GET big\r\n".repeat(5_000));
+    assert!(world.is_closed(conn));
+    assert!(world.take(conn).is_empty());
+
+    let queued = world.connect();
+    let mut bytes = b"MULTI\r\n".to_vec();
+    bytes.extend(b"GET big\r\n".repeat(500));
+    bytes.extend(b"SET after 1\r\nEXEC\r\n");
+    world.send_bytes(queued, &bytes);
+    assert!(world.is_closed(queued));
+    let other = world.connect();
+    assert_eq!(world.ask(other, "get after"), "$1\r\n1\r\n", "the transaction ran to its end");
+}
+
+#[test]
+fn strangers_get_little_room_for_replies() {
+    let mut world = World::with_password();
+    let conn = world.connect();
+    world.send_bytes(conn, &b"PING\r\n".repeat(10_000));
+    assert!(world.is_closed(conn));
+}
+
+#[test]
+fn a_transaction_cannot_queue_without_end() {
+    let mut world = World::new();
+    world.core.settings.limits.query_buffer_bytes_max = 100_000;
+    let conn = world.connect();
+    world.send_bytes(conn, b"MULTI\r\n");
+    for _ in 0..200 {
+        world.send_bytes(conn, &b"SET key value\r\n".repeat(100));
+    }
+    assert!(world.is_closed(conn));
 }
