@@ -320,10 +320,13 @@ impl Link {
                 }
                 ReadOutcome::Eof => return Err(LineEnd::Closed),
             };
-            if len > 0
-                && let Some(session) = &mut line.session
-            {
-                session.receive(&self.buffer[..len]);
+            if len > 0 {
+                // The peer's first bytes may come together with the end of its TLS handshake.
+                self.prepare_session(index, turn)?;
+                let session = self.lines.get_mut(&index).and_then(|line| line.session.as_mut());
+                if let Some(session) = session {
+                    session.receive(&self.buffer[..len]);
+                }
             }
             self.hand_out(index, turn)?;
         }
