@@ -37,6 +37,11 @@ impl AdminClient {
         if !base.contains("://") {
             base.insert_str(0, "http://");
         }
+        if base.starts_with("https://") && options.ca.is_none() {
+            bail!(
+                "{base} is encrypted: name the authority that signed the node's certificate with --ca FILE"
+            );
+        }
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIME_MAX))
