@@ -10,6 +10,7 @@
 //! **Not here:** sockets (`tandem-server`), what data commands do (`tandem-store`).
 
 mod admission;
+mod backlog;
 mod closing;
 mod delivery;
 mod running;
@@ -107,6 +108,7 @@ pub struct Clients {
     /// Reused.
     touched: Vec<(DbIndex, Box<[u8]>)>,
     last_id: u64,
+    backlog: backlog::Backlog,
     sweep: sweep::Sweep,
     /// `commit_end` when held replies were last looked at.
     released_to: Lsn,
@@ -136,6 +138,7 @@ impl Clients {
             ready: VecDeque::new(),
             touched: Vec::new(),
             last_id: 0,
+            backlog: backlog::Backlog::default(),
             sweep: sweep::Sweep::default(),
             released_to: Lsn::ZERO,
         }
@@ -172,6 +175,8 @@ impl Clients {
             session.active_at = core.now.mono;
             self.stats.input_bytes += to_u64(bytes.len());
             self.feed(core, &mut session, bytes);
+            self.seal(core, &mut session);
+            self.limit_backlog(core, &mut session);
         }
         self.settle(core, session);
         self.run_ready(core);
@@ -189,6 +194,7 @@ impl Clients {
         let commit_end = core.positions.commit_end;
         if commit_end != self.released_to {
             self.released_to = commit_end;
+            self.shrink_backlog(core);
             let Self { gated, sessions, dirty, .. } = self;
             gated.retain(|&conn| {
                 let Some(session) = sessions.get_mut(conn) else { return false };
@@ -223,6 +229,7 @@ impl Clients {
             }
         }
         self.run_ready(core);
+        self.mark_backlog(core);
         if core.positions.commit_end != self.released_to || self.blocked.has_position_waiters() {
             self.committed(core);
         }

@@ -52,6 +52,8 @@ pub struct Core {
     /// Requests of sessions that only the node can carry out, in order; answered through
     /// [`crate::Clients`].
     pub operations: VecDeque<Operation>,
+    /// Bytes of effects appended by this node since it started.
+    pub(crate) appended_bytes: u64,
     pub(crate) log: Appender,
     pub(crate) epoch: Epoch,
     effects: EffectBuf,
@@ -78,6 +80,7 @@ impl Core {
             store,
             out: Vec::new(),
             operations: VecDeque::new(),
+            appended_bytes: 0,
             log: Appender::new(tip),
             epoch: tip.epoch,
             effects: EffectBuf::new(),
@@ -190,6 +193,7 @@ impl Core {
         match self.log.append(RecordKind::Effects, self.effects.effects(), meta) {
             Ok(lsn) => {
                 let mut bytes = std::mem::take(&mut self.effects).into_bytes();
+                self.appended_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 bytes.clear();
                 self.effects = EffectBuf::over(bytes);
                 let end = lsn.next();

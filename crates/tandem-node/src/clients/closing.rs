@@ -36,6 +36,7 @@ impl Clients {
     /// and so do those that wait, watch or listen, because what they wait for will not happen here.
     /// Everybody else goes on and gets definite errors.
     pub fn demoted(&mut self, core: &mut Core) {
+        self.forget_backlog(core);
         self.close_where(core, |session| {
             session.outbox.is_holding()
                 || session.waiting.is_some()

@@ -113,3 +113,25 @@ fn a_broken_watch_waits_for_the_write_that_broke_it() {
     world.commit_to(world.core.positions.appended_end);
     assert_eq!(world.take(me), "*-1\r\n");
 }
+
+#[test]
+fn clients_that_write_faster_than_the_disk_wait() {
+    let mut world = World::new();
+    world.commits = false;
+    world.core.settings.limits.unacknowledged_bytes_max = 10_000;
+    let (writer, reader) = (world.connect(), world.connect());
+    for _ in 0..30 {
+        world.ask(writer, &format!("set a {}", "x".repeat(1000)));
+    }
+    let paused = |world: &World| {
+        let told = world.core.out.iter().filter_map(|out| match out {
+            Output::PauseReading { conn, paused } => Some((*conn, *paused)),
+            _ => None,
+        });
+        told.collect::<Vec<_>>()
+    };
+    world.ask(reader, "get other");
+    assert_eq!(paused(&world), [(writer, true)], "readers go on");
+    world.commit_to(world.core.positions.appended_end);
+    assert_eq!(paused(&world), [(writer, true), (writer, false)]);
+}
