@@ -5,6 +5,8 @@ use crate::failure::Failure;
 
 /// Reads a time-out in seconds, decimals allowed; `None` is for ever.
 pub(crate) fn timeout(ctx: &Ctx<'_>, at: usize) -> Result<Option<u64>, Failure> {
+    // The end of the wait, as milliseconds since 1970, has to fit 63 bits.
+    const MILLIS_MAX: f64 = 9.223_372_036_854_775e18;
     const OUT_OF_RANGE: Failure = Failure::Text("ERR timeout is out of range");
     let seconds = tandem_resp::parse_f64(ctx.arg(at))
         .ok_or(Failure::Text("ERR timeout is not a float or out of range"))?;
@@ -12,8 +14,6 @@ pub(crate) fn timeout(ctx: &Ctx<'_>, at: usize) -> Result<Option<u64>, Failure> 
         return Err(Failure::Text("ERR timeout is negative"));
     }
     let millis = (seconds * 1000.0).ceil();
-    // The end of the wait, as milliseconds since 1970, has to fit 63 bits.
-    const MILLIS_MAX: f64 = 9.223_372_036_854_775e18;
     if millis > MILLIS_MAX {
         return Err(OUT_OF_RANGE);
     }

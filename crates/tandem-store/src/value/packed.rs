@@ -56,17 +56,8 @@ impl Packed {
         self.bytes.capacity()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
     pub(crate) fn iter(&self) -> PackedIter<'_> {
         PackedIter { rest: &self.bytes, at: 0 }
-    }
-
-    /// The first place, if there is any string.
-    pub(crate) fn first(&self) -> Option<Place> {
-        (!self.bytes.is_empty()).then_some(Place(0))
     }
 
     /// The place after `place`; the end of the buffer counts as one for [`Packed::insert`].
@@ -183,6 +174,6 @@ mod tests {
         packed.remove(packed.after(places[0]), 2);
         assert_eq!(strings(&packed), [&b"zero"[..], b"three", b"four"]);
         packed.remove(places[0], 3);
-        assert!(packed.is_empty());
+        assert_eq!(strings(&packed).len(), 0);
     }
 }

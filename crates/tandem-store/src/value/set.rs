@@ -185,7 +185,7 @@ impl Set {
                 members.iter().nth(number).map(|(_, member)| Member::Bytes(member))
             }
             Repr::Table(table) => {
-                (number < table.len()).then(|| Member::Bytes(&**table.nth(number)))
+                (number < table.len()).then(|| Member::Bytes(table.nth(number).bytes()))
             }
         }
     }
@@ -198,7 +198,7 @@ impl Set {
         mut visit: impl FnMut(Member<'s>),
     ) -> u64 {
         if let Repr::Table(table) = &self.0 {
-            return table.scan(cursor, count, |member| visit(Member::Bytes(&**member)));
+            return table.scan(cursor, count, |member| visit(Member::Bytes(member.bytes())));
         }
         self.iter().for_each(visit);
         0

@@ -33,6 +33,10 @@ impl SmallBytes {
         }
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self
+    }
+
     /// Bytes on the heap: what this string costs beyond its own 24.
     pub(crate) fn heap_bytes(&self) -> usize {
         match &self.0 {

@@ -93,7 +93,9 @@ fn lpos(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let found = list.map_or_else(Vec::new, |list| search.indexes(list));
     if search.count.is_some() {
         ctx.reply.array(found.len());
-        found.iter().for_each(|index| ctx.reply.count(*index));
+        for index in found {
+            ctx.reply.count(index);
+        }
     } else {
         match found.first() {
             Some(index) => ctx.reply.count(*index),

@@ -107,9 +107,9 @@ fn each<'s>(
         sets.sort_by_key(|set| set.map_or(0, Set::len));
     }
     let Some((Some(first), others)) = sets.split_first() else { return };
-    let has = |set: &Option<&Set>, member: &[u8]| set.is_some_and(|set| set.contains(member));
+    let has = |set: Option<&Set>, member: &[u8]| set.is_some_and(|set| set.contains(member));
     for member in first.iter() {
-        if others.iter().all(|set| has(set, &member) == wanted) && !visit(member) {
+        if others.iter().all(|set| has(*set, &member) == wanted) && !visit(member) {
             return;
         }
     }

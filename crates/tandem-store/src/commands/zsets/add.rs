@@ -132,10 +132,11 @@ fn zadd(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let mut zset = ctx.keys.edit_or_create_zset(key)?;
     if options.incr {
         let given = scores.first().copied().unwrap_or_default();
-        return match add_increment(&mut zset, options, args.get(first + 1), given)? {
-            Some(result) => Ok(ctx.reply.double(result)),
-            None => Ok(ctx.reply.null()),
-        };
+        match add_increment(&mut zset, options, args.get(first + 1), given)? {
+            Some(result) => ctx.reply.double(result),
+            None => ctx.reply.null(),
+        }
+        return Ok(());
     }
     let (mut added, mut updated) = (0, 0);
     for (nth, given) in scores.into_iter().enumerate() {

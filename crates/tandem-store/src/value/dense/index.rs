@@ -60,7 +60,9 @@ impl Index {
 
     pub(super) fn insert(&mut self, hash: u32, position: Position) {
         let shard = self.shard_of(hash);
-        self.shards[shard].insert_unique(spread(hash), Pointer { hash, position }, spread_of);
+        self.shards[shard].insert_unique(spread(hash), Pointer { hash, position }, |pointer| {
+            spread(pointer.hash)
+        });
         self.len += 1;
         if self.len > self.shards.len() * SHARD_LEN_TARGET && self.shards.len() < SHARD_COUNT_MAX {
             self.split();
@@ -78,7 +80,7 @@ impl Index {
         assert!(removed, "position {position} is not in the index");
         self.len -= 1;
         if table.capacity() > 64 && table.len() < table.capacity() / 8 {
-            table.shrink_to(table.len() * 2, spread_of);
+            table.shrink_to(table.len() * 2, |pointer| spread(pointer.hash));
         }
         if self.shards.len() > 1 && self.len < self.shards.len() * (SHARD_LEN_TARGET / 4) {
             self.merge();
@@ -116,11 +118,12 @@ impl Index {
         let new = self.shards.len();
         self.shards.push(HashTable::new());
         let old = std::mem::take(&mut self.shards[donor]);
-        self.shards[donor].reserve(old.len() / 2, spread_of);
-        self.shards[new].reserve(old.len() / 2, spread_of);
+        self.shards[donor].reserve(old.len() / 2, |pointer| spread(pointer.hash));
+        self.shards[new].reserve(old.len() / 2, |pointer| spread(pointer.hash));
         for pointer in old {
             let shard = self.shard_of(pointer.hash);
-            self.shards[shard].insert_unique(spread(pointer.hash), pointer, spread_of);
+            self.shards[shard]
+                .insert_unique(spread(pointer.hash), pointer, |pointer| spread(pointer.hash));
         }
     }
 
@@ -128,7 +131,8 @@ impl Index {
     fn merge(&mut self) {
         for pointer in self.shards.pop().into_iter().flatten() {
             let shard = self.shard_of(pointer.hash);
-            self.shards[shard].insert_unique(spread(pointer.hash), pointer, spread_of);
+            self.shards[shard]
+                .insert_unique(spread(pointer.hash), pointer, |pointer| spread(pointer.hash));
         }
     }
 }
@@ -137,8 +141,4 @@ impl Index {
 #[inline]
 fn spread(hash: u32) -> u64 {
     (u64::from(hash) << 32) | u64::from(hash)
-}
-
-fn spread_of(pointer: &Pointer) -> u64 {
-    spread(pointer.hash)
 }

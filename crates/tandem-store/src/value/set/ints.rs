@@ -35,7 +35,7 @@ impl Ints {
     }
 
     pub(super) fn nth(&self, number: usize) -> Option<i64> {
-        each_width!(self, numbers => numbers.get(number).map(|number| i64::from(*number)))
+        each_width!(self, numbers => numbers.get(number).map(|number| widened(*number)))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = i64> {
@@ -73,7 +73,7 @@ impl Ints {
 
     fn search(&self, number: i64) -> Result<usize, usize> {
         each_width!(self, numbers => {
-            numbers.binary_search_by(|candidate| i64::from(*candidate).cmp(&number))
+            numbers.binary_search_by(|candidate| widened(*candidate).cmp(&number))
         })
     }
 
@@ -93,4 +93,9 @@ impl Ints {
             _ => Self::I64(self.iter().collect()),
         };
     }
+}
+
+/// For code that is written once for all widths.
+fn widened(number: impl Into<i64>) -> i64 {
+    number.into()
 }

@@ -1,5 +1,6 @@
 //! A sorted set against a sorted vector.
 
+use super::small::same;
 use super::*;
 
 /// A set and what it should be.
@@ -16,7 +17,7 @@ impl Pair {
         let change = self.zset.insert(member, score, &self.limits);
         let wanted = match old {
             None => ZsetChange::Added,
-            Some(at) if self.model[at].1 == score => ZsetChange::Same,
+            Some(at) if same(self.model[at].1, score) => ZsetChange::Same,
             Some(_) => ZsetChange::Updated,
         };
         assert_eq!(change, wanted);
