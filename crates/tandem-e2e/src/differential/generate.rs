@@ -96,6 +96,30 @@ const FLOATS: &[&str] = &[
     "1e16",
 ];
 
+/// Without those that only Redis' 80-bit numbers can tell apart.
+const FACTORS: &[&str] = &[
+    "0",
+    "1",
+    "-1",
+    "0.1",
+    "1.5",
+    "-2.25",
+    "3.0e3",
+    "1e-5",
+    "123456789.125",
+    "inf",
+    "-inf",
+    "nan",
+    "infinity",
+    "abc",
+    "",
+    "1.0e",
+    " 1",
+    "0x10",
+    "-0",
+    "0.30000000000000004",
+];
+
 const BOUNDS: &[&str] =
     &["-inf", "+inf", "(1", "(2.5", "0", "3", "10", "(abc", "inf", "(-inf", "1e2"];
 const LEXICAL: &[&str] = &["-", "+", "[a", "(a", "[c", "(m", "[zz", "m", "", "["];
@@ -232,7 +256,7 @@ impl Generator {
             "m" => out.push(self.member()),
             "s" => out.push(self.score()),
             "i" => out.push(self.integer()),
-            "f" => out.push((*self.rng.pick(FLOATS)).into()),
+            "f" => out.push((*self.rng.pick(FACTORS)).into()),
             "n" => out.push(self.rng.between(-4, 6).to_string().into()),
             "o" => out.push(self.rng.below(300).to_string().into()),
             "b" => out.push((*self.rng.pick(BOUNDS)).into()),
@@ -292,7 +316,7 @@ impl Generator {
             0 if words.len() > 1 => {
                 words.pop();
             }
-            1 => words.push(self.member()),
+            1 => words.push(b"bogus".to_vec()),
             2 => {
                 let at = self.rng.index(words.len());
                 if at > 0 {
