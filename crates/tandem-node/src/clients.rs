@@ -314,7 +314,7 @@ impl Clients {
         }
         self.seal(core, &mut session);
         self.limit_output(core, &mut session);
-        self.tell_close(core, &mut session);
+        Self::tell_close(core, &mut session);
         self.sessions.put(session);
     }
 

@@ -283,11 +283,11 @@ impl Leader {
             self.close(now, fault, out);
             return;
         }
-        session.next_round(now, self.reign.end, &self.settings);
         if session.finish_copy() {
             self.pause.succeeded();
             out.push(Output::Event(Event::CopyDone));
         }
+        session.next_round(now, self.reign.end, &self.settings);
     }
 
     fn close(&mut self, now: Monotonic, fault: LinkFault, out: &mut Vec<Output>) {

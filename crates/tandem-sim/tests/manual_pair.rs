@@ -97,3 +97,18 @@ fn a_follower_that_was_away_for_long_gets_a_full_copy() {
     let copied = world.trace.iter().any(|line| line.contains("full copy"));
     assert!(copied, "{}", world.trace.join("\n"));
 }
+
+#[test]
+fn a_follower_that_was_cut_off_is_in_sync_again_also_when_nobody_writes_any_more() {
+    for acknowledge in [Acknowledge::Local, Acknowledge::Received, Acknowledge::Durable] {
+        let mut world = pair(11, acknowledge, 8);
+        expect(&mut world, "in sync", 5_000, World::is_whole);
+        world.run_for(300);
+        world.cut_link(true);
+        world.run_for(3_000);
+        world.stop_clients();
+        world.cut_link(false);
+        expect(&mut world, "in sync again", 10_000, World::is_quiet);
+        assert!(world.digests_agree());
+    }
+}

@@ -14,7 +14,7 @@ impl Clients {
     }
 
     /// Asks the server to end a closing connection, once nothing is held any more.
-    pub(super) fn tell_close(&mut self, core: &mut Core, session: &mut Session) {
+    pub(super) fn tell_close(core: &mut Core, session: &mut Session) {
         if session.closing && !session.close_told && !session.outbox.is_holding() {
             session.close_told = true;
             core.out.push(Output::Close { conn: session.conn });

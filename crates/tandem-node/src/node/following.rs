@@ -278,7 +278,10 @@ impl Node {
         }));
         self.switch_step(tandem_switch::Input::Copying(false));
         self.follow(Input::CopyInstalled);
-        let applied = self.core.positions.applied_end;
+        let at = &mut self.core.positions;
+        // It is whole only once everything in it is committed.
+        at.commit_end = at.commit_end.max(copy.end.unwrap_or_default());
+        let applied = at.applied_end;
         if copy.end.is_none_or(|end| applied >= end) {
             self.filter = None;
             self.filter_until = None;

@@ -280,7 +280,8 @@ impl Session {
         }
         let took = now.since(self.round.began);
         if self.held_end(settings) >= self.round.target {
-            self.caught_up = took <= settings.failure_timeout;
+            // Who holds all there is has caught up, however long it took; nobody may write to tell more.
+            self.caught_up = took <= settings.failure_timeout || self.held_end(settings) >= end;
             self.round = Round { target: end, began: now };
         } else if took > settings.failure_timeout {
             self.caught_up = false;
