@@ -22,7 +22,7 @@
 use std::io;
 
 use tandem_disk::{Access, Disk, DiskFile, EntryKind};
-use tandem_types::{EpochHistory, EpochStart, Lsn, PairId};
+use tandem_types::{Chain, EpochHistory, EpochStart, Lsn, PairId};
 
 use crate::damage::{Damage, DamageKind};
 use crate::record::RecordView;
@@ -115,6 +115,7 @@ pub struct Recovered {
     pub(crate) torn: Option<TornTail>,
     pub(crate) rewritten: Option<String>,
     pub(crate) visited: u64,
+    pub(crate) chain_from: Option<Chain>,
 }
 
 impl Recovered {
@@ -148,6 +149,12 @@ impl Recovered {
         self.rewritten.as_deref()
     }
 
+    /// Running checksum at [`RecoverOptions::from`]; `None` if the log does not reach there. A snapshot
+    /// that starts there belongs to this history only if it says the same.
+    pub const fn chain_from(&self) -> Option<Chain> {
+        self.chain_from
+    }
+
     /// Records that were visited.
     pub const fn visited(&self) -> u64 {
         self.visited
@@ -167,18 +174,13 @@ pub fn recover<D: Disk>(
     options: &RecoverOptions,
     visit: &mut dyn FnMut(&RecordView<'_>) -> Result<(), VisitError>,
 ) -> Result<Recovered, RecoverError> {
+    // Neither holds a record. They go first, because the space may be needed.
     for name in [SPARE_NAME, TEMPORARY_NAME] {
-        // Neither holds a record. They go first, because the space may be needed.
-        match disk.remove(&path(dir, name)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(RecoverError::io("remove", name)(source));
-            }
-            Ok(()) | Err(_) => {}
-        }
+        remove_leftover(disk, dir, name)?;
     }
     let mut scan = Scan::new(disk, dir, options, visit);
     scan.run()?;
-    let Scan { tip, history, mut segments, visited, torn, unproven, .. } = scan;
+    let Scan { tip, history, mut segments, visited, torn, unproven, chain_from, .. } = scan;
     let mut rewritten = None;
     if unproven && let Some(last) = segments.last_mut() {
         let name = segment_name(last.first);
@@ -186,6 +188,7 @@ pub fn recover<D: Disk>(
         match copied {
             Ok(segment) => *last = segment,
             Err(RecoverError::Io { source, .. }) if is_full(&source) => {
+                remove_leftover(disk, dir, TEMPORARY_NAME)?;
                 rewrite_in_place(disk, dir, last.first, last.bytes)?;
             }
             Err(error) => return Err(error),
@@ -195,7 +198,16 @@ pub fn recover<D: Disk>(
     // What proves the tail may be a file whose new name is not durable yet.
     disk.sync_dir(dir).map_err(RecoverError::io("sync directory", dir))?;
     let (dir, pair, table) = (dir.to_owned(), options.pair, SegmentTable::new(segments));
-    Ok(Recovered { dir, pair, tip, history, table, torn, rewritten, visited })
+    Ok(Recovered { dir, pair, tip, history, table, torn, rewritten, visited, chain_from })
+}
+
+fn remove_leftover<D: Disk>(disk: &D, dir: &str, name: &str) -> Result<(), RecoverError> {
+    match disk.remove(&path(dir, name)) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(RecoverError::io("remove", name)(source))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// What a read-only look at a log found.
@@ -298,6 +310,7 @@ struct Scan<'a, D> {
     visited: u64,
     torn: Option<TornTail>,
     unproven: bool,
+    chain_from: Option<Chain>,
 }
 
 impl<'a, D: Disk> Scan<'a, D> {
@@ -318,6 +331,7 @@ impl<'a, D: Disk> Scan<'a, D> {
             visited: 0,
             torn: None,
             unproven: false,
+            chain_from: None,
         }
     }
 
@@ -375,6 +389,10 @@ impl<'a, D: Disk> Scan<'a, D> {
         let mut scanner = self.with_file(first, "read", started)?;
         let mut segment = Segment::new(first, header.encoded_len() as u64);
         let (offset, why) = loop {
+            let tip = scanner.tip();
+            if tip.end == self.options.from {
+                self.chain_from = Some(tip.chain);
+            }
             let step = scanner.step().map_err(RecoverError::io("read", &self.file(first)))?;
             match step {
                 Step::Record(record) => {

@@ -7,8 +7,8 @@ use tandem_types::Lsn;
 
 use crate::testing::{SMALL, append, fresh, open, recover_all, start_epoch};
 use crate::{
-    Appender, CutError, ReadError, Records, RecoverOptions, Room, SegmentWriter, Tip, Verify,
-    WriteError, cut, recover,
+    Appender, CutError, Decoded, ReadError, Records, RecoverOptions, Room, SegmentWriter, Tip,
+    Verify, WriteError, cut, decode, recover,
 };
 
 /// Appends, writes and syncs one record for each payload size.
@@ -197,6 +197,11 @@ fn old_segments_are_not_read_when_they_are_not_needed() {
     })
     .unwrap();
     assert_eq!((recovered.tip(), first), (appender.tip(), Some(from)));
+    let mut records = Vec::new();
+    let mut reader = SegmentWriter::open(disk.clone(), &recovered, SMALL).reader();
+    reader.read(from, from.next(), 1, &mut records).unwrap();
+    let Decoded::Record(record) = decode(&records) else { panic!("no record") };
+    assert_eq!(recovered.chain_from(), Some(record.chain_before));
     recover_all(&disk).unwrap_err();
 }
 
@@ -264,6 +269,8 @@ fn a_full_disk_stops_writes_before_anything_is_written_and_goes_on_when_there_is
     writer.reader().read(Lsn::ZERO, writer.tip().end, 1 << 20, &mut out).unwrap();
     let copy = disk.fork();
     copy.restart();
+    assert_eq!(recover_all(&copy).unwrap().0.tip(), writer.tip());
+    copy.crash(Keep::Nothing);
     assert_eq!(recover_all(&copy).unwrap().0.tip(), writer.tip());
     // Space comes back.
     disk.set_capacity(None);
