@@ -34,6 +34,19 @@ pub struct Executed {
     pub wrote: bool,
 }
 
+/// Streams that began since the start, by how.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct StreamCounts {
+    /// Full copies sent to the peer.
+    pub copies_sent: u64,
+    /// Full copies received.
+    pub copies_received: u64,
+    /// Continuations from the log sent to the peer.
+    pub partial_sent: u64,
+    /// Continuations received.
+    pub partial_received: u64,
+}
+
 /// The part of the node that sessions act on.
 #[derive(Debug)]
 pub struct Core {
@@ -47,6 +60,8 @@ pub struct Core {
     pub positions: Positions,
     /// The key space.
     pub store: Store,
+    /// How the stream to or from the peer began, so far.
+    pub streams: StreamCounts,
     /// What is to be done, in order.
     pub out: Vec<Output>,
     /// Requests of sessions that only the node can carry out, in order; answered through
@@ -78,6 +93,7 @@ impl Core {
             view: RoleView::default(),
             positions,
             store,
+            streams: StreamCounts::default(),
             out: Vec::new(),
             operations: VecDeque::new(),
             appended_bytes: 0,

@@ -35,7 +35,7 @@ mod snapshot_job;
 mod snapshots;
 mod walk;
 
-pub use crate::core::{Caller, Core, Executed};
+pub use crate::core::{Caller, Core, Executed, StreamCounts};
 pub use clients::{ClientStats, Clients};
 pub use command_stats::CommandCount;
 pub use conflicts::{SaveError, Saved, open_conflicts, save_and_cut, save_records};

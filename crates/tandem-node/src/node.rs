@@ -241,6 +241,7 @@ impl Node {
             let bytes = u64::try_from(batch.records().len()).unwrap_or(u64::MAX);
             self.log_bytes_since_snapshot += bytes;
             self.appended_bytes += bytes;
+            self.log_disk_bytes += bytes;
             self.tail.push(batch.first(), batch.end(), batch.records());
             self.core.out.push(Output::Log(LogCommand::Write(batch)));
         }

@@ -83,6 +83,8 @@ pub(crate) struct Session {
     pub(crate) closing: bool,
     /// The server knows that the connection is to end.
     pub(crate) close_told: bool,
+    /// It was here when this node lost its role: a command that is refused for that is its last.
+    pub(crate) outlived_role: bool,
     /// Replies grew beyond the limit inside a transaction, which still ran to its end.
     pub(crate) overflowed: bool,
     /// In the list of connections to flush.
@@ -125,6 +127,7 @@ impl Session {
             waiting: None,
             closing: false,
             close_told: false,
+            outlived_role: false,
             overflowed: false,
             dirty: false,
             gated: false,

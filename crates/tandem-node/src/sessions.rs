@@ -82,6 +82,11 @@ impl Sessions {
         self.places.iter().filter_map(|place| place.session.as_deref())
     }
 
+    /// As [`Self::iter`].
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.places.iter_mut().filter_map(|place| place.session.as_deref_mut())
+    }
+
     /// All connections, to go through while the table changes.
     pub(crate) fn conns(&self) -> Vec<ConnId> {
         self.places.iter().filter_map(|place| place.owner).collect()

@@ -35,6 +35,7 @@ impl Clients {
             let name = runnable.name();
             if name == "exec" {
                 session.transaction = None;
+                self.unwatch_all(core, session);
                 return self.refuse_text(
                     session,
                     "EXECABORT Transaction discarded because of: wrong number of arguments for \
@@ -67,7 +68,13 @@ impl Clients {
                 return Admission::Forward;
             }
             let text = refusal_text(core, refusal);
-            return self.refuse_text(session, &text);
+            self.refuse_text(session, &text);
+            if session.outlived_role {
+                // Libraries that only get errors keep asking here; a closed connection makes them
+                // look for the primary (clients.md 0.3).
+                self.close(core, session);
+            }
+            return Admission::Refused;
         }
         if session.is_subscriber() && session.proto == tandem_resp::Proto::Resp2 {
             let name = runnable.name();

@@ -34,7 +34,7 @@ impl Clients {
 
     /// The role was lost: what is held is of unknown outcome, so those connections end without an answer,
     /// and so do those that wait, watch or listen, because what they wait for will not happen here.
-    /// Everybody else goes on and gets definite errors.
+    /// Everybody else goes on until a command is refused: that error is definite, and the last answer.
     pub fn demoted(&mut self, core: &mut Core) {
         self.forget_backlog(core);
         self.close_where(core, |session| {
@@ -44,6 +44,9 @@ impl Clients {
                 || !session.watched.is_empty()
                 || session.is_subscriber()
         });
+        for session in self.sessions.iter_mut() {
+            session.outlived_role |= session.info.port == Port::Client;
+        }
     }
 
     /// Ends every connection of the client port: libraries look for the primary again only when their

@@ -100,7 +100,7 @@ impl Node {
     fn follower_event(&mut self, event: Event) {
         let (severity, text) = match event {
             Event::Resumed { from } => {
-                self.journal.partial_received += 1;
+                self.core.streams.partial_received += 1;
                 (Severity::Note, format!("the stream continues from record {from}"))
             }
             Event::Diverged { to, extra } => (
@@ -108,7 +108,7 @@ impl Node {
                 format!("{extra} records past {to} are not part of the pair's history: they are saved, then cut"),
             ),
             Event::CopyBegun { start } => {
-                self.journal.copies_received += 1;
+                self.core.streams.copies_received += 1;
                 (Severity::Note, format!("a full copy begins at record {start}"))
             }
             Event::CopyDone => (Severity::Note, "the full copy is whole".into()),

@@ -42,7 +42,7 @@ impl Node {
         let peer = self.core.settings.peer_name();
         let (severity, text) = match event {
             Event::Resumed { from } => {
-                self.journal.partial_sent += 1;
+                self.core.streams.partial_sent += 1;
                 (Severity::Note, format!("{peer} continues from record {from}"))
             }
             Event::Diverged { to, extra } => (
@@ -50,7 +50,7 @@ impl Node {
                 format!("{peer} has {extra} records past {to} that this history lacks: it saves them and cuts back"),
             ),
             Event::CopyBegun { start, why } => {
-                self.journal.copies_sent += 1;
+                self.core.streams.copies_sent += 1;
                 (Severity::Note, format!("{peer} gets a full copy from record {start} on ({why:?})"))
             }
             Event::CopySent { end } => {

@@ -23,10 +23,6 @@ pub(super) struct Journal {
     last_switch: Option<SwitchView>,
     snapshot: Option<(Lsn, Now)>,
     switches: u64,
-    pub(super) copies_sent: u64,
-    pub(super) copies_received: u64,
-    pub(super) partial_sent: u64,
-    pub(super) partial_received: u64,
 }
 
 impl Journal {
@@ -138,6 +134,7 @@ impl Node {
             clients: count(self.clients.connected()),
             keys: count(keys),
             used_memory: count(self.core.store.used_memory()),
+            log_bytes: self.log_disk_bytes,
             commands_total: self.clients.stats().commands,
             snapshot_lsn: self.journal.snapshot.map(|(lsn, _)| lsn.get()),
             config_digest: format!("{:016x}", settings.config_digest),
@@ -303,13 +300,13 @@ impl Node {
         }
         view.count("tandem_link_sent_bytes_total", self.link.sent_bytes);
         view.count("tandem_link_received_bytes_total", self.link.received_bytes);
-        view.number("tandem_full_copies_total", &["sent"], as_f64(self.journal.copies_sent));
-        view.number("tandem_full_copies_total", &["received"], as_f64(self.journal.copies_received));
-        view.number("tandem_partial_continuations_total", &["sent"], as_f64(self.journal.partial_sent));
+        view.number("tandem_full_copies_total", &["sent"], as_f64(self.core.streams.copies_sent));
+        view.number("tandem_full_copies_total", &["received"], as_f64(self.core.streams.copies_received));
+        view.number("tandem_partial_continuations_total", &["sent"], as_f64(self.core.streams.partial_sent));
         view.number(
             "tandem_partial_continuations_total",
             &["received"],
-            as_f64(self.journal.partial_received),
+            as_f64(self.core.streams.partial_received),
         );
     }
 
@@ -319,6 +316,8 @@ impl Node {
         view.count("tandem_log_durable_lsn", at.durable_end.get());
         view.count("tandem_log_applied_lsn", at.applied_end.get());
         view.count("tandem_log_commit_lsn", at.commit_end.get());
+        view.count("tandem_log_bytes", self.log_disk_bytes);
+        view.count("tandem_log_appended_bytes_total", self.appended_bytes);
         let lag = self.lag();
         view.count("tandem_replication_lag_records", lag.records);
         view.count("tandem_replication_lag_bytes", lag.bytes);

@@ -172,8 +172,8 @@ fn stats(visit: &Visit<'_>, out: &mut String) {
     line!(out, "instantaneous_input_kbps", "{}", kilobytes(clients.input_bytes_per_second));
     line!(out, "instantaneous_output_kbps", "{}", kilobytes(clients.output_bytes_per_second));
     line!(out, "rejected_connections", "{}", clients.rejected_connections);
-    line!(out, "sync_full", "0");
-    line!(out, "sync_partial_ok", "0");
+    line!(out, "sync_full", "{}", visit.core.streams.copies_sent);
+    line!(out, "sync_partial_ok", "{}", visit.core.streams.partial_sent);
     line!(out, "sync_partial_err", "0");
     line!(out, "expired_keys", "{}", store.expired_keys);
     line!(out, "evicted_keys", "0");

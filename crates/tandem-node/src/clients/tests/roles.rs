@@ -131,3 +131,22 @@ fn writes_held_for_a_change_of_primary_run_or_fail_when_it_is_over() {
     world.clients.end_of_turn(&mut world.core);
     assert!(world.take(conn).starts_with("-READONLY"), "a definite error: it never ran");
 }
+
+#[test]
+fn a_connection_that_outlived_the_role_ends_with_its_first_refusal() {
+    let mut world = World::new();
+    let (old, reader) = (world.connect(), world.connect_to(Port::Read, "127.0.0.1:8"));
+    world.core.view.role = Role::Standby;
+    world.core.view.writes = Some(Refusal::ReadOnly);
+    world.clients.demoted(&mut world.core);
+    assert_eq!(world.ask(old, "get a"), "$-1\r\n", "a replica goes on reading");
+    assert!(!world.is_closed(old));
+    world.send_bytes(old, b"SET a 1\r\nSET b 1\r\n");
+    assert_eq!(world.take(old), "-READONLY You can't write against a read only replica.\r\n");
+    assert!(world.is_closed(old));
+    world.ask(reader, "set a 1");
+    assert!(!world.is_closed(reader));
+    let new = world.connect();
+    world.ask(new, "set a 1");
+    assert!(!world.is_closed(new), "who comes now may have been told to read here");
+}
