@@ -361,7 +361,9 @@ impl Manual {
             in_sync: self.state.in_sync,
             appended_end: self.own.appended_end,
         };
-        if !self.writes.is_empty() {
+        // Between two roles there is nothing to say: the next greeting tells what came of it.
+        let between = matches!(self.phase, Phase::Starting { .. } | Phase::Giving { .. });
+        if between || !self.writes.is_empty() {
             return;
         }
         let Some(peer) = &mut self.peer else { return };
@@ -400,10 +402,10 @@ impl Manual {
     fn next_revision(&self) -> u64 {
         let own = self.state.in_sync.map_or(0, |set| set.revision);
         let peer = self.greeting().and_then(|it| it.in_sync).map_or(0, |set| set.revision);
-        own.max(peer) + 1
+        own.max(peer).saturating_add(1)
     }
 
-    /// What people see (contract.md). `Standby` is eligible, `Joining` is not yet.
+    /// What people see. `Standby` is eligible, `Joining` is not yet.
     pub fn role(&self) -> Role {
         match self.phase {
             Phase::Primary { .. } => Role::Primary,

@@ -35,7 +35,7 @@ const FILES: &[&str] = &[
     "unit/pubsub",
 ];
 
-/// Tags of tests that a foreign server cannot pass by design, as clients.md found them.
+/// Tags of tests that a foreign server cannot pass by design.
 const TAGS: &str = "-needs:debug -needs:repl -slow -cli";
 
 /// One file never takes this long on a healthy server (the longest takes about 30 s).

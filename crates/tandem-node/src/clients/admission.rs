@@ -71,7 +71,7 @@ impl Clients {
             self.refuse_text(session, &text);
             if session.outlived_role {
                 // Libraries that only get errors keep asking here; a closed connection makes them
-                // look for the primary (clients.md 0.3).
+                // look for the primary.
                 self.close(core, session);
             }
             return Admission::Refused;

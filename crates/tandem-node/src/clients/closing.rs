@@ -50,7 +50,7 @@ impl Clients {
     }
 
     /// Ends every connection of the client port: libraries look for the primary again only when their
-    /// connection ends (clients.md 0.3). The read port goes on, whatever the role.
+    /// connection ends. The read port goes on, whatever the role.
     pub fn close_client_port(&mut self, core: &mut Core) {
         self.close_where(core, |session| {
             session.info.port == Port::Client || session.outbox.is_holding()

@@ -84,7 +84,7 @@ pub(super) fn client(visit: &mut Visit<'_>, args: &Args<'_>) {
             "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
              OPTOUT mode enabled",
         ),
-        // An error here makes libraries go on without hand-off messages (clients.md 2).
+        // An error here makes libraries go on without hand-off messages.
         (b"maint_notifications", _) => {
             visit.reply().error("ERR maintenance notifications are not offered by this node");
         }

@@ -11,7 +11,7 @@ use crate::clients::to_u64;
 use crate::session::Session;
 use crate::{Core, Port, Topology};
 
-/// What libraries are told; they pick their commands by it (clients.md 2).
+/// What libraries are told; they pick their commands by it.
 pub(super) const REDIS_VERSION: &str = "7.2.4";
 
 type Section = fn(&Visit<'_>, &mut String);

@@ -1,4 +1,4 @@
-//! How old a replica's data is, without synchronised clocks (proof.md R3).
+//! How old a replica's data is, without synchronised clocks.
 //!
 //! We ask at our own time r0 (in a heartbeat); the primary answers its end of acknowledged records, L.
 //! Whatever was acknowledged before r0 is before L. Once L is applied, the data is as fresh as r0.

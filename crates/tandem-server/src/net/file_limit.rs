@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files kept for the log, snapshots, the link, listeners and the console: no number of clients can
-/// take these (proof.md 5.2, "client flood").
+/// take these.
 pub(crate) const RESERVED_FILES: usize = 96;
 
 /// Raises the limit of open files towards what `clients` need; returns how many clients fit.
