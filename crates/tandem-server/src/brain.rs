@@ -40,6 +40,9 @@ pub(crate) trait Brain: Send {
     /// The first `count` of [`Self::writable`] left.
     fn written(&mut self, conn: ConnId, count: usize);
 
+    /// Whether a client that sends no more waits for replies.
+    fn owes(&self, conn: ConnId) -> bool;
+
     /// Connections there may be at once.
     fn clients_max(&self) -> usize;
 

@@ -71,6 +71,8 @@ pub(crate) struct Clients {
     to_read: VecDeque<ConnId>,
     /// Connections to write to at the end of the turn.
     to_write: Vec<ConnId>,
+    /// Clients that send no more and wait for their last replies.
+    half_closed: Vec<ConnId>,
     /// Connections that ended in the phase of writing; the node is told in the next turn.
     ended: Vec<ConnId>,
     buffer: Box<[u8]>,
@@ -113,6 +115,7 @@ impl Clients {
             registry,
             to_read: VecDeque::new(),
             to_write: Vec::new(),
+            half_closed: Vec::new(),
             ended: Vec::new(),
             buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
             handshakes: VecDeque::new(),
@@ -147,7 +150,11 @@ impl Clients {
             }
             connection.writable = true;
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        let gone = event.is_error() || event.is_write_closed();
+        // A half-closed connection says so with every event.
+        let readable = event.is_readable() || event.is_read_closed();
+        connection.ending |= gone || event.is_read_closed();
+        if gone || (readable && !connection.half_closed) {
             connection.readable = true;
             enqueue(&mut self.to_read, connection);
         }
@@ -204,12 +211,16 @@ impl Clients {
                 self.announce(id, turn);
                 return 0;
             }
-            Ok(ReadOutcome::Eof) | Err(_) => {
+            Ok(ReadOutcome::Eof) => {
+                self.half_close(id, turn);
+                return 0;
+            }
+            Err(_) => {
                 self.end(id, turn);
                 return 0;
             }
         };
-        connection.readable = !drained;
+        connection.readable = !drained || connection.ending;
         if connection.readable {
             enqueue(&mut self.to_read, connection);
         }
@@ -220,6 +231,19 @@ impl Clients {
         self.traffic.bytes_in += len as u64;
         turn.step(Input::Received { conn: id, bytes: &self.buffer[..len] });
         len
+    }
+
+    /// The client sends no more. It may have asked and closed its half (`printf ... | nc`): what it is
+    /// owed still goes out.
+    fn half_close(&mut self, id: ConnId, turn: &mut Turn<'_>) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if !connection.announced || connection.half_closed || !turn.brain.owes(id) {
+            return self.end(id, turn);
+        }
+        connection.half_closed = true;
+        connection.readable = false;
+        self.half_closed.push(id);
+        self.lingering.push_back((turn.now.mono.plus(LINGER_TIME_MAX), id));
     }
 
     /// Tells the node of a connection whose handshake is over; `false`: it is not, or the connection is gone.
@@ -234,6 +258,7 @@ impl Clients {
         let socket = connection.transport.socket();
         let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else { return false };
         connection.announced = true;
+        // Of a connection that is handed over to another node the handshake is long over.
         self.handshaking -= usize::from(connection.transport.is_tls() && !connection.sniffed);
         connection.sniffed |= connection.transport.is_tls();
         let info = ConnInfo { peer, local, port: connection.port, tls: connection.transport.is_tls() };
@@ -347,11 +372,30 @@ impl Clients {
         let mut ids = std::mem::take(&mut self.to_write);
         brain.take_dirty(&mut ids);
         for id in ids.drain(..) {
-            if !self.write_one(id, brain) && self.connections.remove(id).is_some() {
+            if !self.write_one(id, brain) && self.remove(id) {
                 self.ended.push(id);
             }
         }
         self.to_write = ids;
+        self.end_half_closed(brain);
+    }
+
+    /// Ends the half-closed connections that have everything they asked for.
+    fn end_half_closed(&mut self, brain: &dyn Brain) {
+        let mut waiting = std::mem::take(&mut self.half_closed);
+        waiting.retain(|&id| {
+            let owed = brain.owes(id);
+            if !owed {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.transport.finish();
+                }
+                if self.remove(id) {
+                    self.ended.push(id);
+                }
+            }
+            owed
+        });
+        self.half_closed = waiting;
     }
 
     /// `false`: the connection is over.
@@ -396,11 +440,18 @@ impl Clients {
 
     /// The connection is over now; what waits for it is lost.
     fn end(&mut self, id: ConnId, turn: &mut Turn<'_>) {
-        if let Some(connection) = self.connections.remove(id)
-            && connection.announced
-        {
+        if self.remove(id) {
             turn.step(Input::Closed { conn: id });
         }
+    }
+
+    /// Takes a connection out of the table; whether the node knows of it.
+    fn remove(&mut self, id: ConnId) -> bool {
+        let Some(connection) = self.connections.remove(id) else { return false };
+        if !connection.announced {
+            self.handshaking -= usize::from(connection.transport.is_tls() && !connection.sniffed);
+        }
+        connection.announced
     }
 
     /// Ends every connection at once.
@@ -421,17 +472,14 @@ impl Clients {
             let lost = !from.writable(id).is_empty() || connection.closing;
             let unread = from.take_unread(id);
             if lost || !self.announce(id, turn) {
-                self.connections.remove(id);
+                // The node knows of it only if it was announced again.
+                self.end(id, turn);
             } else if !unread.is_empty() {
                 turn.step(Input::Received { conn: id, bytes: &unread });
             }
         }
     }
 
-    /// Connections there are.
-    pub(crate) fn len(&self) -> usize {
-        self.connections.len()
-    }
 }
 
 /// How events name a connection.

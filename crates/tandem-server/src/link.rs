@@ -311,7 +311,7 @@ impl Link {
             let outcome = line.transport.read(&mut self.buffer).map_err(LineEnd::Io)?;
             let len = match outcome {
                 ReadOutcome::Bytes { len, drained } => {
-                    line.readable = !drained;
+                    line.readable = !drained || line.ending;
                     len
                 }
                 ReadOutcome::Empty => {

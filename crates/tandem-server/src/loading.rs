@@ -104,6 +104,10 @@ impl Brain for Loading {
         }
     }
 
+    fn owes(&self, conn: ConnId) -> bool {
+        self.sessions.get(&conn).is_some_and(|session| !session.output.is_empty())
+    }
+
     fn clients_max(&self) -> usize {
         CLIENTS_MAX
     }

@@ -173,6 +173,10 @@ impl Brain for ServingNode {
         self.node.clients_mut().written(conn, count);
     }
 
+    fn owes(&self, conn: ConnId) -> bool {
+        self.node.clients().owes(conn)
+    }
+
     fn clients_max(&self) -> usize {
         self.node.core().settings.limits.clients_max
     }

@@ -65,6 +65,10 @@ impl Brain for Echo {
         self.output.get_mut(&conn).unwrap().drain(..count);
     }
 
+    fn owes(&self, conn: ConnId) -> bool {
+        self.output.get(&conn).is_some_and(|bytes| !bytes.is_empty())
+    }
+
     fn clients_max(&self) -> usize {
         self.clients_max
     }
@@ -241,6 +245,13 @@ fn every_way_to_leave_is_noticed_once() {
     echo(&mut half, b"hello\r\n");
     half.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(half.read(&mut [0]).unwrap(), 0);
+    // With an answer still on its way.
+    let mut asker = server.client();
+    asker.write_all(b"hello\r\n").unwrap();
+    asker.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    asker.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"hello\r\n");
     // By reset: a close with unread bytes.
     let mut reset = server.client();
     reset.write_all(b"hello\r\n").unwrap();

@@ -47,6 +47,8 @@ pub(crate) struct Line {
     pub deadline: Option<Monotonic>,
     /// The socket may hold bytes.
     pub readable: bool,
+    /// The other side's end was seen: no more events come.
+    pub ending: bool,
     writable: bool,
     connected: bool,
     /// An event came that was not looked at.
@@ -66,6 +68,7 @@ impl Line {
             up_since: None,
             deadline: None,
             readable: false,
+            ending: false,
             writable: false,
             connected: !dialer,
             touched: false,
@@ -77,6 +80,7 @@ impl Line {
     pub(crate) fn event(&mut self, event: &Event) {
         self.touched = true;
         self.writable |= event.is_writable();
+        self.ending |= event.is_read_closed() || event.is_error();
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
     }
 

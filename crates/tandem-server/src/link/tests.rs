@@ -44,6 +44,10 @@ impl Brain for Ear {
 
     fn written(&mut self, _conn: ConnId, _count: usize) {}
 
+    fn owes(&self, _conn: ConnId) -> bool {
+        false
+    }
+
     fn clients_max(&self) -> usize {
         0
     }

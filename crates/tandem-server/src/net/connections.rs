@@ -19,6 +19,8 @@ pub(crate) struct Connection {
     pub writable: bool,
     /// The socket may hold bytes that were not read yet.
     pub readable: bool,
+    /// The other side's end was seen: no more events come, so it is read until the end comes out.
+    pub ending: bool,
     /// In the queue of connections to read.
     pub queued: bool,
     /// The node does not want to read from it for now.
@@ -27,6 +29,8 @@ pub(crate) struct Connection {
     pub announced: bool,
     /// Its first bytes were looked at.
     pub sniffed: bool,
+    /// The client sends no more.
+    pub half_closed: bool,
     /// Ends once everything that waits was written.
     pub closing: bool,
 }
@@ -67,10 +71,12 @@ impl Connections {
             port,
             writable: true,
             readable: false,
+            ending: false,
             queued: false,
             paused: false,
             announced: false,
             sniffed: false,
+            half_closed: false,
             closing: false,
         };
         Some(place.connection.insert(Box::new(connection)))

@@ -1,7 +1,7 @@
 //! The log thread over a simulated disk.
 
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use mio::{Poll, Token};
 use tandem_disk::{Fault, SimDisk};
