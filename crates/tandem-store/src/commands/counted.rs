@@ -43,24 +43,30 @@ pub(crate) fn keys_then_more(ctx: &Ctx<'_>, at: usize) -> Result<Range<usize>, F
 
 /// `[COUNT count]` at the end of `LMPOP` and its kin; 1 if it is not there.
 pub(crate) fn trailing_count(ctx: &Ctx<'_>, at: usize) -> Result<usize, Failure> {
-    match ctx.argc() - at {
-        0 => Ok(1),
-        2 if ctx.is(at, "count") => above_zero(ctx, at + 1, "ERR count should be greater than 0"),
-        _ => Err(Failure::Syntax),
+    if at == ctx.argc() {
+        return Ok(1);
     }
+    if !ctx.is(at, "count") || at + 1 == ctx.argc() {
+        return Err(Failure::Syntax);
+    }
+    let count = above_zero(ctx, at + 1, "ERR count should be greater than 0")?;
+    if at + 2 == ctx.argc() { Ok(count) } else { Err(Failure::Syntax) }
 }
 
-/// `numkeys key [key ...] [LIMIT limit]`, of `SINTERCARD` and `ZINTERCARD`.
+/// `numkeys key [key ...] [LIMIT limit]`, of `SINTERCARD`.
 pub(crate) fn keys_then_limit(ctx: &Ctx<'_>) -> Result<(Range<usize>, usize), Failure> {
     let count = above_zero(ctx, 1, "ERR numkeys should be greater than 0")?;
     if count > ctx.argc() - 2 {
         return Err(Failure::Text("ERR Number of keys can't be greater than number of args"));
     }
     let end = 2 + count;
-    let limit = match ctx.argc() - end {
-        0 => 0,
-        2 if ctx.is(end, "limit") => not_negative(ctx, end + 1, "ERR LIMIT can't be negative")?,
-        _ => return Err(Failure::Syntax),
-    };
+    let (mut at, mut limit) = (end, 0);
+    while at < ctx.argc() {
+        if !ctx.is(at, "limit") || at + 1 == ctx.argc() {
+            return Err(Failure::Syntax);
+        }
+        limit = not_negative(ctx, at + 1, "ERR LIMIT can't be negative")?;
+        at += 2;
+    }
     Ok((2..end, if limit == 0 { usize::MAX } else { limit }))
 }

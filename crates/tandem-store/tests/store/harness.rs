@@ -14,6 +14,8 @@ pub(crate) struct Primary {
     pub(crate) log: Vec<Vec<u8>>,
     /// What the last command's reply depends on.
     pub(crate) seen: Lsn,
+    /// Commands run as if they had waited for a key.
+    pub(crate) woken: bool,
 }
 
 impl Primary {
@@ -25,6 +27,7 @@ impl Primary {
             proto: Proto::Resp2,
             log: Vec::new(),
             seen: Lsn::ZERO,
+            woken: false,
         }
     }
 
@@ -52,7 +55,12 @@ impl Primary {
             seen: Lsn::ZERO,
             deny_blocking: false,
         };
-        let outcome = self.store.execute(command, &owned.args(), &mut call);
+        let args = owned.args();
+        let outcome = if self.woken {
+            self.store.execute_woken(command, &args, &mut call)
+        } else {
+            self.store.execute(command, &args, &mut call)
+        };
         self.seen = call.seen;
         if let Outcome::Block(request) = outcome {
             assert!(out.is_empty() && effects.is_empty(), "a blocked command did something");
