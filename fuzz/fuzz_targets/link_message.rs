@@ -1,24 +1,33 @@
-//! Hostile bytes as messages over the link, and a hostile peer against both brains of the stream.
+//! Hostile bytes as messages over the link, and a hostile peer against the brains of stream and switch.
 //!
 //! Nothing may panic; what is accepted is written back as the same bytes; nothing decoded is larger than
 //! what came in.
 #![no_main]
 
+use std::time::Duration;
+
 use libfuzzer_sys::fuzz_target;
 use tandem_replication::message::SlotPieces;
 use tandem_replication::{Message, Settings, follower, leader};
-use tandem_switch::{NodeState, PeerMessage};
+use tandem_switch::{
+    Acknowledge, FollowerEnds, InSyncSet, Input, Manual, NodeState, Output, OwnEnds, PeerMessage,
+    Reign, Request, Ticket,
+};
 use tandem_types::{
-    Chain, Epoch, EpochHistory, EpochStart, ForkId, Incarnation, Lsn, Monotonic, NodeId, PairId,
-    Stamp,
+    Chain, Epoch, EpochHistory, EpochStart, ForkId, Incarnation, Lsn, Monotonic, NodeId, Pair,
+    PairId, Stamp,
 };
 
 fuzz_target!(|messages: Vec<&[u8]>| {
     let mut lead = leader();
     let mut tail = follower();
+    let mut empty = Switch::new(NodeState::new(Incarnation::new(3)));
+    let mut member = Switch::new(member());
     for (at, bytes) in messages.iter().enumerate() {
         let now = Monotonic::from_millis(at as u64);
         switch_bytes(bytes);
+        empty.hear(now, bytes);
+        member.hear(now, bytes);
         let Ok(message) = Message::decode(bytes) else { continue };
         assert_eq!(message.to_bytes(), *bytes, "{message:?}");
         hear(&mut lead, now, &message);
@@ -36,6 +45,96 @@ fn switch_bytes(bytes: &[u8]) {
         again.extend_from_slice(rest);
         assert_eq!(again, bytes);
     }
+}
+
+/// A switch with surroundings that answer at once.
+struct Switch {
+    brain: Manual,
+    end: Lsn,
+}
+
+impl Switch {
+    fn new(state: NodeState) -> Self {
+        let settings = tandem_switch::Settings {
+            node: NodeId::A,
+            names: Pair { a: "a".to_owned(), b: "b".to_owned() },
+            initial_primary: NodeId::A,
+            acknowledge: Acknowledge::Durable,
+            failure_timeout: Duration::from_millis(3),
+            hold: Duration::from_millis(3),
+        };
+        let brain = Manual::new(settings, state, 7, Monotonic::ZERO);
+        let mut switch = Self { brain, end: Lsn::new(20) };
+        switch.step(Monotonic::ZERO, Input::PeerUp);
+        switch
+    }
+
+    /// The first byte also says what else happens: the link breaks, a person asks, the peer catches up.
+    fn hear(&mut self, now: Monotonic, bytes: &[u8]) {
+        if let Ok(message) = PeerMessage::decode(bytes) {
+            self.step(now, Input::PeerSaid(message));
+        }
+        let ask = |request| Input::Ask { ticket: Ticket(1), request };
+        let ends = FollowerEnds {
+            received_end: self.end,
+            durable_end: self.end,
+            applied_end: self.end,
+            caught_up: true,
+        };
+        let input = match bytes {
+            [2, 1] => Input::PeerDown,
+            [2, 2] => Input::PeerUp,
+            [2, 3] => ask(Request::Promote { accept_loss: 0, force: true }),
+            [2, 4] => ask(Request::Promote { accept_loss: 0, force: false }),
+            [2, 5] => ask(Request::Switch { to: None }),
+            [2, 6] => ask(Request::Solo),
+            [2, 7] => Input::Follower(ends),
+            [2, 8] => ask(Request::Stop),
+            _ => Input::Tick,
+        };
+        self.step(now, input);
+    }
+
+    fn step(&mut self, now: Monotonic, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let end = self.end;
+            let own =
+                OwnEnds { appended_end: end, durable_end: end, applied_end: end, commit_end: end };
+            let mut out = Vec::new();
+            self.brain.step(now, own, input, &mut out);
+            for output in out {
+                match output {
+                    Output::Persist { version, .. } => {
+                        inputs.insert(0, Input::Persisted { version })
+                    }
+                    Output::BeginReign { reign, .. } => {
+                        self.end = self.end.next();
+                        let (epoch, end) = (reign.epoch, self.end);
+                        inputs.insert(0, Input::ReignBegun { epoch, end });
+                    }
+                    Output::Send(message) => {
+                        assert_eq!(PeerMessage::decode(&message.to_bytes()), Ok(message));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let _words = self.brain.why(now);
+    }
+}
+
+/// A standby that is in sync.
+fn member() -> NodeState {
+    let mut state = NodeState::new(Incarnation::new(3));
+    let members = Pair { a: Some(state.incarnation), b: Some(Incarnation::new(4)) };
+    let epoch = Epoch::new(2);
+    state.pair_id = PairId::new(7);
+    state.epoch_seen = epoch;
+    state.reign = Some(Reign { epoch, fork: ForkId::new(2), primary: NodeId::B });
+    let strength = Acknowledge::Durable;
+    state.in_sync = Some(InSyncSet { epoch, revision: 3, members, strength });
+    state
 }
 
 /// A leader may refuse or close, whatever the follower says; its surroundings answer honestly.

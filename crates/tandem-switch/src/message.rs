@@ -206,13 +206,13 @@ impl PeerMessage {
             tag::GRANT => Self::Grant { epoch: r.epoch()?, fork: ForkId::new(r.u64()?) },
             tag::DECLINE => Self::Decline { epoch: r.epoch()? },
             tag::IN_SYNC => Self::InSync { epoch: r.epoch()?, set: r.in_sync()?, lsn: r.lsn()? },
-            tag::IN_SYNC_ACK => Self::InSyncAck { epoch: r.epoch()?, revision: r.u64()? },
-            tag::RESIGN => Self::Resign { epoch: r.epoch()?, revision: r.u64()? },
-            tag::RESIGN_ACK => Self::ResignAck { revision: r.u64()? },
+            tag::IN_SYNC_ACK => Self::InSyncAck { epoch: r.epoch()?, revision: r.revision()? },
+            tag::RESIGN => Self::Resign { epoch: r.epoch()?, revision: r.revision()? },
+            tag::RESIGN_ACK => Self::ResignAck { revision: r.revision()? },
             tag::HANDOVER_REQUEST => Self::HandoverRequest { epoch: r.epoch()? },
             tag::HANDOVER_REFUSED => Self::HandoverRefused { epoch: r.epoch()?, reason: r.text()? },
             tag::HANDOVER => {
-                Self::Handover { reign: r.reign()?, end: r.lsn()?, revision: r.u64()? }
+                Self::Handover { reign: r.reign()?, end: r.lsn()?, revision: r.revision()? }
             }
             _ => return Err(WireError::Value { field: "tag" }),
         };

@@ -30,6 +30,10 @@ pub enum WireError {
     },
 }
 
+/// Epochs and revisions rise by one; a number beyond this is damage or malice, and would leave no room
+/// for later ones.
+const COUNT_MAX: u64 = 1 << 62;
+
 /// Longest text in a message.
 const TEXT_BYTES_MAX: usize = 1024;
 
@@ -123,7 +127,14 @@ impl<'a> Reader<'a> {
         self.u64().map(Lsn::new)
     }
     pub(crate) fn epoch(&mut self) -> Result<Epoch, WireError> {
-        self.u64().map(Epoch::new)
+        self.counted("epoch").map(Epoch::new)
+    }
+    fn counted(&mut self, field: &'static str) -> Result<u64, WireError> {
+        let count = self.u64()?;
+        if count <= COUNT_MAX { Ok(count) } else { Err(WireError::Value { field }) }
+    }
+    pub(crate) fn revision(&mut self) -> Result<u64, WireError> {
+        self.counted("revision")
     }
     pub(crate) fn node(&mut self) -> Result<NodeId, WireError> {
         NodeId::from_byte(self.u8()?).ok_or(WireError::Value { field: "node" })
@@ -141,7 +152,7 @@ impl<'a> Reader<'a> {
         Ok(Reign { epoch: self.epoch()?, fork: ForkId::new(self.u64()?), primary: self.node()? })
     }
     pub(crate) fn in_sync(&mut self) -> Result<InSyncSet, WireError> {
-        let (epoch, revision) = (self.epoch()?, self.u64()?);
+        let (epoch, revision) = (self.epoch()?, self.revision()?);
         let a = self.option(|r| r.u64().map(Incarnation::new))?;
         let b = self.option(|r| r.u64().map(Incarnation::new))?;
         let strength =

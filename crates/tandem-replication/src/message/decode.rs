@@ -13,6 +13,9 @@ use super::{
     Message, Notice, NoticeCode, Records, SnapshotChunk, Status, TEXT_BYTES_MAX, VERSION,
 };
 
+/// Epochs rise by one; a number beyond this is damage or malice, and would leave no room for later ones.
+const EPOCH_MAX: u64 = 1 << 62;
+
 /// Why bytes are not a message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DecodeError {
@@ -105,7 +108,11 @@ impl<'a> Fields<'a> {
     }
 
     fn epoch(&mut self) -> Result<Epoch, DecodeError> {
-        self.u64().map(Epoch::new)
+        let number = self.u64()?;
+        if number > EPOCH_MAX {
+            return Err(DecodeError::Value { field: "epoch" });
+        }
+        Ok(Epoch::new(number))
     }
 
     fn chain(&mut self) -> Result<Chain, DecodeError> {

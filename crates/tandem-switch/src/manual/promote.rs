@@ -429,7 +429,7 @@ impl Manual {
         let timeout = self.alone_since.plus(self.settings.failure_timeout);
         let hold = match self.phase {
             Phase::Primary { hold: Some(hold), .. } => Some(hold.deadline),
-            Phase::Joining if self.peer.is_none() && self.may_start_alone() => Some(timeout),
+            Phase::Joining if self.greeting().is_none() && self.may_start_alone() => Some(timeout),
             Phase::Primary { .. } if self.peer.is_none() && self.needs_peer() => Some(timeout),
             _ => None,
         };
