@@ -10,6 +10,10 @@ use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Now};
 use crate::operator::Operation;
 use crate::{Output, Positions, RoleView, Settings};
 
+/// Bytes of one command's words: what it does must fit into one log record, with room for framing.
+const COMMAND_BYTES_MAX: usize = 768 << 20;
+const TOO_LARGE_TEXT: &str = "ERR the command is larger than 768 MiB: split it";
+
 /// On whose behalf a command runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
@@ -121,6 +125,10 @@ impl Core {
         caller: Caller,
         reply: &mut Vec<u8>,
     ) -> Executed {
+        if args.payload_bytes() > COMMAND_BYTES_MAX {
+            Reply::new(reply, caller.proto).error(TOO_LARGE_TEXT);
+            return Executed { outcome: Outcome::Done, wait: Lsn::ZERO, wrote: false };
+        }
         let before = self.effects.count();
         let mut call = Call {
             now: self.now.wall,
@@ -217,8 +225,13 @@ impl Core {
                 self.positions.applied_end = end;
                 end
             }
-            // Memory already holds what the log cannot: only a restart brings the two together again.
-            Err(error) => panic!("record {}: {error}", self.positions.appended_end),
+            // Memory already holds what the log cannot: only reading it anew brings the two together.
+            Err(error) => {
+                self.effects = EffectBuf::new();
+                let reason = format!("{error}: the data is read anew from disk, without it");
+                self.out.push(Output::Reboot { reason });
+                Lsn::MAX
+            }
         }
     }
 }

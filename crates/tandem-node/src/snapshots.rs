@@ -6,7 +6,7 @@ use tandem_disk::Disk;
 use tandem_replication::message::SlotPieces;
 use tandem_snapshot::{Chunk, ReadError, list, read};
 use tandem_store::{SlotLsns, Store};
-use tandem_types::{Lsn, PairId, SlotId};
+use tandem_types::{Chain, Lsn, PairId, SlotId};
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Loaded {
     pub(crate) start: Lsn,
     /// The key space is consistent once the log was replayed up to here at least.
     pub(crate) end: Lsn,
+    /// Running checksum of the log at `start`, as the snapshot knows it.
+    pub(crate) chain: Chain,
     /// The file; `None`: none is usable, replay the log from its beginning.
     pub(crate) name: Option<String>,
     /// Why newer ones could not be used, in words.
@@ -34,12 +36,22 @@ pub(crate) fn load_newest<D: Disk>(
     let mut skipped = Vec::new();
     for name in list(disk, dir)? {
         let (mut store, mut filter) = (new_store(), SlotLsns::new());
-        let done = read(disk, dir, name, pair, &mut |chunk| load(&mut store, &mut filter, &chunk));
+        // Chunks come in order and leave no slot out.
+        let mut next = Some(SlotId::FIRST);
+        let done = read(disk, dir, name, pair, &mut |chunk| {
+            if next != Some(chunk.first) || chunk.last < chunk.first {
+                return Err(format!("slots are missing before {:?}", chunk.first));
+            }
+            next = chunk.last.next();
+            load(&mut store, &mut filter, &chunk)
+        });
         match done {
+            Ok(_) if next.is_some() => skipped.push(format!("{name}: slots are missing at its end")),
             Ok(finished) => {
                 let loaded = Loaded {
                     start: finished.header.start,
                     end: finished.end,
+                    chain: finished.header.chain,
                     name: Some(name.to_string()),
                     skipped,
                 };

@@ -100,6 +100,14 @@ pub enum BootError {
         /// What was wrong with each.
         tried: String,
     },
+    /// Snapshot and log are of different histories: files were mixed by hand.
+    #[error("the snapshot and the log in {dir} do not belong together: their running checksums differ at record {at}; restore a backup, or empty the data directory so that the node copies everything from its peer")]
+    Mixed {
+        /// The generation's directory.
+        dir: String,
+        /// Where the snapshot begins.
+        at: Lsn,
+    },
     /// The directory was written by the other node of the pair.
     #[error("this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory")]
     OtherNode,
@@ -127,7 +135,8 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     let (mut store, filter, loaded) =
         load_newest(disk, &dir, state.pair, || Store::new(seeds.store))
             .map_err(BootError::io("read snapshots in", &dir))?;
-    let Loaded { start, end, skipped, name } = loaded;
+    let Loaded { start, end, chain, skipped, name } = loaded;
+    let from_snapshot = name.is_some();
     report.snapshots.extend(name);
     report.snapshots.extend(skipped);
     let options = RecoverOptions { pair: state.pair, from: start, verify: Verify::Needed };
@@ -141,6 +150,10 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     if recovered.oldest() > start || recovered.tip().end < end {
         let tried = report.snapshots.join(", ");
         return Err(BootError::NoSnapshot { dir, oldest: recovered.oldest(), tried });
+    }
+    let log_chain = recovered.chain_from();
+    if from_snapshot && log_chain.is_some_and(|log_chain| log_chain != chain) {
+        return Err(BootError::Mixed { dir, at: start });
     }
     report.records = recovered.visited();
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
