@@ -79,6 +79,9 @@ impl World {
 
     /// A world whose nodes' settings are changed by `change`.
     pub(crate) fn with(change: impl Fn(&mut ServerSettings) + 'static) -> Self {
+        // `TANDEM_LOG=info` shows what the servers say. Set already by another test: fine.
+        let filter = tracing_subscriber::EnvFilter::from_env("TANDEM_LOG");
+        drop(tracing_subscriber::fmt().with_env_filter(filter).try_init());
         Self { dir: tempfile::tempdir().unwrap(), change: Box::new(change), link: None }
     }
 
