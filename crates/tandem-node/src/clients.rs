@@ -27,7 +27,7 @@ use crate::command_stats::CommandStats;
 use crate::facts::{Facts, Stopwatch};
 use crate::latency::Latency;
 use crate::pubsub::PubSub;
-use crate::session::Session;
+use crate::session::{Session, What};
 use crate::sessions::Sessions;
 use crate::slow_log::SlowLog;
 use crate::{ConnId, ConnInfo, Core, Output};
@@ -262,6 +262,12 @@ impl Clients {
         if let Some(session) = self.sessions.get_mut(conn) {
             session.outbox.written(count);
             self.stats.output_bytes += to_u64(count);
+            let drained = matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Drained))
+                && session.outbox.unsent_bytes() <= DRAIN_TO_BYTES;
+            if drained {
+                session.waiting = None;
+                self.ready.push_back(conn);
+            }
         }
     }
 
@@ -269,6 +275,11 @@ impl Clients {
     pub fn take_unread(&mut self, conn: ConnId) -> Vec<u8> {
         let pending = self.sessions.get_mut(conn).and_then(|session| session.pending.take());
         pending.map_or_else(Vec::new, |pending| pending.bytes)
+    }
+
+    /// Whether some client's input can go on in the next turn.
+    pub fn wants_turn(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Connections there are.
@@ -338,6 +349,9 @@ impl Clients {
         }
     }
 }
+
+/// A client that was not served because it did not read goes on from here.
+const DRAIN_TO_BYTES: usize = 1 << 20;
 
 /// The answer to strangers, as long as nobody has set a password.
 const PROTECTED_TEXT: &str = "DENIED Tandem is in protected mode: no password is set, so only clients \

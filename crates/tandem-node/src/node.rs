@@ -169,7 +169,7 @@ impl Node {
 
     /// Whether another [`Input::EndOfTurn`] has work to do at once, without waiting for anything.
     pub fn wants_turn(&self) -> bool {
-        self.expire_again || self.snapshot.wants_turn()
+        self.expire_again || self.snapshot.wants_turn() || self.clients.wants_turn()
     }
 
     /// The clients' sessions: what may be written to each connection.

@@ -104,6 +104,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Waits for something that only others can bring about.
+    pub(crate) fn waits_for_others(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| !matches!(waiting.what, What::Drained))
+    }
+
     pub(crate) fn new(conn: ConnId, id: u64, info: ConnInfo, now: Monotonic) -> Self {
         Self {
             conn,

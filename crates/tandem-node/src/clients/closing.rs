@@ -39,7 +39,7 @@ impl Clients {
         self.forget_backlog(core);
         self.close_where(core, |session| {
             session.outbox.is_holding()
-                || session.waiting.is_some()
+                || session.waits_for_others()
                 || session.transaction.is_some()
                 || !session.watched.is_empty()
                 || session.is_subscriber()

@@ -18,6 +18,9 @@ const WAITING_INPUT_BYTES_MAX: usize = 1 << 20;
 /// Replies of one pipeline are checked against the limits from here on.
 const OUTPUT_CHECK_BYTES: usize = 64 << 10;
 
+/// A client that is owed this much is not served any further until it has read.
+const DRAIN_FROM_BYTES: usize = 4 << 20;
+
 /// How far a run got.
 struct Ran {
     /// Bytes carried out.
@@ -114,6 +117,7 @@ impl Clients {
                             consumed += request;
                             if session.outbox.unsent_bytes() > OUTPUT_CHECK_BYTES {
                                 self.limit_output(core, session);
+                                wait_until_drained(session);
                             }
                         }
                         Flow::Hold => break,
@@ -335,6 +339,14 @@ impl Clients {
             ReplyMode::Skip => ReplyMode::On,
             mode @ (ReplyMode::On | ReplyMode::Off) => mode,
         };
+    }
+}
+
+/// Nothing more is carried out for a client until it has taken most of what it is owed: what it sent
+/// stays in its input, and at last in its socket.
+fn wait_until_drained(session: &mut Session) {
+    if session.outbox.unsent_bytes() > DRAIN_FROM_BYTES && session.waiting.is_none() {
+        session.waiting = Some(Box::new(Waiting { what: What::Drained, until: None }));
     }
 }
 

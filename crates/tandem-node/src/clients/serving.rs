@@ -117,7 +117,12 @@ impl Clients {
                     return;
                 }
             }
-            What::Keys { .. } | What::Answer | What::Forwarded | What::Held | What::Sleep => return,
+            What::Keys { .. }
+            | What::Answer
+            | What::Forwarded
+            | What::Held
+            | What::Sleep
+            | What::Drained => return,
         }
         self.end_wait(core, session);
         Self::end_reply(session, start);
@@ -136,7 +141,7 @@ impl Clients {
                 return;
             }
             Some(What::Sleep) => session.reply().ok(),
-            Some(What::Answer | What::Forwarded | What::Held) | None => return,
+            Some(What::Answer | What::Forwarded | What::Held | What::Drained) | None => return,
         }
         self.end_wait(core, session);
         Self::end_reply(session, start);
@@ -253,7 +258,7 @@ impl Clients {
             }
             What::Copies { .. } | What::Position(_) => self.blocked.remove_position(session.conn),
             What::Held => self.blocked.remove_held(session.conn),
-            What::Answer | What::Forwarded | What::Sleep => {}
+            What::Answer | What::Forwarded | What::Sleep | What::Drained => {}
         }
     }
 }

@@ -35,4 +35,6 @@ pub(crate) enum What {
     Held,
     /// `DEBUG SLEEP`.
     Sleep,
+    /// Its own replies to leave: it pipelines faster than it reads.
+    Drained,
 }

@@ -337,3 +337,29 @@ fn a_transaction_cannot_queue_without_end() {
     }
     assert!(world.is_closed(conn));
 }
+
+#[test]
+fn a_client_that_does_not_read_is_not_served_until_it_does_and_loses_no_reply() {
+    const VALUE: usize = 1 << 20;
+    let mut world = World::new();
+    let conn = world.connect();
+    let mut set = Vec::new();
+    write_request(&mut set, &[b"SET", b"big", &vec![b'x'; VALUE]]);
+    world.send_bytes(conn, &set);
+    world.commit();
+    assert_eq!(world.take(conn), "+OK\r\n");
+    world.send_bytes(conn, "GET big\r\n".repeat(64).as_bytes());
+    let owed = world.clients.writable(conn).len();
+    assert!(owed < 8 * VALUE, "{owed} bytes wait for a client that reads nothing");
+    let mut got = 0;
+    loop {
+        let count = world.clients.writable(conn).len().min(100_000);
+        if count == 0 {
+            break;
+        }
+        got += count;
+        world.clients.written(conn, count);
+        world.clients.end_of_turn(&mut world.core);
+    }
+    assert_eq!(got, 64 * ("$1048576\r\n\r\n".len() + VALUE));
+}
