@@ -9,6 +9,21 @@ use crate::rng::Rng;
 /// Bytes of one record.
 pub(crate) const RECORD_BYTES: usize = 20;
 
+/// The slots that are ever used: first, last, around a border, and many between, so that a copy takes
+/// longer than a window.
+pub(crate) const SLOTS_USED: [u32; 150] = {
+    let mut slots = [0; 150];
+    let mut at = 0u32;
+    while at < 150 {
+        slots[at as usize] = at * 437;
+        at += 1;
+    }
+    slots[1] = 4095;
+    slots[2] = 4096;
+    slots[149] = 65_535;
+    slots
+};
+
 /// "Multiply the slot by 31 and add": order, omission and repetition all show.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Rec {
@@ -20,9 +35,7 @@ pub(crate) struct Rec {
 
 impl Rec {
     pub(crate) fn draw(rng: &mut Rng, epoch: u32) -> Self {
-        // A few slots, far apart: first, last, and some between.
-        let slots = [0, 1, 4095, 4096, 30_000, 65_535];
-        let slot = slots[usize::try_from(rng.below(6)).unwrap()];
+        let slot = SLOTS_USED[usize::try_from(rng.below(SLOTS_USED.len() as u64)).unwrap()];
         Self { epoch, slot, value: rng.next(), salt: u32::try_from(rng.below(1 << 30)).unwrap() }
     }
 

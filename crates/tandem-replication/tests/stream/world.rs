@@ -7,7 +7,7 @@ use tandem_replication::message::{Follow, Message, SlotPieces, push_slot};
 use tandem_replication::{LinkFault, Settings, follower, leader};
 use tandem_types::{Epoch, Incarnation, Lsn, Monotonic, NodeId, PairId, SlotId, Stamp};
 
-use crate::log::{Log, RECORD_BYTES, Rec, Space, apply, count, lsn};
+use crate::log::{Log, RECORD_BYTES, Rec, SLOTS_USED, Space, apply, count, lsn};
 use crate::rng::Rng;
 
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +216,12 @@ impl World {
         }
         self.lead_step(leader::Input::Tick);
         self.tail_step(follower::Input::Tick);
-        let in_flight = self.lead.brain.progress().in_flight_bytes;
+        let progress = self.lead.brain.progress();
+        if self.tail.old.is_some() {
+            let durable = progress.durable_end;
+            assert_eq!(durable, Lsn::ZERO, "a copy that is not installed counts as durable");
+        }
+        let in_flight = progress.in_flight_bytes;
         let one_more =
             u64::from(self.settings.records_bytes_max.max(self.settings.chunk_bytes_max));
         assert!(in_flight <= self.settings.window_bytes + one_more + 64, "{in_flight} in flight");
@@ -536,7 +541,7 @@ impl World {
             now.space.remove(&slot);
         }
         // The toy notes only the slots that are ever used.
-        for slot in (0..6u32).map(|it| [0, 1, 4095, 4096, 30_000, 65_535][it as usize]) {
+        for slot in SLOTS_USED {
             let record = Rec { epoch: 0, slot, value: 0, salt: 0 };
             if (slots.0..=slots.1).contains(&record.slot_id()) {
                 now.loaded.insert(record.slot_id(), lsn);
