@@ -32,7 +32,7 @@ use crate::sessions::Sessions;
 use crate::slow_log::SlowLog;
 use crate::{ConnId, ConnInfo, Core, Output};
 
-pub(crate) use admission::refusal_text;
+pub(crate) use admission::{OUT_OF_MEMORY, refusal_text};
 pub(crate) use closing::output_limit;
 pub(crate) use serving::{copies, has_reached, write_copies};
 

@@ -17,6 +17,8 @@ pub(crate) struct Parameter {
 enum Value {
     /// Always this; setting it to this is no error.
     Fixed(&'static str),
+    /// Tunes what works otherwise here, or by itself: any value is taken and changes nothing.
+    Tuning(&'static str),
     /// Read from the node; setting it to what it is already is no error.
     Shown(fn(&Core, &Clients) -> String),
     /// An integer between two bounds.
@@ -36,7 +38,7 @@ impl Parameter {
     /// The value as `CONFIG GET` shows it.
     pub(crate) fn shown(&self, core: &Core, clients: &Clients) -> String {
         match self.value {
-            Value::Fixed(text) => text.to_owned(),
+            Value::Fixed(text) | Value::Tuning(text) => text.to_owned(),
             Value::Shown(get) => get(core, clients),
             Value::Number { get, .. } => get(core, clients).to_string(),
             Value::Memory { get, .. } => get(core).to_string(),
@@ -59,6 +61,7 @@ impl Parameter {
                 let same = text.eq_ignore_ascii_case(self.shown(core, clients).as_bytes());
                 if same { Ok(()) } else { Err("can't set immutable config") }
             }
+            Value::Tuning(_) => Ok(()),
             Value::Number { min, max, set, .. } => {
                 let number =
                     parse_i64(text).ok_or("argument couldn't be parsed into an integer")?;
@@ -79,6 +82,10 @@ impl Parameter {
 
 const fn fixed(name: &'static str, text: &'static str) -> Parameter {
     Parameter { name, value: Value::Fixed(text) }
+}
+
+const fn tuning(name: &'static str, text: &'static str) -> Parameter {
+    Parameter { name, value: Value::Tuning(text) }
 }
 
 const fn shown(name: &'static str, get: fn(&Core, &Clients) -> String) -> Parameter {
@@ -113,9 +120,9 @@ macro_rules! number {
 
 /// All parameters, by name.
 pub(crate) static TABLE: &[Parameter] = &[
-    fixed("activedefrag", "no"),
-    fixed("activerehashing", "yes"),
-    fixed("aof-use-rdb-preamble", "yes"),
+    tuning("activedefrag", "no"),
+    tuning("activerehashing", "yes"),
+    tuning("aof-use-rdb-preamble", "yes"),
     fixed("appendonly", "yes"),
     shown("appendfsync", |core, _| {
         match core.settings.fsync {
@@ -125,7 +132,7 @@ pub(crate) static TABLE: &[Parameter] = &[
         }
         .to_owned()
     }),
-    fixed("auto-aof-rewrite-percentage", "0"),
+    tuning("auto-aof-rewrite-percentage", "0"),
     fixed("bind-source-addr", ""),
     Parameter { name: "client-output-buffer-limit", value: Value::OutputLimits },
     Parameter {
@@ -144,8 +151,8 @@ pub(crate) static TABLE: &[Parameter] = &[
     threshold!("hash-max-listpack-value", hash_max_listpack_value),
     threshold!("hash-max-ziplist-entries", hash_max_listpack_entries),
     threshold!("hash-max-ziplist-value", hash_max_listpack_value),
-    fixed("hll-sparse-max-bytes", "3000"),
-    fixed("hz", "10"),
+    tuning("hll-sparse-max-bytes", "3000"),
+    tuning("hz", "10"),
     fixed("io-threads", "1"),
     number!(
         "latency-monitor-threshold",
@@ -154,14 +161,14 @@ pub(crate) static TABLE: &[Parameter] = &[
         |_, clients| i64::try_from(clients.latency.threshold_ms).unwrap_or(i64::MAX),
         |_, clients, ms| clients.latency.threshold_ms = u64::try_from(ms).unwrap_or_default()
     ),
-    fixed("lazyfree-lazy-eviction", "yes"),
-    fixed("lazyfree-lazy-expire", "yes"),
-    fixed("lazyfree-lazy-server-del", "yes"),
-    fixed("lazyfree-lazy-user-del", "yes"),
-    fixed("lazyfree-lazy-user-flush", "yes"),
-    fixed("lfu-decay-time", "1"),
-    fixed("lfu-log-factor", "10"),
-    fixed("list-compress-depth", "0"),
+    tuning("lazyfree-lazy-eviction", "yes"),
+    tuning("lazyfree-lazy-expire", "yes"),
+    tuning("lazyfree-lazy-server-del", "yes"),
+    tuning("lazyfree-lazy-user-del", "yes"),
+    tuning("lazyfree-lazy-user-flush", "yes"),
+    tuning("lfu-decay-time", "1"),
+    tuning("lfu-log-factor", "10"),
+    tuning("list-compress-depth", "0"),
     number!(
         "list-max-listpack-size",
         -5,
@@ -200,7 +207,7 @@ pub(crate) static TABLE: &[Parameter] = &[
     fixed("maxmemory-clients", "0"),
     fixed("maxmemory-eviction-tenacity", "10"),
     fixed("maxmemory-policy", "noeviction"),
-    fixed("maxmemory-samples", "5"),
+    tuning("maxmemory-samples", "5"),
     fixed("min-replicas-max-lag", "10"),
     fixed("min-replicas-to-write", "0"),
     fixed("min-slaves-max-lag", "10"),
@@ -218,9 +225,9 @@ pub(crate) static TABLE: &[Parameter] = &[
     shown("protected-mode", |core, _| {
         if core.settings.protected_mode { "yes" } else { "no" }.to_owned()
     }),
-    fixed("rdbcompression", "no"),
+    tuning("rdbcompression", "no"),
     fixed("repl-backlog-size", "1048576"),
-    fixed("repl-diskless-sync", "yes"),
+    tuning("repl-diskless-sync", "yes"),
     fixed("replica-priority", "100"),
     fixed("replica-read-only", "yes"),
     fixed("replica-serve-stale-data", "yes"),
@@ -247,8 +254,8 @@ pub(crate) static TABLE: &[Parameter] = &[
             core.settings.slowlog_entries_max = usize::try_from(number).unwrap_or_default();
         }
     ),
-    fixed("stream-node-max-bytes", "4096"),
-    fixed("stream-node-max-entries", "100"),
+    tuning("stream-node-max-bytes", "4096"),
+    tuning("stream-node-max-entries", "100"),
     fixed("supervised", "no"),
     fixed("tcp-keepalive", "300"),
     number!(

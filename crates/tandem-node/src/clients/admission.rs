@@ -134,7 +134,7 @@ impl Clients {
     }
 }
 
-const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+pub(crate) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 /// What a RESP2 client may send while it gets messages.
 const SUBSCRIBER_COMMANDS: [&str; 7] =

@@ -186,7 +186,12 @@ impl Clients {
             }
         }
         self.account(core, session, runnable, args, start, began);
-        Self::end_reply(session, start);
+        // What a subscription says are messages, and messages come also to those who want no replies.
+        if runnable.flags().has(Flags::PUBSUB) && runnable.name() != "publish" {
+            Self::next_reply_mode(session);
+        } else {
+            Self::end_reply(session, start);
+        }
         self.serve_touched(core, Some(session));
         Flow::Next
     }
@@ -334,6 +339,10 @@ impl Clients {
         if quiet && !session.closing {
             session.outbox.truncate(start);
         }
+        Self::next_reply_mode(session);
+    }
+
+    const fn next_reply_mode(session: &mut Session) {
         session.reply_mode = match session.reply_mode {
             ReplyMode::SkipNext => ReplyMode::Skip,
             ReplyMode::Skip => ReplyMode::On,

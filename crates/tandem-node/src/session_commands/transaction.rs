@@ -4,7 +4,7 @@ use tandem_resp::Args;
 use tandem_types::LogPosition;
 
 use super::Visit;
-use crate::clients::{output_limit, refusal_text};
+use crate::clients::{OUT_OF_MEMORY, output_limit, refusal_text};
 use crate::runnable::Runnable;
 use crate::session::{Queued, Transaction, Watched};
 use crate::{Caller, Port, Refusal};
@@ -74,6 +74,11 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
             .reply()
             .error_fmt(format_args!("EXECABORT Transaction discarded because of: {text}"));
     }
+    if is_out_of_memory(visit, &transaction) {
+        return visit
+            .reply()
+            .error_fmt(format_args!("EXECABORT Transaction discarded because of: {OUT_OF_MEMORY}"));
+    }
     visit.reply().array(transaction.queue.len());
     visit.core.begin_group();
     for queued in &transaction.queue {
@@ -84,6 +89,14 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
         visit.session.outbox.depend_on(end);
         visit.session.last_write = LogPosition { epoch: visit.core.view.epoch, lsn: end };
     }
+}
+
+/// Memory ran out since a command that needs some was queued.
+fn is_out_of_memory(visit: &Visit<'_>, transaction: &Transaction) -> bool {
+    transaction.queue.iter().any(|queued| match queued.runnable {
+        Runnable::Data(command) => visit.core.store.is_out_of_memory(command),
+        Runnable::Session(_) => false,
+    })
 }
 
 /// A watched key's time has come since: nobody removes it before a write, but it is gone.
