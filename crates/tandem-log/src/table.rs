@@ -54,6 +54,17 @@ impl SegmentTable {
         self.segments.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The first LSN of the newest segments that together hold at least `bytes`.
+    pub(crate) fn holds_from(&self, bytes: u64) -> Lsn {
+        let mut held = 0;
+        let segments = self.lock();
+        let newest = segments.iter().rev().find(|segment| {
+            held += segment.bytes;
+            held >= bytes
+        });
+        newest.or(segments.first()).map_or(Lsn::ZERO, |segment| segment.first)
+    }
+
     /// First LSN that is still kept.
     pub(crate) fn oldest(&self) -> Lsn {
         self.lock().first().map_or(Lsn::ZERO, |segment| segment.first)

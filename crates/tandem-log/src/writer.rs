@@ -161,6 +161,12 @@ impl<D: Disk> SegmentWriter<D> {
         self.table.oldest()
     }
 
+    /// The first LSN of the newest segments that together hold at least `bytes`: what a retention of
+    /// that many bytes keeps.
+    pub fn holds_from(&self, bytes: u64) -> Lsn {
+        self.table.holds_from(bytes)
+    }
+
     /// Bytes of all segments.
     pub fn total_bytes(&self) -> u64 {
         self.table.total_bytes()
