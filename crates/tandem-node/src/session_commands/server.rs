@@ -2,6 +2,7 @@
 
 use tandem_resp::Args;
 
+use super::info::REDIS_VERSION;
 use super::{Visit, is};
 
 pub(super) fn time(visit: &mut Visit<'_>, _args: &Args<'_>) {
@@ -66,7 +67,7 @@ pub(super) fn shutdown(visit: &mut Visit<'_>, _args: &Args<'_>) {
 pub(super) fn lolwut(visit: &mut Visit<'_>, _args: &Args<'_>) {
     let version = visit.clients.facts.version.clone();
     let art = format!(
-        "    __o   __o\n  _ \\<,_\\<,_\n (_)/-----(_)    two ride, one steers\n\nTandem ver. {version}\n"
+        "    __o   __o\n  _ \\<,_\\<,_\n (_)/-----(_)    two ride, one steers\n\nTandem {version}, Redis ver. {REDIS_VERSION}\n"
     );
     visit.reply().verbatim(*b"txt", art.as_bytes());
 }

@@ -75,9 +75,9 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
             .error_fmt(format_args!("EXECABORT Transaction discarded because of: {text}"));
     }
     if is_out_of_memory(visit, &transaction) {
-        return visit
-            .reply()
-            .error_fmt(format_args!("EXECABORT Transaction discarded because of: {OUT_OF_MEMORY}"));
+        return visit.reply().error_fmt(format_args!(
+            "EXECABORT Transaction discarded because of: {OUT_OF_MEMORY}"
+        ));
     }
     visit.reply().array(transaction.queue.len());
     visit.core.begin_group();
