@@ -134,20 +134,19 @@ mod tests {
 
     #[test]
     fn segments_are_those_that_hold_the_wanted_records() {
-        let folder = std::env::temp_dir().join(format!("tandem-take-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
         for first in [0u64, 100, 200, 300] {
             fs::write(folder.join(format!("{first:020}.log")), b"x").unwrap();
         }
         fs::write(folder.join("spare"), b"").unwrap();
         let wanted = |log_from, log_end| {
             let view = BackupView { log_from, log_end, ..BackupView::default() };
-            let names = segments(&folder, &view).unwrap();
+            let names = segments(folder, &view).unwrap();
             names.iter().filter_map(|name| first_of(name)).collect::<Vec<_>>()
         };
         assert_eq!(wanted(150, 250), [100, 200]);
         assert_eq!(wanted(100, 299), [100, 200]);
         assert_eq!(wanted(0, 400), [0, 100, 200, 300]);
-        fs::remove_dir_all(&folder).unwrap();
     }
 }

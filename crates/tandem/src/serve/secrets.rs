@@ -58,9 +58,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_one_line_and_may_hold_anything_else() {
-        let folder = std::env::temp_dir().join(format!("tandem-secret-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("secret");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
         for (content, want) in [
             ("s3cret", Some("s3cret")),
             (" s # 3 \n", Some(" s # 3 ")),
@@ -73,6 +72,5 @@ mod tests {
             let got = read(&path).ok();
             assert_eq!(got.as_deref(), want.map(str::as_bytes), "{content:?}");
         }
-        fs::remove_dir_all(&folder).unwrap();
     }
 }
