@@ -155,3 +155,78 @@ impl Heart {
 fn smooth(old: Option<Duration>, sample: Duration) -> Duration {
     old.map_or(sample, |old| (old * 7 + sample) / 8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Monotonic {
+        Monotonic::from_millis(ms)
+    }
+
+    /// `failure_timeout` is 100 ms, so a heartbeat is due every 20.
+    fn heart() -> Heart {
+        let failure_timeout = Duration::from_millis(100);
+        Heart::new(&crate::Settings { failure_timeout, ..crate::Settings::default() })
+    }
+
+    fn step(heart: &mut Heart, ms: u64, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        heart.step(at(ms), input, &mut out);
+        out
+    }
+
+    #[test]
+    fn heartbeats_come_five_times_within_the_time_that_counts_as_failure() {
+        let mut heart = heart();
+        let mut sent = 0;
+        let mut now = 1_000;
+        sent += step(&mut heart, now, Input::Up).len();
+        while now < 1_080 {
+            now += 1;
+            sent += step(&mut heart, now, Input::Tick).len();
+        }
+        assert_eq!(sent, 5);
+        assert_eq!(heart.deadline(), Some(at(1_100)));
+    }
+
+    #[test]
+    fn silence_kills_the_link_and_any_message_is_a_sign_of_life() {
+        let mut heart = heart();
+        step(&mut heart, 0, Input::Up);
+        step(&mut heart, 90, Input::Alive);
+        assert!(!step(&mut heart, 189, Input::Tick).iter().any(is_dead));
+        assert!(step(&mut heart, 190, Input::Tick).iter().any(is_dead));
+        assert!(!heart.is_live());
+        assert!(step(&mut heart, 500, Input::Tick).is_empty(), "it dies once");
+    }
+
+    fn is_dead(output: &Output) -> bool {
+        matches!(output, Output::Dead { .. })
+    }
+
+    #[test]
+    fn a_heartbeat_is_answered_at_once_with_its_own_number_and_time() {
+        let mut heart = heart();
+        step(&mut heart, 0, Input::Up);
+        let asked = Beat { seq: 7, sent: at(55), echo: None };
+        let out = step(&mut heart, 3, Input::Heard(asked));
+        let echo = Some(Echo { seq: 7, sent: at(55) });
+        assert_eq!(out, [Output::Send(Beat { seq: 0, sent: at(3), echo })]);
+    }
+
+    #[test]
+    fn only_an_answer_to_what_was_asked_counts_and_only_once() {
+        let mut heart = heart();
+        step(&mut heart, 10, Input::Up);
+        let answer = |seq, sent| {
+            Input::Heard(Beat { seq: 0, sent: at(9), echo: Some(Echo { seq, sent: at(sent) }) })
+        };
+        assert!(step(&mut heart, 14, answer(2, 10)).is_empty(), "never asked");
+        assert!(step(&mut heart, 14, answer(1, 99)).is_empty(), "from the future");
+        let want = Output::Answered { asked: at(10), round_trip: Duration::from_millis(4) };
+        assert_eq!(step(&mut heart, 14, answer(1, 10)), [want]);
+        assert!(step(&mut heart, 15, answer(1, 10)).is_empty(), "twice");
+        assert_eq!(heart.round_trip(), Some(Duration::from_millis(4)));
+    }
+}

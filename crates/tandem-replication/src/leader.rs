@@ -19,6 +19,8 @@ mod decide;
 mod lag;
 mod port;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use tandem_types::{Chain, Epoch, Lsn, Monotonic};
 

@@ -9,6 +9,8 @@ mod heartbeat;
 mod hello;
 mod notice;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 

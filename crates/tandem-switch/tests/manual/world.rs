@@ -411,7 +411,7 @@ impl World {
         let end = {
             let run = self.node(primary).run.as_ref().expect("it serves");
             assert!(run.brain.is_in_sync(), "{primary:?} is not in sync: {why:#?}");
-            assert!(run.commit + 50 > run.log.len(), "{primary:?} does not acknowledge: {why:#?}");
+            assert!(run.commit + 200 > run.log.len(), "{primary:?} does not acknowledge: {why:#?}");
             run.log.clone()
         };
         let run = self.node(standby).run.as_ref().expect("it runs");
