@@ -113,6 +113,7 @@ impl Node {
             role: role_name(self.core.view.role, settings.topology),
             epoch: self.core.view.epoch.get(),
             fork_id: reign.map(|reign| reign.fork.to_string()).unwrap_or_default(),
+            pid: self.clients.facts.pid,
             uptime_seconds: self.core.now.mono.since(self.started.mono).as_secs(),
             last_lsn: at.appended_end.get(),
             durable_lsn: at.durable_end.get(),
