@@ -20,8 +20,12 @@ const BATCH_BYTES_TARGET: usize = 4 << 20;
 /// Buffers larger than this are given back to the allocator instead of kept for reuse.
 const POOLED_BYTES_MAX: usize = 2 * BATCH_BYTES_TARGET;
 
-/// Buffers kept for reuse: one being built, one at the log thread, and some slack.
-const POOLED_COUNT_MAX: usize = 4;
+/// Buffers kept for reuse: one being built and those at the log thread, which are many small ones while
+/// it rests between groups.
+const POOLED_COUNT_MAX: usize = 64;
+
+/// Bytes of all buffers kept for reuse.
+const POOL_BYTES_MAX: usize = 2 * POOLED_BYTES_MAX;
 
 /// What a record's header says besides its place in the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,6 +87,8 @@ pub struct Appender {
     sealed: VecDeque<Batch>,
     sealed_bytes: usize,
     pool: Vec<Vec<u8>>,
+    /// Capacity of all buffers in the pool.
+    pool_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +109,7 @@ impl Appender {
             sealed: VecDeque::new(),
             sealed_bytes: 0,
             pool: Vec::new(),
+            pool_bytes: 0,
         }
     }
 
@@ -272,8 +279,11 @@ impl Appender {
     /// Gives back the buffer of a batch that has been written, for reuse.
     pub fn recycle(&mut self, batch: Batch) {
         let mut buffer = batch.into_buffer();
-        if buffer.capacity() <= POOLED_BYTES_MAX && self.pool.len() < POOLED_COUNT_MAX {
+        let bytes = buffer.capacity();
+        let fits = bytes <= POOLED_BYTES_MAX && self.pool_bytes + bytes <= POOL_BYTES_MAX;
+        if fits && self.pool.len() < POOLED_COUNT_MAX {
             buffer.clear();
+            self.pool_bytes += bytes;
             self.pool.push(buffer);
         }
     }
@@ -290,6 +300,7 @@ impl Appender {
             return;
         }
         let mut next = self.pool.pop().unwrap_or_default();
+        self.pool_bytes -= next.capacity();
         next.resize(BATCH_HEADER_BYTES, 0);
         let buffer = std::mem::replace(&mut self.open, next);
         let starts = std::mem::take(&mut self.starts);

@@ -76,6 +76,21 @@ impl Batch {
         self.buffer.get(BATCH_HEADER_BYTES..).unwrap_or_default()
     }
 
+    /// Takes in the records of the batch that follows; what is left of `next` is its buffer, emptied.
+    ///
+    /// Many small batches cost a write and a padded sector each.
+    ///
+    /// # Panics
+    /// If `next` does not continue this batch.
+    pub fn join(&mut self, next: &mut Self) {
+        assert_eq!(self.after, next.before, "a batch that does not continue the one before it");
+        self.buffer.extend_from_slice(next.records());
+        self.starts.append(&mut next.starts);
+        self.after = next.after;
+        next.before = next.after;
+        next.buffer.truncate(BATCH_HEADER_BYTES);
+    }
+
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }

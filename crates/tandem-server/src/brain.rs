@@ -54,6 +54,9 @@ pub(crate) trait Brain: Send {
         drop(batch);
     }
 
+    /// Looks at what the process uses; about once per second.
+    fn refresh_facts(&mut self) {}
+
     /// Who this node is.
     fn identity(&self) -> Identity;
 }

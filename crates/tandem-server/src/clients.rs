@@ -36,6 +36,8 @@ const HANDSHAKES_MAX: usize = 1024;
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Time a connection that ends has to take its last bytes.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+/// How often people are told that clients were turned away.
+const REFUSED_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// First byte of a TLS record that starts a handshake (RFC 8446, 5.1); no request starts so.
 const TLS_HANDSHAKE_BYTE: u8 = 0x16;
 /// What a client that is one too many is told, as Redis does.
@@ -47,19 +49,6 @@ struct Entrance {
     port: Port,
     /// Someone may wait.
     waiting: bool,
-}
-
-/// Counters for people; they only rise.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Traffic {
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Connections turned away (too many clients, no files).
-    pub refused: u64,
-    /// Bytes read.
-    pub bytes_in: u64,
-    /// Bytes written.
-    pub bytes_out: u64,
 }
 
 /// All that concerns clients' sockets.
@@ -82,10 +71,26 @@ pub(crate) struct Clients {
     handshaking: usize,
     lingering: VecDeque<(Monotonic, ConnId)>,
     accept_again_at: Option<Monotonic>,
-    /// As many as there are files for.
-    clients_max: usize,
-    /// Counters.
-    pub traffic: Traffic,
+    /// As many clients as there are files for.
+    places: usize,
+    refused: Refused,
+}
+
+/// Clients that were turned away; people hear of it now and then, not for each.
+#[derive(Default)]
+struct Refused {
+    count: u64,
+    told_at: Monotonic,
+}
+
+impl Refused {
+    fn one(&mut self, now: Monotonic, why: &str) {
+        self.count += 1;
+        if now.since(self.told_at) >= REFUSED_TOLD_EVERY {
+            tracing::warn!("{} clients were turned away: {why}", self.count);
+            *self = Self { count: 0, told_at: now };
+        }
+    }
 }
 
 /// What one turn works with besides the clients.
@@ -107,8 +112,8 @@ impl Turn<'_> {
 }
 
 impl Clients {
-    /// No connections yet; `clients_max`: as many as there are files for.
-    pub(crate) fn new(registry: Registry, clients_max: usize) -> Self {
+    /// No connections yet; `places`: as many clients as there are files for.
+    pub(crate) fn new(registry: Registry, places: usize) -> Self {
         Self {
             entrances: Vec::new(),
             connections: Connections::default(),
@@ -122,13 +127,18 @@ impl Clients {
             handshaking: 0,
             lingering: VecDeque::new(),
             accept_again_at: None,
-            clients_max,
-            traffic: Traffic::default(),
+            places,
+            refused: Refused::default(),
         }
     }
 
     /// Opens a listener; events of the `n`-th one go to [`Self::someone_waits`].
-    pub(crate) fn listen(&mut self, mut listener: Listener, port: Port, token: Token) -> io::Result<()> {
+    pub(crate) fn listen(
+        &mut self,
+        mut listener: Listener,
+        port: Port,
+        token: Token,
+    ) -> io::Result<()> {
         listener.register(&self.registry, token)?;
         self.entrances.push(Entrance { listener, port, waiting: true });
         Ok(())
@@ -228,7 +238,6 @@ impl Clients {
             self.end(id, turn);
             return len;
         }
-        self.traffic.bytes_in += len as u64;
         turn.step(Input::Received { conn: id, bytes: &self.buffer[..len] });
         len
     }
@@ -261,7 +270,8 @@ impl Clients {
         // Of a connection that is handed over to another node the handshake is long over.
         self.handshaking -= usize::from(connection.transport.is_tls() && !connection.sniffed);
         connection.sniffed |= connection.transport.is_tls();
-        let info = ConnInfo { peer, local, port: connection.port, tls: connection.transport.is_tls() };
+        let info =
+            ConnInfo { peer, local, port: connection.port, tls: connection.transport.is_tls() };
         turn.step(Input::Accepted { conn: id, info });
         true
     }
@@ -295,7 +305,7 @@ impl Clients {
                         self.admit(stream, peer, port, turn);
                     }
                     Accepted::Empty => entrance.waiting = false,
-                    Accepted::Skip => self.traffic.refused += 1,
+                    Accepted::Skip => self.refused.one(turn.now.mono, "no files are left"),
                     Accepted::Exhausted => {
                         self.accept_again_at = Some(turn.now.mono.plus(EXHAUSTED_PAUSE));
                         return;
@@ -306,9 +316,9 @@ impl Clients {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, port: Port, turn: &mut Turn<'_>) {
-        let clients_max = self.clients_max.min(turn.brain.clients_max());
+        let clients_max = self.places.min(turn.brain.clients_max());
         if self.connections.len() >= clients_max || self.handshaking >= HANDSHAKES_MAX {
-            self.traffic.refused += 1;
+            self.refused.one(turn.now.mono, "there are as many as allowed");
             if turn.tls.is_none() {
                 let mut transport = Transport::plain(stream);
                 // Best effort: an empty socket buffer takes it.
@@ -338,7 +348,6 @@ impl Clients {
             self.connections.remove(id);
             return Err(error);
         }
-        self.traffic.accepted += 1;
         if encrypted {
             self.handshakes.push_back((turn.now.mono.plus(HANDSHAKE_TIME_MAX), id));
             self.handshaking += 1;
@@ -409,7 +418,6 @@ impl Clients {
         if wanted > 0 {
             let Ok(count) = connection.transport.write(bytes) else { return false };
             brain.written(id, count);
-            self.traffic.bytes_out += count as u64;
             connection.writable = count == wanted;
         }
         if connection.transport.wants_flush() {
@@ -479,7 +487,6 @@ impl Clients {
             }
         }
     }
-
 }
 
 /// How events name a connection.

@@ -41,6 +41,9 @@ const EVENTS_MAX: usize = 1024;
 /// How often files of certificates are looked at.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
 
+/// How often the process' memory and processor time are looked at.
+const FACTS_EVERY: Duration = Duration::from_secs(1);
+
 /// Tokens whose upper half is this are the loop's own; no connection's id has it.
 const OWN: u64 = (u32::MAX as u64) << 32;
 /// Mail is there.
@@ -62,6 +65,7 @@ pub(crate) struct EventLoop {
     link: Link,
     tls: Option<Tls>,
     certificates_at: Monotonic,
+    facts_at: Monotonic,
     boot: Arc<dyn Boot>,
     /// Number of the boot whose workers run.
     life: u32,
@@ -125,6 +129,7 @@ impl EventLoop {
             link,
             tls,
             certificates_at: clock::monotonic().plus(CERTIFICATES_EVERY),
+            facts_at: Monotonic::ZERO,
             boot,
             life: 0,
             workers: None,
@@ -174,12 +179,8 @@ impl EventLoop {
     }
 
     fn clients_turn(&mut self, now: Now) -> (&mut Clients, Turn<'_>) {
-        let turn = Turn {
-            now,
-            brain: self.brain.as_mut(),
-            out: &mut self.out,
-            tls: self.tls.as_ref(),
-        };
+        let turn =
+            Turn { now, brain: self.brain.as_mut(), out: &mut self.out, tls: self.tls.as_ref() };
         (&mut self.clients, turn)
     }
 
@@ -199,7 +200,8 @@ impl EventLoop {
         if self.clients.is_busy()
             || self.link.is_busy()
             || self.brain.wants_turn()
-            || !self.out.is_empty() {
+            || !self.out.is_empty()
+        {
             return Some(Duration::ZERO);
         }
         let certificates = self.tls.is_some().then_some(self.certificates_at);
@@ -257,6 +259,11 @@ impl EventLoop {
     fn timers(&mut self, now: Now) {
         if self.brain.deadline().is_some_and(|at| at <= now.mono) {
             self.step(now, Input::Tick);
+        }
+        // Not a deadline: an idle process uses what it used.
+        if self.facts_at <= now.mono {
+            self.facts_at = now.mono.plus(FACTS_EVERY);
+            self.brain.refresh_facts();
         }
         if self.certificates_at <= now.mono {
             self.certificates_at = now.mono.plus(CERTIFICATES_EVERY);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 
 use mio::{Registry, Token, Waker};
 use tandem_admin::{AdminReply, AdminRequest};
@@ -89,10 +89,8 @@ impl Inbox {
     /// A queue that wakes the poll of `registry` with `token`.
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<(Self, Outbox)> {
         let (sender, mail) = mpsc::channel();
-        let bell = Arc::new(Bell {
-            waker: Waker::new(registry, token)?,
-            rung: AtomicBool::new(false),
-        });
+        let bell =
+            Arc::new(Bell { waker: Waker::new(registry, token)?, rung: AtomicBool::new(false) });
         Ok((Self { mail, bell: Arc::clone(&bell) }, Outbox { mail: sender, bell }))
     }
 
@@ -105,9 +103,6 @@ impl Inbox {
 
     /// The next message, if there is one.
     pub(crate) fn take(&self) -> Option<Mail> {
-        match self.mail.try_recv() {
-            Ok(mail) => Some(mail),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.mail.try_recv().ok()
     }
 }

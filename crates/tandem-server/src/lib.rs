@@ -23,6 +23,7 @@ mod inbox;
 mod link;
 mod loading;
 mod net;
+mod process_facts;
 mod run;
 mod settings;
 mod signals;

@@ -347,8 +347,8 @@ impl Link {
         let peer = line.peer;
         let tls_binding = line.transport.binding().map_err(LineEnd::Io)?;
         let settings = &self.settings;
-        let tls = line.transport.is_tls()
-            && (settings.certificates_prove || settings.secret.is_some());
+        let tls =
+            line.transport.is_tls() && (settings.certificates_prove || settings.secret.is_some());
         let config = LinkConfig {
             node: settings.node,
             incarnation: identity.incarnation,

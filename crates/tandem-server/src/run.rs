@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::Poll;
 use tandem_fs::FsDisk;
 use tandem_log::LogOptions;
-use tandem_node::{Facts, Port};
+use tandem_node::Port;
 use tandem_types::NodeId;
 
 use crate::admin::AdminHandle;
@@ -15,11 +15,11 @@ use crate::boot::node::NodeBoot;
 use crate::clients::Clients;
 use crate::event_loop::{EventLoop, Parts, entrance_token, mail_token};
 use crate::inbox::Inbox;
-use crate::link::{Link, LinkSettings, random_bytes};
+use crate::link::{Link, LinkSettings};
 use crate::net::file_limit;
 use crate::net::listener::Listener;
 use crate::net::tls::{Tls, TlsError};
-use crate::{ServerSettings, clock, signals};
+use crate::{ServerSettings, process_facts, signals};
 
 /// The server ended because it was asked to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -133,12 +133,13 @@ impl Server {
         };
         let link = listener.as_ref().map(Listener::address);
         let peer = link_settings(&settings);
-        let line = Link::new(peer, registry()?, listener, outbox.clone()).map_err(RunError::Wait)?;
+        let line =
+            Link::new(peer, registry()?, listener, outbox.clone()).map_err(RunError::Wait)?;
         let admin = AdminHandle::new(outbox.clone());
         let boot = Arc::new(NodeBoot {
             disk,
             options: LogOptions { segment_bytes: settings.segment_bytes },
-            facts: facts(&settings, client, read),
+            facts: process_facts::gather(&settings.config_file, client, read),
             settings: settings.node,
         });
         let parts = Parts { poll, inbox, outbox, clients, link: line, tls, boot };
@@ -173,33 +174,6 @@ impl Server {
     /// See [`RunError`].
     pub fn run(self) -> Result<Exit, RunError> {
         self.event_loop.run()
-    }
-}
-
-/// What `INFO` says of the process.
-fn facts(settings: &ServerSettings, client: SocketAddr, read: Option<SocketAddr>) -> Facts {
-    let now = clock::now();
-    let run_id: Vec<String> = random_bytes::<20>()
-        .unwrap_or_default()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let uname = rustix::system::uname();
-    let os = [uname.sysname(), uname.release(), uname.machine()].map(|it| it.to_string_lossy());
-    Facts {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-        client_port: client.port(),
-        read_port: read.map_or(0, |read| read.port()),
-        started: now.mono,
-        started_wall: now.wall,
-        executable: std::env::current_exe()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default(),
-        config_file: settings.config_file.clone(),
-        run_id: run_id.concat(),
-        os: os.join(" "),
-        ..Facts::default()
     }
 }
 

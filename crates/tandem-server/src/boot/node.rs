@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, ConnId, Facts, Fsync, Input, Node, Output, SaveError, Seeds, Stopwatch, generation_name,
-    save_and_cut,
+    BootReport, ConnId, Facts, Input, Node, Output, SaveError, Seeds, Settings, Stopwatch,
+    generation_name, save_and_cut,
 };
 use tandem_types::{Lsn, Monotonic, Now};
 
@@ -17,14 +17,14 @@ use crate::inbox::Outbox;
 use crate::link::random_bytes;
 use crate::workers::log::{LogThread, OpenLog, report_saved};
 use crate::workers::{Reporter, Workers, chain, log_reader, reaper, snapshot, spawn};
-use crate::{RunError, clock};
+use crate::{RunError, clock, process_facts};
 
 /// Boots nodes from one data directory.
 pub(crate) struct NodeBoot<D> {
     /// The data directory.
     pub disk: D,
     /// The node's settings.
-    pub settings: tandem_node::Settings,
+    pub settings: Settings,
     /// How the log is laid out.
     pub options: LogOptions,
     /// What the node cannot know by itself.
@@ -50,9 +50,15 @@ where
             boots: boot.state.boots,
         };
         let stopwatch: Option<Stopwatch> = Some(|| clock::monotonic().as_nanos());
-        let (node, recovered) =
-            Node::new(clock::now(), self.settings.clone(), self.facts.clone(), boot, seeds, stopwatch)
-                .map_err(|error| RunError::Boot(chain(&error)))?;
+        let (node, recovered) = Node::new(
+            clock::now(),
+            self.settings.clone(),
+            self.facts.clone(),
+            boot,
+            seeds,
+            stopwatch,
+        )
+        .map_err(|error| RunError::Boot(chain(&error)))?;
         let writer = SegmentWriter::open(self.disk.clone(), &recovered, self.options);
         let log = OpenLog {
             disk: self.disk.clone(),
@@ -63,7 +69,7 @@ where
             writer,
         };
         let reporter = Reporter::new(life, outbox.clone());
-        let workers = start_workers(log, self.settings.fsync, reporter).map_err(RunError::Thread)?;
+        let workers = start_workers(log, &self.settings, &reporter).map_err(RunError::Thread)?;
         Ok((Box::new(ServingNode { node, identity }), workers))
     }
 }
@@ -92,7 +98,11 @@ impl<D: Disk> NodeBoot<D> {
 }
 
 /// Starts the threads of one boot.
-fn start_workers<D>(log: OpenLog<D>, fsync: Fsync, reporter: Reporter) -> std::io::Result<Workers>
+fn start_workers<D>(
+    log: OpenLog<D>,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> std::io::Result<Workers>
 where
     D: Disk + Send + Sync + 'static,
     D::File: Send,
@@ -102,9 +112,10 @@ where
     let (snapshot_orders, chunks) = mpsc::channel();
     let (reaper_orders, garbage) = mpsc::channel();
     let (disk, reader) = (log.disk.clone(), Arc::clone(&log.reader));
+    let log = LogThread::new(log, settings, reporter.clone());
     let [to_reader, to_snapshot] = [(), ()].map(|()| reporter.clone());
     let threads = vec![
-        spawn("log", move || LogThread::new(log, fsync, reporter).run(&orders))?,
+        spawn("log", move || log.run(&orders))?,
         spawn("log-reader", move || log_reader::run(&reads, &reader, &to_reader))?,
         spawn("snapshot", move || snapshot::run(&chunks, &disk, &to_snapshot))?,
         spawn("reaper", move || reaper::run(&garbage))?,
@@ -187,6 +198,10 @@ impl Brain for ServingNode {
 
     fn recycle(&mut self, batch: tandem_log::Batch) {
         self.node.recycle(batch);
+    }
+
+    fn refresh_facts(&mut self) {
+        process_facts::refresh(self.node.clients_mut().facts_mut());
     }
 
     fn identity(&self) -> Identity {

@@ -69,11 +69,7 @@ impl EventLoop {
         if let Some(workers) = self.workers.take() {
             workers.stop();
         }
-        if status == 0 {
-            Ok(Exit { reason })
-        } else {
-            Err(RunError::GaveUp { status, reason })
-        }
+        if status == 0 { Ok(Exit { reason }) } else { Err(RunError::GaveUp { status, reason }) }
     }
 
     /// Drops the node and reads the data back; listeners stay, clients go.

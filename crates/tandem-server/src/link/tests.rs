@@ -103,7 +103,7 @@ impl End {
     }
 
     fn turn(&mut self) {
-        let timeout = if self.link.is_busy() { 0 } else { 1 };
+        let timeout = u64::from(!self.link.is_busy());
         self.poll.poll(&mut self.events, Some(Duration::from_millis(timeout))).unwrap();
         for event in &self.events {
             if let Some(index) = (0..100).find(|&index| link_token(index) == event.token()) {
@@ -139,7 +139,9 @@ fn messages_go_both_ways_in_order_and_large_ones_whole() {
     for secret in [None, Some("a secret that both know")] {
         let mut a = End::listening(secret);
         let mut b = End::dialing(a.port(), secret);
-        turn_until(&mut [&mut a, &mut b], "up", |ends| heard(ends, 0, "up") && heard(ends, 1, "up"));
+        turn_until(&mut [&mut a, &mut b], "up", |ends| {
+            heard(ends, 0, "up") && heard(ends, 1, "up")
+        });
         a.link.send(b"from a");
         b.link.send(b"one");
         b.link.send(&vec![7; 5 << 20]);

@@ -56,13 +56,12 @@ impl Connections {
 
     /// Adds what `make` builds for its new id; `None`: the table is full.
     pub(crate) fn insert(&mut self, transport: Transport, port: Port) -> Option<&mut Connection> {
-        let index = match self.free.pop() {
-            Some(index) => index,
-            None => {
-                let index = u32::try_from(self.places.len()).ok()?;
-                self.places.push(Place { reuse: 0, connection: None });
-                index
-            }
+        let index = if let Some(index) = self.free.pop() {
+            index
+        } else {
+            let index = u32::try_from(self.places.len()).ok()?;
+            self.places.push(Place { reuse: 0, connection: None });
+            index
         };
         let place = &mut self.places[index as usize];
         let connection = Connection {

@@ -41,8 +41,7 @@ impl Listener {
     /// # Errors
     /// As `socket`, `bind` and `listen` say.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if let IpAddr::V6(ip) = address.ip() {
             // `::` takes IPv4 too, a named IPv6 address only itself.
             socket.set_only_v6(!ip.is_unspecified())?;
@@ -105,7 +104,7 @@ fn is_exhausted(error: &io::Error) -> bool {
 pub(crate) fn set_up_client(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(300))
+        .with_time(Duration::from_mins(5))
         .with_interval(Duration::from_secs(100))
         .with_retries(3);
     socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)

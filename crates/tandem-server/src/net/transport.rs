@@ -27,7 +27,6 @@ pub(crate) enum ReadOutcome {
 }
 
 /// One stream.
-#[expect(clippy::large_enum_variant, reason = "plain streams are the hot ones; a box is on the rare side")]
 pub(crate) enum Transport {
     /// TCP.
     Plain(TcpStream),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tandem_disk::Disk;
 use tandem_log::{Batch, LogOptions, Room, SegmentWriter, WriteError};
-use tandem_node::{Fsync, Saved, Input, LogCommand, LogFault};
+use tandem_node::{Fsync, Input, LogCommand, LogFault, Saved, Settings};
 use tandem_types::{Lsn, PairId};
 
 use super::{Reporter, chain, log_reader};
@@ -24,6 +24,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// Rest between groups when nobody waits for the disk (`Fsync::Never`): one wake-up instead of one per
 /// turn of the event loop saves 15 % of a SET's processor time at pipeline depth 1.
 const REST: Duration = Duration::from_millis(1);
+/// Batches of turns are joined up to this: beyond it a write's fixed cost no longer counts, a copy does.
+const JOINED_BYTES_MAX: usize = 64 << 10;
 /// Quiet time after which the log is marked as durable to its end (`SegmentWriter::mark`).
 const MARK_AFTER: Duration = Duration::from_millis(500);
 
@@ -62,6 +64,8 @@ pub(crate) struct LogThread<D: Disk> {
     writer: SegmentWriter<D>,
     options: LogOptions,
     fsync: Fsync,
+    /// Bytes of log kept for a returning peer.
+    retention_bytes: u64,
     reporter: Reporter,
     reader: log_reader::Shared<D>,
     /// Work in order.
@@ -70,6 +74,8 @@ pub(crate) struct LogThread<D: Disk> {
     written: Vec<Batch>,
     /// The disk is full; the first order of the queue waits.
     full: bool,
+    /// The node thinks that the disk is full.
+    told_full: bool,
     synced_at: Instant,
     /// Something was written after the last sync.
     unsynced: bool,
@@ -101,7 +107,7 @@ impl From<WriteError> for Failed {
 
 impl<D: Disk> LogThread<D> {
     /// A log thread for `log`.
-    pub(crate) fn new(log: OpenLog<D>, fsync: Fsync, reporter: Reporter) -> Self {
+    pub(crate) fn new(log: OpenLog<D>, settings: &Settings, reporter: Reporter) -> Self {
         let OpenLog { disk, dir, pair, options, writer, reader } = log;
         Self {
             disk,
@@ -109,12 +115,14 @@ impl<D: Disk> LogThread<D> {
             pair,
             writer,
             options,
-            fsync,
+            fsync: settings.fsync,
+            retention_bytes: settings.log_retention_bytes,
             reporter,
             reader,
             queue: VecDeque::new(),
             written: Vec::new(),
             full: false,
+            told_full: false,
             synced_at: Instant::now(),
             unsynced: false,
             unmarked: false,
@@ -173,19 +181,22 @@ impl<D: Disk> LogThread<D> {
         }
         while let Some(command) = self.queue.pop_front() {
             match command {
-                LogOrder::Do(LogCommand::Write(mut batch)) => match self.writer.write(&mut batch) {
-                    Ok(()) => {
-                        self.unsynced = true;
-                        self.written.push(batch);
+                LogOrder::Do(LogCommand::Write(mut batch)) => {
+                    self.join_following(&mut batch);
+                    match self.writer.write(&mut batch) {
+                        Ok(()) => {
+                            self.unsynced = true;
+                            self.written.push(batch);
+                        }
+                        Err(WriteError::Full) => {
+                            self.queue.push_front(LogOrder::Do(LogCommand::Write(batch)));
+                            self.commit()?;
+                            self.tell_full();
+                            return Ok(());
+                        }
+                        Err(failed) => return Err(failed.into()),
                     }
-                    Err(WriteError::Full) => {
-                        self.queue.push_front(LogOrder::Do(LogCommand::Write(batch)));
-                        self.commit()?;
-                        self.tell_full();
-                        return Ok(());
-                    }
-                    Err(failed) => return Err(failed.into()),
-                },
+                }
                 LogOrder::Do(other) => {
                     self.commit()?;
                     self.order(other)?;
@@ -199,6 +210,19 @@ impl<D: Disk> LogThread<D> {
         self.full = false;
         self.commit()?;
         self.prepare()
+    }
+
+    /// Makes one batch of `batch` and the small ones that follow it: one write instead of many.
+    fn join_following(&mut self, batch: &mut Batch) {
+        while let Some(LogOrder::Do(LogCommand::Write(next))) = self.queue.front_mut() {
+            if batch.records().len() + next.records().len() > JOINED_BYTES_MAX {
+                return;
+            }
+            batch.join(next);
+            if let Some(LogOrder::Do(LogCommand::Write(emptied))) = self.queue.pop_front() {
+                self.written.push(emptied);
+            }
+        }
     }
 
     /// Nothing was ordered for a while.
@@ -237,14 +261,22 @@ impl<D: Disk> LogThread<D> {
 
     /// Has a spare segment made while there is time; says so if there is no room for one.
     fn prepare(&mut self) -> Result<(), Failed> {
-        if self.writer.prepare()? == Room::Low {
-            self.tell_full();
+        match self.writer.prepare()? {
+            Room::Low => self.tell_full(),
+            // Writes were refused, so no batch comes that could tell the node.
+            Room::Ample if self.told_full && self.queue.is_empty() => {
+                self.full = false;
+                self.told_full = false;
+                self.reporter.tell(self.progress());
+            }
+            Room::Ample => {}
         }
         Ok(())
     }
 
     fn tell_full(&mut self) {
         self.full = true;
+        self.told_full = true;
         let message = "no space for the next log segment".to_owned();
         self.reporter.tell(Input::LogFault(LogFault::Full { message }));
     }
@@ -263,7 +295,8 @@ impl<D: Disk> LogThread<D> {
                 self.writer.set_pair(pair_id);
             }
             LogCommand::SaveState { seq, state } => {
-                tandem_log::save_state(&self.disk, &state).map_err(|error| Failed(chain(&error)))?;
+                tandem_log::save_state(&self.disk, &state)
+                    .map_err(|error| Failed(chain(&error)))?;
                 self.reporter.tell(Input::StateSaved { seq });
             }
             LogCommand::StartGeneration { generation, tip, pair_id, history } => {
@@ -278,7 +311,8 @@ impl<D: Disk> LogThread<D> {
                 generation::remove_others(&self.disk, generation, set_aside)?;
             }
             LogCommand::Retain { needed_from } => {
-                self.writer.retain(needed_from)?;
+                let held_from = self.writer.holds_from(self.retention_bytes);
+                self.writer.retain(needed_from.min(held_from))?;
                 let (oldest, bytes) = (self.writer.oldest(), self.writer.total_bytes());
                 self.reporter.tell(Input::LogTrimmed { oldest, bytes });
             }

@@ -3,6 +3,7 @@
 use std::sync::mpsc::Receiver;
 
 /// Something to free.
+#[expect(dead_code, reason = "what is in it is only dropped")]
 pub(crate) enum Garbage {
     /// Values of the store.
     Values(tandem_store::Garbage),

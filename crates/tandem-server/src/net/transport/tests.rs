@@ -163,7 +163,9 @@ fn a_client_without_certificate_is_refused_where_one_is_demanded() {
 fn plain_bytes_on_an_encrypted_port_are_an_error_and_no_panic() {
     let authority = Authority::new();
     let tls = Tls::load(authority.files("server", false)).unwrap();
-    for request in [&b"PING\r\n"[..], b"*1\r\n$4\r\nPING\r\n", &[0; 600], &[0x16; 600], &[0xff; 600]] {
+    for request in
+        [&b"PING\r\n"[..], b"*1\r\n$4\r\nPING\r\n", &[0; 600], &[0x16; 600], &[0xff; 600]]
+    {
         let (server, mut client) = sockets();
         let mut transport = Transport::tls(server, tls.accept().unwrap());
         client.write_all(request).unwrap();

@@ -39,7 +39,8 @@ impl Fixture {
         let (orders, queue) = mpsc::channel();
         let reader = std::sync::Arc::new(std::sync::Mutex::new(writer.reader()));
         let log = OpenLog { disk: disk.clone(), dir, pair: PairId::NONE, options, writer, reader };
-        let work = LogThread::new(log, fsync, Reporter::new(0, outbox));
+        let mut work = LogThread::new(log, &settings(), Reporter::new(0, outbox));
+        work.fsync = fsync;
         let thread = Some(thread::spawn(move || work.run(&queue)));
         Self { disk, appender: Appender::new(TIP), orders, inbox, thread, _poll: poll }
     }
@@ -194,4 +195,10 @@ fn orders_are_done_in_their_order() {
         }
     }
     assert_eq!(heard, ["1 0", "saved 7", "2 0", "2 2"]);
+}
+
+fn settings() -> Settings {
+    let config = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.2\"\n";
+    let config = tandem_config::load(config, []).unwrap();
+    crate::ServerSettings::from_config(&config, NodeId::A).unwrap().node
 }
