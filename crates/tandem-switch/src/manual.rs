@@ -24,6 +24,8 @@ mod persist;
 mod primary;
 mod promote;
 mod standby;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 
