@@ -105,7 +105,7 @@ impl Service {
         let follower = if replicated { Some(start("b", ports[1])?) } else { None };
         if !replicated {
             // A new pair begins without its other node only on a person's word.
-            primary.wait_for("TANDEM SOLO", "OK")?;
+            primary.wait_for("TANDEM SOLO", "+this node is ")?;
         }
         primary.wait_for("SET bench:ready 1", "+OK")?;
         if replicated {

@@ -244,6 +244,14 @@ impl Node {
         wait::until(&what, Duration::from_secs(10), || self.try_status())
     }
 
+    /// Process number of who serves, as its status says.
+    #[track_caller]
+    pub fn pid(&self) -> u32 {
+        let pid = self.status().number("pid");
+        assert_ne!(pid, 0, "status tells no pid");
+        u32::try_from(pid).expect("process numbers fit")
+    }
+
     /// Waits until its status satisfies `wanted`, and returns that status.
     #[track_caller]
     pub fn wait_status(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {

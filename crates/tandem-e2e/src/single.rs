@@ -53,9 +53,7 @@ impl Single {
     #[track_caller]
     pub fn pid(&mut self) -> u32 {
         match self {
-            Self::Tandem(pair) => {
-                u32::try_from(pair.a.status().number("pid")).expect("process numbers fit")
-            }
+            Self::Tandem(pair) => pair.a.pid(),
             Self::Redis(server) => server.process().pid(),
         }
     }

@@ -41,12 +41,22 @@ fn wait_applied(pair: &Pair) {
     pair.b.wait_status("has applied all", |status| status.number("applied_lsn") >= end);
 }
 
-fn pid(node: &Node) -> u32 {
-    u32::try_from(node.status().number("pid")).expect("process numbers fit")
-}
-
 fn local() -> PairOptions {
     PairOptions::default().replication("acknowledge = \"local\"")
+}
+
+/// A log that is cut back soon: small files, a snapshot every 16 MiB, 16 MiB kept for the peer.
+fn short_log() -> PairOptions {
+    let mut options = local().replication("log_retention = \"16MiB\"");
+    options.more = "[storage]\nsegment_size = \"4MiB\"\nsnapshot_after = \"16MiB\"\n".to_owned();
+    options
+}
+
+/// Waits until a snapshot has let the log be cut back.
+fn wait_cut_back(node: &Node) {
+    node.wait_status("has cut its log back", |status| {
+        status.json["snapshot_lsn"].is_u64() && status.number("log_bytes") < 64 * MIB
+    });
 }
 
 #[test]
@@ -80,14 +90,14 @@ fn a_follower_that_was_away_gets_what_it_missed_and_not_more() {
 
 #[test]
 fn a_follower_beyond_the_log_gets_a_full_copy_while_the_primary_serves() {
-    let options = local().replication("log_retention = \"16MiB\"");
-    let mut pair = Pair::start(&options);
+    let mut pair = Pair::start(&short_log());
     let mut client = pair.a.client();
     pair.b.kill();
     // 100 MiB of log for 50 MiB of data: far beyond what is kept.
     write_keys(&mut client, 0, 50_000, 1_000);
     write_keys(&mut client, 0, 50_000, 1_000);
-    let data = resident_bytes(pid(&pair.a));
+    wait_cut_back(&pair.a);
+    let data = resident_bytes(pair.a.pid());
     let copies = full_copies(&pair.a);
     let load = Load::start(
         &LoadOptions { clients: 20, value_bytes: 100, ..LoadOptions::default() },
@@ -99,7 +109,7 @@ fn a_follower_beyond_the_log_gets_a_full_copy_while_the_primary_serves() {
     pair.b.start();
     let mut peak = 0;
     while !pair.a.status().is("in_sync") {
-        peak = peak.max(resident_bytes(pid(&pair.a)));
+        peak = peak.max(resident_bytes(pair.a.pid()));
         assert!(began.elapsed() < Duration::from_mins(1), "{}", pair.a.status().json);
     }
     let took = began.elapsed();
@@ -130,11 +140,12 @@ fn a_follower_beyond_the_log_gets_a_full_copy_while_the_primary_serves() {
 
 #[test]
 fn a_copy_that_is_interrupted_again_and_again_is_made_in_the_end() {
-    let options = local().replication("log_retention = \"16MiB\"");
-    let mut pair = Pair::start(&options);
+    let mut pair = Pair::start(&short_log());
     let mut client = pair.a.client();
     pair.b.kill();
     write_keys(&mut client, 0, 50_000, 1_000);
+    write_keys(&mut client, 0, 50_000, 1_000);
+    wait_cut_back(&pair.a);
     for pause in [50, 150, 300] {
         pair.b.start();
         std::thread::sleep(Duration::from_millis(pause));
@@ -154,13 +165,13 @@ fn a_frozen_follower_holds_up_durable_writes_but_not_the_memory_of_the_primary()
     let mut client = pair.a.client();
     write_keys(&mut client, 0, 1_000, 1_000);
     wait_applied(&pair);
-    let before = resident_bytes(pid(&pair.a));
+    let before = resident_bytes(pair.a.pid());
     pair.b.freeze();
     // 200 MiB into 1 MiB of keys, while the peer reads nothing.
     for _ in 0..200 {
         write_keys(&mut client, 0, 1_000, 1_000);
     }
-    let grown = resident_bytes(pid(&pair.a)).saturating_sub(before);
+    let grown = resident_bytes(pair.a.pid()).saturating_sub(before);
     assert!(grown < 96 * MIB, "grew by {} MiB", grown / MIB);
     pair.b.thaw();
     pair.wait_in_sync();

@@ -170,7 +170,7 @@ fn a_failed_fsync_is_the_end_of_the_process_and_of_acknowledgements() {
     }
     for call in ["fdatasync", "fsync"] {
         let mut pair = Pair::start_alone(&local());
-        let pid = pair.a.status().number("pid").to_string();
+        let pid = pair.a.pid().to_string();
         let load = small_load(&pair);
         load.wait_for_more(200, Duration::from_secs(20));
         let mut strace = Command::new("strace")
