@@ -95,8 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_found_with_its_line() {
-        let text =
-            "//! A file.\nfn te\u{73}t_it() {}\nlet \u{430} = 1;\nlet s = \"\u{e4}\"; // \u{2192}\n";
+        let text = "//! A file.\nfn te\u{73}t_it() {}\nlet \u{430} = 1;\nlet s = \"\u{e4}\"; // \u{2192}\n";
         let wrong = check_file(text);
         assert_eq!(wrong.len(), 2, "{wrong:?}");
         assert!(wrong[0].starts_with(":2:") && wrong[1].starts_with(":3:"));

@@ -9,10 +9,9 @@ use std::io;
 use serde_json::json;
 use tandem_disk::{Disk, DiskFile, EntryKind};
 use tandem_log::{RecordKind, RecordView, check_log, cut};
-use tandem_store::{Effects, describe};
 use tandem_snapshot::remove_beyond;
+use tandem_store::{Effects, describe};
 use tandem_types::{Chain, Lsn, PairId, WallMillis};
-
 
 /// The directory for the files.
 const DIR: &str = "conflicts";

@@ -9,8 +9,8 @@
 //! on in order, and what they lead to is handed to the others.
 
 mod boot;
-mod forward;
 mod following;
+mod forward;
 mod leading;
 mod link;
 mod operator;
@@ -31,8 +31,8 @@ use crate::snapshot_job::SnapshotJob;
 use crate::{Clients, CommitRule, Core, Event, Input, LogCommand, LogFault, Output, Severity};
 
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
-use forward::Forwards;
 use following::CopyIn;
+use forward::Forwards;
 use link::LinkState;
 use operator::{Asker, Backups};
 use status::Journal;

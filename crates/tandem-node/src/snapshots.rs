@@ -46,7 +46,9 @@ pub(crate) fn load_newest<D: Disk>(
             load(&mut store, &mut filter, &chunk)
         });
         match done {
-            Ok(_) if next.is_some() => skipped.push(format!("{name}: slots are missing at its end")),
+            Ok(_) if next.is_some() => {
+                skipped.push(format!("{name}: slots are missing at its end"))
+            }
             Ok(finished) => {
                 let loaded = Loaded {
                     start: finished.header.start,

@@ -90,7 +90,8 @@ impl Machine {
 
     fn boot(&mut self, now: Now, seed: u64, damaged: bool) {
         self.boots += 1;
-        let seeds = Seeds { store: seed, switch: seed ^ 1, stream: seed ^ 2, incarnation: seed ^ 3 };
+        let seeds =
+            Seeds { store: seed, switch: seed ^ 1, stream: seed ^ 2, incarnation: seed ^ 3 };
         let mut booted = match boot(&self.disk, &self.settings, seeds) {
             Ok(booted) => booted,
             Err(error) => {
@@ -325,11 +326,8 @@ impl Machine {
         self.disk.create_dir(&dir).map_err(text)?;
         create_log(&self.disk, &dir, pair, tip, history).map_err(|error| error.to_string())?;
         self.disk.sync_dir("").map_err(text)?;
-        let options = tandem_log::RecoverOptions {
-            pair,
-            from: tip.end,
-            verify: tandem_log::Verify::Needed,
-        };
+        let options =
+            tandem_log::RecoverOptions { pair, from: tip.end, verify: tandem_log::Verify::Needed };
         let recovered = tandem_log::recover(&self.disk, &dir, &options, &mut |_| Ok(()))
             .map_err(|error| error.to_string())?;
         let options = LogOptions { segment_bytes: self.segment_bytes };

@@ -51,7 +51,8 @@ impl World {
     /// Two machines with empty disks, switched off.
     pub fn new(seed: u64, acknowledge: Acknowledge, topology: Topology, clients: usize) -> Self {
         let mut random = Random::new(seed);
-        let machine = |node, seed| Machine::new(settings(node, acknowledge, topology), seed, 32 << 10);
+        let machine =
+            |node, seed| Machine::new(settings(node, acknowledge, topology), seed, 32 << 10);
         Self {
             machines: [machine(NodeId::A, random.next()), machine(NodeId::B, random.next())],
             random,
@@ -386,8 +387,9 @@ impl World {
                 None => u64::MAX,
             };
             if found < acknowledged || found > sent {
-                broken
-                    .push(format!("{key}: found {found}, acknowledged {acknowledged}, sent {sent}"));
+                broken.push(format!(
+                    "{key}: found {found}, acknowledged {acknowledged}, sent {sent}"
+                ));
             }
         }
         broken
@@ -427,9 +429,8 @@ impl World {
 
     /// Whether both nodes hold the same.
     pub fn digests_agree(&self) -> bool {
-        let digest = |machine: &Machine| {
-            machine.node.as_ref().map(|node| node.core().store.digest_all())
-        };
+        let digest =
+            |machine: &Machine| machine.node.as_ref().map(|node| node.core().store.digest_all());
         digest(&self.machines[0]) == digest(&self.machines[1])
     }
 }

@@ -34,7 +34,12 @@ fn run(seed: u64) -> usize {
     world.stop_clients();
     let quiet = world.run_until(20_000, World::is_quiet);
     let trace = world.trace.join("\n");
-    assert!(quiet, "seed {seed}: not quiet\n{:#?}\n{:#?}\n{trace}", world.status(0), world.status(1));
+    assert!(
+        quiet,
+        "seed {seed}: not quiet\n{:#?}\n{:#?}\n{trace}",
+        world.status(0),
+        world.status(1)
+    );
     let primaries = world.primaries();
     assert_eq!(primaries.len(), 1, "seed {seed}: {primaries:?}\n{trace}");
     let broken = world.broken_promises(primaries[0]);
@@ -73,7 +78,11 @@ fn heal(world: &mut World, seed: u64) {
     let whole = world.run_until(20_000, World::is_whole);
     let views = [world.status(0), world.status(1)];
     let stopped = [world.machine(0).stopped.clone(), world.machine(1).stopped.clone()];
-    assert!(whole, "seed {seed}: not whole after healing\n{views:#?}\n{stopped:?}\n{}", world.trace.join("\n"));
+    assert!(
+        whole,
+        "seed {seed}: not whole after healing\n{views:#?}\n{stopped:?}\n{}",
+        world.trace.join("\n")
+    );
 }
 
 #[test]
@@ -86,5 +95,8 @@ fn nothing_acknowledged_is_lost_whatever_happens_to_a_pair_in_careful_hands() {
     for seed in 0..number("TANDEM_SEEDS").unwrap_or(SEEDS) {
         acknowledged += run(seed);
     }
-    assert!(acknowledged > 1_000, "only {acknowledged} writes were acknowledged: nothing was tested");
+    assert!(
+        acknowledged > 1_000,
+        "only {acknowledged} writes were acknowledged: nothing was tested"
+    );
 }

@@ -175,8 +175,12 @@ impl EpochHistory {
     /// The two share every reign with the same epoch *and* fork id; the last shared reign was left by
     /// whichever log ended it first. The result is exclusive: records before it are in both logs.
     pub fn common_end(&self, self_end: Lsn, other: &Self, other_end: Lsn) -> Lsn {
-        let shared =
-            self.starts.iter().zip(&other.starts).take_while(|(mine, theirs)| mine == theirs).count();
+        let shared = self
+            .starts
+            .iter()
+            .zip(&other.starts)
+            .take_while(|(mine, theirs)| mine == theirs)
+            .count();
         if shared == 0 {
             return Lsn::ZERO;
         }
@@ -210,7 +214,14 @@ mod tests {
         let cases = [
             ("same log, one shorter", &[(1, 1, 0)][..], 10, &[(1, 1, 0)][..], 7, 7),
             ("peer began a reign earlier", &[(1, 1, 0)], 10, &[(1, 1, 0), (2, 5, 8)], 12, 8),
-            ("both began the same number, two marks", &[(1, 1, 0), (2, 6, 9)], 20, &[(1, 1, 0), (2, 5, 8)], 20, 8),
+            (
+                "both began the same number, two marks",
+                &[(1, 1, 0), (2, 6, 9)],
+                20,
+                &[(1, 1, 0), (2, 5, 8)],
+                20,
+                8,
+            ),
             ("behind, peer went on", &[(1, 1, 0)], 4, &[(1, 1, 0), (2, 5, 8)], 12, 4),
             ("nothing shared", &[(1, 2, 0)], 4, &[(1, 1, 0)], 12, 0),
             ("empty", &[], 0, &[(1, 1, 0)], 12, 0),

@@ -91,7 +91,9 @@ pub enum BootError {
         source: io::Error,
     },
     /// The log begins after what the snapshots hold.
-    #[error("no usable snapshot in {dir}, and the log there begins only at record {oldest}: restore a backup, or empty the data directory so that the node copies everything from its peer ({tried})")]
+    #[error(
+        "no usable snapshot in {dir}, and the log there begins only at record {oldest}: restore a backup, or empty the data directory so that the node copies everything from its peer ({tried})"
+    )]
     NoSnapshot {
         /// The generation's directory.
         dir: String,
@@ -101,7 +103,9 @@ pub enum BootError {
         tried: String,
     },
     /// Snapshot and log are of different histories: files were mixed by hand.
-    #[error("the snapshot and the log in {dir} do not belong together: their running checksums differ at record {at}; restore a backup, or empty the data directory so that the node copies everything from its peer")]
+    #[error(
+        "the snapshot and the log in {dir} do not belong together: their running checksums differ at record {at}; restore a backup, or empty the data directory so that the node copies everything from its peer"
+    )]
     Mixed {
         /// The generation's directory.
         dir: String,
@@ -109,7 +113,9 @@ pub enum BootError {
         at: Lsn,
     },
     /// The directory was written by the other node of the pair.
-    #[error("this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory")]
+    #[error(
+        "this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory"
+    )]
     OtherNode,
     /// What the switch kept cannot be read.
     #[error("the switch's part of the state file cannot be read: {0}")]
@@ -184,12 +190,8 @@ fn load_or_create<D: Disk>(
     let incarnation = Incarnation::new(seeds.incarnation.max(1));
     let mut switch = tandem_switch::NodeState::new(incarnation);
     switch.boot = 1;
-    let mut state = NodeState {
-        node: Some(settings.node),
-        incarnation,
-        boots: 1,
-        ..NodeState::default()
-    };
+    let mut state =
+        NodeState { node: Some(settings.node), incarnation, boots: 1, ..NodeState::default() };
     switch.encode(&mut state.extra);
     let dir = generation_name(state.generation);
     remove_generation(disk, &dir)?;
@@ -254,7 +256,8 @@ impl Node {
         let tip = recovered.tip();
         let history = recovered.history().clone();
         let stream = stream_settings(&settings, seeds);
-        let switch = Manual::new(switch_settings(&settings), switch_state.clone(), seeds.switch, now.mono);
+        let switch =
+            Manual::new(switch_settings(&settings), switch_state.clone(), seeds.switch, now.mono);
         let tail = Tail::new(tip, settings.tail_bytes_max);
         let mut core = Core::new(settings, store, tip);
         core.now = now;
@@ -324,7 +327,10 @@ impl Node {
             history: self.history.clone(),
             boots: switch.boot,
             // A copy that is not whole must not be what a restart finds.
-            generation: self.copy.as_ref().map_or(self.generation, |copy| copy.generation_on_disk()),
+            generation: self
+                .copy
+                .as_ref()
+                .map_or(self.generation, |copy| copy.generation_on_disk()),
             extra,
         }
     }

@@ -58,7 +58,11 @@ impl Node {
         Follow {
             epoch,
             node: self.core.settings.node,
-            pair_id: if self.switch_holds_data() { self.switch_state.pair_id } else { PairId::NONE },
+            pair_id: if self.switch_holds_data() {
+                self.switch_state.pair_id
+            } else {
+                PairId::NONE
+            },
             incarnation: self.switch_state.incarnation,
             history: self.history.clone(),
             oldest: self.oldest,
@@ -105,7 +109,9 @@ impl Node {
             }
             Event::Diverged { to, extra } => (
                 Severity::Warn,
-                format!("{extra} records past {to} are not part of the pair's history: they are saved, then cut"),
+                format!(
+                    "{extra} records past {to} are not part of the pair's history: they are saved, then cut"
+                ),
             ),
             Event::CopyBegun { start } => {
                 self.core.streams.copies_received += 1;

@@ -25,7 +25,9 @@ impl Node {
         match output {
             Ask::Send(message) => self.send(&message),
             Ask::LookUpChain { lsn } => self.look_up_chain(lsn),
-            Ask::ReadRecords { from, until, bytes_max } => self.read_records(from, until, bytes_max),
+            Ask::ReadRecords { from, until, bytes_max } => {
+                self.read_records(from, until, bytes_max)
+            }
             Ask::TakeChunk { first, bytes_max } => self.take_chunk(first, bytes_max),
             Ask::Close(fault) => {
                 self.event(Severity::Error, format!("the link is closed: {fault}"));
@@ -47,11 +49,16 @@ impl Node {
             }
             Event::Diverged { to, extra } => (
                 Severity::Warn,
-                format!("{peer} has {extra} records past {to} that this history lacks: it saves them and cuts back"),
+                format!(
+                    "{peer} has {extra} records past {to} that this history lacks: it saves them and cuts back"
+                ),
             ),
             Event::CopyBegun { start, why } => {
                 self.core.streams.copies_sent += 1;
-                (Severity::Note, format!("{peer} gets a full copy from record {start} on ({why:?})"))
+                (
+                    Severity::Note,
+                    format!("{peer} gets a full copy from record {start} on ({why:?})"),
+                )
             }
             Event::CopySent { end } => {
                 (Severity::Note, format!("all slots were sent to {peer}; whole at record {end}"))

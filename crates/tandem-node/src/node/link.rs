@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use tandem_replication::message::{Formats, Hello, Heartbeat, Notice, NoticeCode, Status};
+use tandem_replication::message::{Formats, Heartbeat, Hello, Notice, NoticeCode, Status};
 use tandem_replication::{Message, follower, heart, leader};
 use tandem_switch::PeerMessage;
 use tandem_types::PairId;
@@ -38,8 +38,7 @@ impl LinkState {
 }
 
 /// The formats this program writes.
-const FORMATS: Formats =
-    Formats { log: 1, snapshot: tandem_snapshot::FORMAT_VERSION };
+const FORMATS: Formats = Formats { log: 1, snapshot: tandem_snapshot::FORMAT_VERSION };
 
 impl Node {
     pub(super) fn link_up(&mut self, address: SocketAddr, session: u64) {
@@ -92,8 +91,11 @@ impl Node {
             return;
         }
         let notice = Notice::new(code, reason.clone());
-        let message =
-            if code == NoticeCode::Stopping { Message::Bye(notice) } else { Message::Reject(notice) };
+        let message = if code == NoticeCode::Stopping {
+            Message::Bye(notice)
+        } else {
+            Message::Reject(notice)
+        };
         self.send(&message);
         self.link.trouble = Some(reason.clone());
         self.core.out.push(Output::LinkDrop { reason: reason.clone() });
@@ -146,10 +148,15 @@ impl Node {
         }
         let peer = self.core.settings.peer_name().to_owned();
         if hello.config_digest != self.core.settings.config_digest {
-            let text = format!("the configuration of {peer} differs from ours: compare the two files (tandem config show --all)");
+            let text = format!(
+                "the configuration of {peer} differs from ours: compare the two files (tandem config show --all)"
+            );
             self.event(Severity::Warn, text);
         }
-        self.event(Severity::Note, format!("the link to {peer} is up (boot {}, version {})", hello.boot, hello.version));
+        self.event(
+            Severity::Note,
+            format!("the link to {peer} is up (boot {}, version {})", hello.boot, hello.version),
+        );
         self.link.hello = Some(hello);
         self.beat(heart::Input::Up);
         self.switch_step(tandem_switch::Input::PeerUp);
@@ -227,7 +234,8 @@ impl Node {
     fn heartbeat(&mut self, heartbeat: &Heartbeat) {
         let status = heartbeat.status;
         self.link.status = Some(status);
-        let peer = tandem_switch::PeerStatus { epoch: status.epoch, appended_end: status.appended_end };
+        let peer =
+            tandem_switch::PeerStatus { epoch: status.epoch, appended_end: status.appended_end };
         self.switch_step(tandem_switch::Input::PeerStatus(peer));
         self.beat_with(heart::Input::Heard(heartbeat.beat), Some(status));
     }

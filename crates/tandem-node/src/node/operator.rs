@@ -54,7 +54,8 @@ impl Node {
             AdminRequest::Metrics => AdminReply::Metrics(self.metrics_view()),
             AdminRequest::Promote(promote) => {
                 let accept_loss = promote.accept_loss.unwrap_or(0);
-                return self.ask(Asker::Admin(id), Wish::Promote { accept_loss, force: promote.force });
+                return self
+                    .ask(Asker::Admin(id), Wish::Promote { accept_loss, force: promote.force });
             }
             AdminRequest::Solo(_) => return self.ask(Asker::Admin(id), Wish::Solo),
             AdminRequest::Backup => return self.backup(id),
@@ -69,7 +70,9 @@ impl Node {
                 "set [switch] by to something else than \"manual\" first",
             ),
             AdminRequest::Shutdown => {
-                self.core.out.push(Output::AdminReply { id, reply: AdminReply::done("shutting down") });
+                self.core
+                    .out
+                    .push(Output::AdminReply { id, reply: AdminReply::done("shutting down") });
                 return self.shutdown();
             }
         };
@@ -191,7 +194,8 @@ impl Node {
 
     pub(super) fn fail_backups(&mut self, message: &str) {
         for id in std::mem::take(&mut self.backups.waiting) {
-            let reply = AdminReply::refused("no backup was made", message, "free space, then try again");
+            let reply =
+                AdminReply::refused("no backup was made", message, "free space, then try again");
             self.core.out.push(Output::AdminReply { id, reply });
         }
     }

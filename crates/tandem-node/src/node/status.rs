@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use tandem_admin::{
-    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, MetricsView, PeerView, RoleName,
-    StatusView, SwitchView, WaitView, WhyView,
+    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, MetricsView, PeerView,
+    RoleName, StatusView, SwitchView, WaitView, WhyView,
 };
 use tandem_switch::{PromoteCause, Reign};
 use tandem_types::{DbIndex, Lsn, NodeId, Now, Role};
@@ -151,7 +151,11 @@ impl Node {
             .hello
             .as_ref()
             .is_some_and(|hello| hello.config_digest != self.core.settings.config_digest);
-        if differs { vec!["the files differ: compare tandem config show --all".into()] } else { Vec::new() }
+        if differs {
+            vec!["the files differ: compare tandem config show --all".into()]
+        } else {
+            Vec::new()
+        }
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -169,7 +173,8 @@ impl Node {
         }
         if settings.acknowledge == Acknowledge::Local {
             warnings.push(
-                "acknowledge = \"local\": a promotion loses what this node's peer has not received".into(),
+                "acknowledge = \"local\": a promotion loses what this node's peer has not received"
+                    .into(),
             );
         }
         if let Some(full) = &self.disk_full {
@@ -191,7 +196,8 @@ impl Node {
     }
 
     fn channel_view(&self) -> ChannelView {
-        let rtt = self.heart.round_trip().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
+        let rtt =
+            self.heart.round_trip().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
         ChannelView {
             kind: "link".into(),
             endpoint: self.link.address.map(|address| address.to_string()).unwrap_or_default(),
@@ -236,7 +242,11 @@ impl Node {
         let records = heard.commit_end.records_since(at.applied_end).unwrap_or(0);
         let newest = heard.applied_stamp.wall().get();
         let ours = self.queue.tip().stamp.wall().get();
-        Lag { records, bytes: count(self.queue.bytes()), ms: if records == 0 { 0 } else { newest.saturating_sub(ours) } }
+        Lag {
+            records,
+            bytes: count(self.queue.bytes()),
+            ms: if records == 0 { 0 } else { newest.saturating_sub(ours) },
+        }
     }
 
     pub(super) fn why_view(&self) -> WhyView {
@@ -281,8 +291,12 @@ impl Node {
 
     fn role_metrics(&self, view: &mut MetricsView) {
         let settings = &self.core.settings;
-        let labels =
-            [env!("CARGO_PKG_VERSION"), &settings.pair_name, settings.name(), settings.topology.word()];
+        let labels = [
+            env!("CARGO_PKG_VERSION"),
+            &settings.pair_name,
+            settings.name(),
+            settings.topology.word(),
+        ];
         view.number("tandem_info", &labels, 1.0);
         view.count("tandem_uptime_seconds", self.core.now.mono.since(self.started.mono).as_secs());
         let role = role_name(self.core.view.role, settings.topology);
@@ -302,8 +316,16 @@ impl Node {
         view.count("tandem_link_sent_bytes_total", self.link.sent_bytes);
         view.count("tandem_link_received_bytes_total", self.link.received_bytes);
         view.number("tandem_full_copies_total", &["sent"], as_f64(self.core.streams.copies_sent));
-        view.number("tandem_full_copies_total", &["received"], as_f64(self.core.streams.copies_received));
-        view.number("tandem_partial_continuations_total", &["sent"], as_f64(self.core.streams.partial_sent));
+        view.number(
+            "tandem_full_copies_total",
+            &["received"],
+            as_f64(self.core.streams.copies_received),
+        );
+        view.number(
+            "tandem_partial_continuations_total",
+            &["sent"],
+            as_f64(self.core.streams.partial_sent),
+        );
         view.number(
             "tandem_partial_continuations_total",
             &["received"],
@@ -325,7 +347,10 @@ impl Node {
         view.number("tandem_replication_lag_seconds", &[], as_f64(lag.ms) / 1_000.0);
         if let Some((lsn, when)) = self.journal.snapshot {
             view.count("tandem_snapshot_lsn", lsn.get());
-            view.count("tandem_snapshot_age_seconds", self.core.now.mono.since(when.mono).as_secs());
+            view.count(
+                "tandem_snapshot_age_seconds",
+                self.core.now.mono.since(when.mono).as_secs(),
+            );
         }
     }
 

@@ -169,7 +169,9 @@ impl Node {
             }
             Event::Shrunk { cause, .. } => (
                 Severity::Warn,
-                format!("alone in the in-sync set ({cause:?}): acknowledged writes are on this machine only"),
+                format!(
+                    "alone in the in-sync set ({cause:?}): acknowledged writes are on this machine only"
+                ),
             ),
             Event::MemberHere { .. } => {
                 (Severity::Note, "this node is in sync: it may be promoted without loss".into())
@@ -201,19 +203,19 @@ impl Node {
             Role::Joining | Role::Isolated if replica => {
                 (self.replica_reads(), Some(Refusal::NotPrimary))
             }
-            Role::Joining | Role::Isolated => (Some(Refusal::NotPrimary), Some(Refusal::NotPrimary)),
+            Role::Joining | Role::Isolated => {
+                (Some(Refusal::NotPrimary), Some(Refusal::NotPrimary))
+            }
         };
         self.last_fresh = self.fresh_as_of();
         self.stale_at = self.next_stale_at();
         let settings = &self.core.settings;
         let read_port_reads = if role == Role::Primary { reads } else { self.replica_reads() };
-        let primary = if role == Role::Primary {
-            Some(settings.node)
-        } else {
-            self.switch.primary()
-        };
+        let primary =
+            if role == Role::Primary { Some(settings.node) } else { self.switch.primary() };
         let view = &mut self.core.view;
-        view.primary_address = primary.map(|node| self.core.settings.client_addresses[node].clone());
+        view.primary_address =
+            primary.map(|node| self.core.settings.client_addresses[node].clone());
         view.role = role;
         view.epoch = self.switch.reign().map_or(Epoch::ZERO, |reign| reign.epoch);
         view.reads = reads;
