@@ -16,6 +16,7 @@ mod delivery;
 mod running;
 mod serving;
 mod sweep;
+mod warming;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

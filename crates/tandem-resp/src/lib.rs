@@ -28,6 +28,6 @@ pub use number::{parse_f64, parse_i64, parse_u64};
 pub use protocol_error::ProtocolError;
 pub use reply::{Mark, Proto, Reply};
 pub use reply_parser::{ReplyError, ReplyLimits, ReplyParser};
-pub use request::{Limits, Parsed, Parser};
+pub use request::{Ahead, Limits, Parsed, Parser, first_arguments};
 pub use request_writer::write_request;
 pub use value::Value;

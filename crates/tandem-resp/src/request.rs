@@ -1,8 +1,11 @@
 //! Finds the commands in the bytes of a client.
 
+mod ahead;
 mod inline;
 
 use crate::{Args, ProtocolError, Span};
+
+pub use ahead::{Ahead, first_arguments};
 
 /// What a client may send.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -26,6 +26,7 @@ pub fn slot_of(key: &[u8]) -> u16 {
     slot_of_hash(stable_hash(0, key))
 }
 
+#[inline]
 const fn slot_of_hash(hash: u64) -> u16 {
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 4096")]
     {
@@ -60,6 +61,7 @@ pub(crate) fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
 }
 
 /// High and low half of the 128-bit product, folded together.
+#[inline]
 const fn fold(a: u64, b: u64) -> u64 {
     let product = (a as u128) * (b as u128);
     #[expect(clippy::cast_possible_truncation, reason = "taking both halves is the point")]
@@ -96,6 +98,7 @@ impl TableHasher {
 const HASH_BITS_LOW: u32 = 41;
 const HASH_BITS_TAG: u32 = 7;
 
+#[inline]
 const fn squeeze(hash: u64) -> u64 {
     hash & !(((1 << (64 - HASH_BITS_TAG - HASH_BITS_LOW)) - 1) << HASH_BITS_LOW)
 }

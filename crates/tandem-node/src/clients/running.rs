@@ -6,6 +6,7 @@ use tandem_types::LogPosition;
 
 use super::Clients;
 use super::admission::Admission;
+use super::warming::warm;
 use crate::runnable::Runnable;
 use crate::session::{Pending, Queued, ReplyMode, Session, Waiting, What};
 use crate::session_commands::Visit;
@@ -105,9 +106,13 @@ impl Clients {
         parser: &mut Parser,
     ) -> Ran {
         let mut consumed = 0;
+        let mut warmed_to = 0;
         self.measured_to = None;
         while !session.closing && session.waiting.is_none() {
             let rest = bytes.get(consumed..).unwrap_or_default();
+            if consumed >= warmed_to {
+                warmed_to = consumed + warm(core, session, rest);
+            }
             match parser.parse(rest, session.limits()) {
                 Ok(Parsed::Incomplete { need }) => return Ran { consumed, need },
                 Ok(Parsed::Empty { consumed: empty }) => consumed += empty,
