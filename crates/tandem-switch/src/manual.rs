@@ -30,7 +30,7 @@ mod view;
 
 use std::collections::VecDeque;
 
-use tandem_types::{Epoch, ForkId, Lsn, Monotonic, NodeId, Role};
+use tandem_types::{Epoch, ForkId, Lsn, Monotonic, Role};
 
 use self::handover::Hold;
 use self::persist::Write;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_types::{Incarnation, Pair, PairId};
+use tandem_types::{Incarnation, NodeId, Pair, PairId};
 
 use super::*;
 use crate::{Acknowledge, Gap, Refusal, RefusalKind, ShrinkCause};
