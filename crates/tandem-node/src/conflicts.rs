@@ -13,6 +13,8 @@ use tandem_snapshot::remove_beyond;
 use tandem_store::{Effects, describe};
 use tandem_types::{Chain, Lsn, PairId, WallMillis};
 
+/// How the files' names end.
+const SUFFIX: &str = ".jsonl";
 /// The directory for the files.
 const DIR: &str = "conflicts";
 /// Lines are written in pieces of about this size.
@@ -110,7 +112,7 @@ pub fn open_conflicts<D: Disk>(disk: &D) -> io::Result<u64> {
     };
     let open = files
         .iter()
-        .filter(|entry| entry.kind == EntryKind::File && entry.name.ends_with(".jsonl"))
+        .filter(|entry| entry.kind == EntryKind::File && entry.name.ends_with(SUFFIX))
         .count();
     Ok(u64::try_from(open).unwrap_or(u64::MAX))
 }

@@ -47,7 +47,7 @@ pub(crate) fn load_newest<D: Disk>(
         });
         match done {
             Ok(_) if next.is_some() => {
-                skipped.push(format!("{name}: slots are missing at its end"))
+                skipped.push(format!("{name}: slots are missing at its end"));
             }
             Ok(finished) => {
                 let loaded = Loaded {

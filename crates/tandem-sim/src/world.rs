@@ -22,7 +22,7 @@ const RECONNECT_MS: u64 = 50;
 /// Two machines, a link, clients; everything moves by [`World::run_for`].
 #[derive(Debug)]
 pub struct World {
-    machines: [Machine; 2],
+    machines: Vec<Machine>,
     random: Random,
     nanos: u64,
     link: Option<Link>,
@@ -54,7 +54,7 @@ impl World {
         let machine =
             |node, seed| Machine::new(settings(node, acknowledge, topology), seed, 32 << 10);
         Self {
-            machines: [machine(NodeId::A, random.next()), machine(NodeId::B, random.next())],
+            machines: vec![machine(NodeId::A, random.next()), machine(NodeId::B, random.next())],
             random,
             nanos: 1_000 * MS,
             link: None,
@@ -126,8 +126,9 @@ impl World {
         }
     }
 
-    fn note(&mut self, text: String) {
-        self.trace.push(format!("{:>9.3} {text}", self.nanos as f64 / 1e9));
+    fn note(&mut self, text: impl std::fmt::Display) {
+        let (seconds, millis) = (self.nanos / (1_000 * MS), self.nanos / MS % 1_000);
+        self.trace.push(format!("{seconds:>5}.{millis:03} {text}"));
     }
 
     fn lose_link(&mut self) {

@@ -46,9 +46,9 @@ fn a_killed_primary_is_replaced_by_hand_without_loss_and_comes_back_as_standby()
         expect(&mut world, "in sync", 5_000, World::is_whole);
         world.run_for(500);
         if seed % 2 == 0 {
-            world.kill(0)
+            world.kill(0);
         } else {
-            world.power_cut(0)
+            world.power_cut(0);
         }
         expect(&mut world, "noticed", 5_000, |world| {
             world.status(1).is_some_and(|view| !view.peer.connected)

@@ -256,8 +256,7 @@ impl Node {
         let tip = recovered.tip();
         let history = recovered.history().clone();
         let stream = stream_settings(&settings, seeds);
-        let switch =
-            Manual::new(switch_settings(&settings), switch_state.clone(), seeds.switch, now.mono);
+        let switch = Manual::new(switch_settings(&settings), switch_state, seeds.switch, now.mono);
         let tail = Tail::new(tip, settings.tail_bytes_max);
         let mut core = Core::new(settings, store, tip);
         core.now = now;
@@ -330,7 +329,7 @@ impl Node {
             generation: self
                 .copy
                 .as_ref()
-                .map_or(self.generation, |copy| copy.generation_on_disk()),
+                .map_or(self.generation, super::following::CopyIn::generation_on_disk),
             extra,
         }
     }

@@ -83,7 +83,7 @@ impl Node {
             Ask::AppendRecords { bytes, .. } => self.append_records(&bytes),
             Ask::ApplyTo { end } => self.apply_to(end),
             Ask::SaveAndCut { to, chain, history } => self.save_and_cut(to, chain, &history),
-            Ask::StartGeneration(start) => self.start_generation(start),
+            Ask::StartGeneration(start) => self.start_generation(&start),
             Ask::LoadChunk { lsn, first, last, bytes } => self.load_chunk(lsn, first, last, &bytes),
             Ask::CopyComplete { end } => self.copy_complete(end),
             Ask::DropGeneration => {
@@ -92,7 +92,7 @@ impl Node {
             }
             Ask::Close(fault) => {
                 self.event(Severity::Error, format!("the link is closed: {fault}"));
-                self.drop_link(super::switching::code_of(&fault), fault.to_string());
+                self.drop_link(super::switching::code_of(&fault), &fault.to_string());
             }
             Ask::HigherEpoch(epoch) => {
                 self.switch_step(tandem_switch::Input::HigherEpoch(epoch));
@@ -180,7 +180,7 @@ impl Node {
         self.core.out.push(Output::SaveAndCut { to, chain });
     }
 
-    fn start_generation(&mut self, start: CopyStart) {
+    fn start_generation(&mut self, start: &CopyStart) {
         if let Keep::Since(from) = start.keep {
             self.core.out.push(Output::SaveRecords { from });
         }

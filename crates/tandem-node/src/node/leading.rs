@@ -26,12 +26,12 @@ impl Node {
             Ask::Send(message) => self.send(&message),
             Ask::LookUpChain { lsn } => self.look_up_chain(lsn),
             Ask::ReadRecords { from, until, bytes_max } => {
-                self.read_records(from, until, bytes_max)
+                self.read_records(from, until, bytes_max);
             }
             Ask::TakeChunk { first, bytes_max } => self.take_chunk(first, bytes_max),
             Ask::Close(fault) => {
                 self.event(Severity::Error, format!("the link is closed: {fault}"));
-                self.drop_link(super::switching::code_of(&fault), fault.to_string());
+                self.drop_link(super::switching::code_of(&fault), &fault.to_string());
             }
             Ask::HigherEpoch(epoch) => {
                 self.switch_step(tandem_switch::Input::HigherEpoch(epoch));

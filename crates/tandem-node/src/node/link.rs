@@ -86,20 +86,20 @@ impl Node {
     }
 
     /// Closes the link from this side, with a reason that the peer's people can read.
-    pub(super) fn drop_link(&mut self, code: NoticeCode, reason: String) {
+    pub(super) fn drop_link(&mut self, code: NoticeCode, reason: &str) {
         if self.link.address.is_none() {
             return;
         }
-        let notice = Notice::new(code, reason.clone());
+        let notice = Notice::new(code, reason);
         let message = if code == NoticeCode::Stopping {
             Message::Bye(notice)
         } else {
             Message::Reject(notice)
         };
         self.send(&message);
-        self.link.trouble = Some(reason.clone());
-        self.core.out.push(Output::LinkDrop { reason: reason.clone() });
-        self.link_down(&reason);
+        self.link.trouble = Some(reason.to_owned());
+        self.core.out.push(Output::LinkDrop { reason: reason.to_owned() });
+        self.link_down(reason);
     }
 
     pub(super) fn send(&mut self, message: &Message<'_>) {
@@ -121,13 +121,13 @@ impl Node {
             Ok(message) => message,
             Err(error) => {
                 let reason = format!("the peer sent a message that cannot be read: {error}");
-                return self.drop_link(NoticeCode::Violation, reason);
+                return self.drop_link(NoticeCode::Violation, &reason);
             }
         };
         match (message, self.link.hello.is_some()) {
             (Message::Hello(hello), false) => self.hello(hello),
             (Message::Hello(_), true) => {
-                self.drop_link(NoticeCode::Violation, "the peer introduced itself twice".into());
+                self.drop_link(NoticeCode::Violation, "the peer introduced itself twice");
             }
             (Message::Reject(notice) | Message::Bye(notice), _) => {
                 let reason = format!("{} closed it: {notice}", self.core.settings.peer_name());
@@ -135,7 +135,7 @@ impl Node {
                 self.link_down(&reason);
             }
             (_, false) => {
-                self.drop_link(NoticeCode::Violation, "the peer did not introduce itself".into());
+                self.drop_link(NoticeCode::Violation, "the peer did not introduce itself");
             }
             (message, true) => self.hear(message),
         }
@@ -144,7 +144,7 @@ impl Node {
     fn hello(&mut self, hello: Hello) {
         if let Some((code, reason)) = self.objection(&hello) {
             self.event(Severity::Error, reason.clone());
-            return self.drop_link(code, reason);
+            return self.drop_link(code, &reason);
         }
         let peer = self.core.settings.peer_name().to_owned();
         if hello.config_digest != self.core.settings.config_digest {
@@ -202,7 +202,7 @@ impl Node {
                 Ok(said) => self.switch_step(tandem_switch::Input::PeerSaid(said)),
                 Err(error) => {
                     let reason = format!("the peer's switch cannot be understood: {error}");
-                    self.drop_link(NoticeCode::Violation, reason);
+                    self.drop_link(NoticeCode::Violation, &reason);
                 }
             },
             Message::Follow(follow) => {

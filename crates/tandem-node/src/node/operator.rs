@@ -156,7 +156,7 @@ impl Node {
     fn exit_in_order(&mut self) {
         self.hand_over_batches();
         self.clients.demoted(&mut self.core);
-        self.drop_link(tandem_replication::message::NoticeCode::Stopping, "the node stops".into());
+        self.drop_link(tandem_replication::message::NoticeCode::Stopping, "the node stops");
         self.core.out.push(Output::Log(LogCommand::Sync));
         self.core.out.push(Output::Exit { status: 0, reason: "asked to stop".into() });
     }

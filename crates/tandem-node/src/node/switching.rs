@@ -54,7 +54,7 @@ impl Node {
                 self.refresh_view();
             }
             Decision::ReleaseWrites => self.release_writes(),
-            Decision::CloseLink { reason } => self.drop_link(NoticeCode::Stopping, reason),
+            Decision::CloseLink { reason } => self.drop_link(NoticeCode::Stopping, &reason),
             Decision::Answer { ticket, answer } => self.answer(ticket, answer),
             Decision::Event(event) => self.switch_event(&event),
         }
@@ -196,7 +196,7 @@ impl Node {
         let settings = &self.core.settings;
         let replica = settings.topology == Topology::PrimaryReplica;
         let (reads, writes) = match role {
-            Role::Primary => (self.primary_reads(), self.primary_writes()),
+            Role::Primary => (None, self.primary_writes()),
             Role::Standby if replica => (self.replica_reads(), Some(Refusal::ReadOnly)),
             Role::Standby => (Some(Refusal::Standby), Some(Refusal::Standby)),
             // Data from before may be shown by a replica, whoever leads; writes need a role.
@@ -226,10 +226,6 @@ impl Node {
         view.peer_in_sync = self.switch.is_in_sync();
         view.peer_connected = self.link.is_up();
         view.waiting_for = self.switch.why(self.core.now.mono).waiting_for;
-    }
-
-    fn primary_reads(&self) -> Option<Refusal> {
-        None
     }
 
     fn primary_writes(&self) -> Option<Refusal> {
