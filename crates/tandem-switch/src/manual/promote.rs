@@ -120,7 +120,7 @@ impl Manual {
         if self.state.is_empty() {
             return refuse(
                 RefusalKind::NoData,
-                "this node's data directory is empty; start the node that has the data, or begin a new pair here with `tandem promote --solo`",
+                "this node's data directory is empty; start the node that has the data, or begin a new pair here with `tandem solo`",
             );
         }
         Ok(())
