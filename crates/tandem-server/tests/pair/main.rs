@@ -155,6 +155,50 @@ fn a_promoted_node_serves_and_the_old_primary_follows() {
 }
 
 #[test]
+fn a_returning_primary_keeps_aside_what_the_pair_lacks_starts_again_in_place_and_follows() {
+    let mut world = World::with(|it| it.node.acknowledge = tandem_node::Acknowledge::Local);
+    let (a, b) = world.start();
+    assert_eq!(a.client().ask(&["SET", "both", "1"]), "OK");
+    b.client().ask_until(&["GET", "both"], "1");
+    b.stop().unwrap();
+    assert_eq!(a.client().ask(&["SET", "lost", "1"]), "OK");
+    a.stop().unwrap();
+    let b = world.start_b();
+    b.client().ask_until(&["PING"], "PONG");
+    let force = PromoteRequest { force: true, ..PromoteRequest::default() };
+    let promoted = b.ask(AdminRequest::Promote(force));
+    assert!(matches!(promoted, AdminReply::Done(_)), "{promoted:?}");
+    b.client().ask_until(&["SET", "new", "2"], "OK");
+    let a = world.start_a();
+    // While it starts again its listeners stay open; a client may be closed meanwhile.
+    let start = Instant::now();
+    while try_ask(a.addresses.client, b"GET new\r\n") != b"$1\r\n2\r\n" {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(try_ask(a.addresses.client, b"EXISTS lost both\r\n"), b":1\r\n");
+    let kept: Vec<_> = std::fs::read_dir(world.dir.path().join("A/conflicts")).unwrap().collect();
+    assert_eq!(kept.len(), 1);
+    let text = std::fs::read_to_string(kept[0].as_ref().unwrap().path()).unwrap();
+    assert!(text.contains("\"lost\"") && !text.contains("\"both\""), "{text}");
+    wait_in_sync(&b);
+    a.stop().unwrap();
+    b.stop().unwrap();
+}
+
+/// One request on a connection of its own; what came before the end.
+fn try_ask(address: std::net::SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    if let Ok(mut stream) = TcpStream::connect(address) {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        drop(stream.write_all(request));
+        drop(stream.shutdown(Shutdown::Write));
+        drop(stream.read_to_end(&mut answer));
+    }
+    answer
+}
+
+#[test]
 fn the_link_and_the_clients_speak_tls_and_a_secret_protects_the_link() {
     let certificates = certificates::Authority::new();
     for (client_ca, secret) in [(true, None), (false, Some(&b"a secret of both nodes"[..]))] {
