@@ -192,7 +192,8 @@ impl Clients {
         }
         self.account(core, session, runnable, args, start, began);
         // What a subscription says are messages, and messages come also to those who want no replies.
-        if runnable.flags().has(Flags::PUBSUB) && runnable.name() != "publish" {
+        let confirms = ["subscribe", "psubscribe", "unsubscribe", "punsubscribe"];
+        if confirms.contains(&runnable.name()) {
             Self::next_reply_mode(session);
         } else {
             Self::end_reply(session, start);

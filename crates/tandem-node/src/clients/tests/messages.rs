@@ -104,3 +104,20 @@ fn a_monitor_sees_commands_but_no_secrets() {
     assert!(seen.ends_with("[0 127.0.0.1:5555] \"set\" \"key\" \"va\\\"l\"\r\n"), "{seen}");
     assert!(!seen.contains("secret"));
 }
+
+#[test]
+fn a_client_that_wants_no_replies_is_still_told_what_it_hears() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.send_bytes(conn, b"CLIENT REPLY OFF\r\nPING\r\nSUBSCRIBE c\r\nPSUBSCRIBE p*\r\n");
+    assert_eq!(
+        world.take(conn),
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$2\r\np*\r\n:2\r\n"
+    );
+    world.send_bytes(conn, b"UNSUBSCRIBE c\r\nPUNSUBSCRIBE\r\nPING\r\n");
+    assert_eq!(
+        world.take(conn),
+        "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:1\r\n\
+         *3\r\n$12\r\npunsubscribe\r\n$2\r\np*\r\n:0\r\n"
+    );
+}
