@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     };
     let mut tally = Tally::new();
     if unit_wanted {
-        tally.stage("unit tests", runner(&["--workspace", "--exclude", "tandem-e2e"]))?;
+        tally.stage("unit tests", runner(Which::Unit))?;
         let doc = shell::cargo(&["test", "--locked", "--workspace", "--doc"]);
         tally.stage("documentation tests", doc)?;
     }
@@ -95,24 +95,41 @@ impl Tally {
     }
 }
 
-/// nextest where it is installed (it runs each test in a process of its own), else cargo's own runner.
-fn runner(arguments: &[&str]) -> Command {
-    let mut words = if shell::has("cargo-nextest") {
-        vec!["nextest", "run", "--locked", "--no-fail-fast", "--no-tests=pass"]
-    } else {
-        vec!["test", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"]
+/// The tests of some packages: nextest where it is installed (a process per test), else cargo's runner.
+///
+/// nextest builds the whole workspace and then chooses, so that both stages share one build: cargo unites
+/// the features of what is built together, and another choice of packages would build dependencies anew.
+fn runner(which: Which) -> Command {
+    let words: &[&str] = match (shell::has("cargo-nextest"), which) {
+        (true, Which::Unit) => &["-E", "not package(tandem-e2e)"],
+        (true, Which::EndToEnd) => &["-E", "package(tandem-e2e)", "--test-threads", "1"],
+        (false, Which::Unit) => &["--exclude", "tandem-e2e"],
+        (false, Which::EndToEnd) => &["--package", "tandem-e2e"],
     };
-    words.extend(arguments);
-    shell::cargo(&words)
+    let start: &[&str] = match (shell::has("cargo-nextest"), which) {
+        (true, _) => &["nextest", "run", "--locked", "--workspace", "--no-fail-fast"],
+        (false, Which::Unit) => {
+            &["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]
+        }
+        (false, Which::EndToEnd) => &["test", "--locked", "--no-fail-fast", "--lib", "--tests"],
+    };
+    shell::cargo(&[start, words].concat())
 }
 
-/// These start processes, load two processors and measure time, so they run one after the other.
+/// Stages of the tests.
+#[derive(Clone, Copy)]
+enum Which {
+    /// All but what starts processes under load.
+    Unit,
+    /// These load two processors and measure time, so they run one after the other.
+    EndToEnd,
+}
+
 fn e2e_command(clients: &tools::Clients, skipped: &Path, arguments: &[String]) -> Command {
-    let mut command = runner(&["--package", "tandem-e2e"]);
-    if shell::has("cargo-nextest") {
-        command.args(["--test-threads", "1"]).args(arguments);
-    } else {
-        command.args(arguments).args(["--", "--test-threads", "1"]);
+    let mut command = runner(Which::EndToEnd);
+    command.args(arguments);
+    if !shell::has("cargo-nextest") {
+        command.args(["--", "--test-threads", "1"]);
     }
     command.env("TANDEM_BIN", shell::target().join("e2e/tandem"));
     command.env("TANDEM_E2E_SKIPPED", skipped);
