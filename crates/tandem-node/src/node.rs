@@ -28,7 +28,7 @@ use tandem_types::{EpochHistory, Lsn, Monotonic, Now, Role};
 
 use crate::apply_queue::ApplyQueue;
 use crate::snapshot_job::SnapshotJob;
-use crate::{Clients, CommitRule, Core, Event, Input, LogCommand, LogFault, Output, Severity};
+use crate::{Clients, CommitRule, ConnId, Core, Event, Input, LogCommand, LogFault, Output, Severity};
 
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
 use following::CopyIn;
@@ -185,6 +185,11 @@ impl Node {
     /// What sessions act on.
     pub const fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// Fetches what these requests, which come next, will look up. Changes nothing.
+    pub fn foresee(&self, received: &mut dyn Iterator<Item = (ConnId, &[u8])>) {
+        self.clients.foresee(&self.core, received);
     }
 
     /// Gives back a batch that was written, so that its buffer is used again.

@@ -31,6 +31,9 @@ pub(crate) trait Brain: Send {
         false
     }
 
+    /// These bytes will come as [`Input::Received`] next: time to fetch what they need. Changes nothing.
+    fn foresee(&self, _received: &mut dyn Iterator<Item = (ConnId, &[u8])>) {}
+
     /// Appends the connections that got bytes that may leave since the last call to `dirty`.
     fn take_dirty(&mut self, dirty: &mut Vec<ConnId>);
 

@@ -196,6 +196,10 @@ impl Brain for ServingNode {
         self.node.clients_mut().take_unread(conn)
     }
 
+    fn foresee(&self, received: &mut dyn Iterator<Item = (ConnId, &[u8])>) {
+        self.node.foresee(received);
+    }
+
     fn recycle(&mut self, batch: tandem_log::Batch) {
         self.node.recycle(batch);
     }
