@@ -15,6 +15,7 @@ mod layers;
 mod lint;
 mod metadata;
 mod shell;
+mod tcl;
 mod test;
 mod tidy;
 mod tools;
@@ -47,6 +48,12 @@ const TASKS: &[Task] = &[
         usage: "[TIMES]",
         about: "end-to-end tests with TIMES (20) as many random rounds",
         run: test::soak,
+    },
+    Task {
+        name: "tcl",
+        usage: "[FILES]",
+        about: "Redis 7.0.15's Tcl suite against the program; only excused failures may remain",
+        run: tcl::run,
     },
     Task {
         name: "lint",

@@ -48,7 +48,7 @@ fn local() -> PairOptions {
 /// A log that is cut back soon: small files, a snapshot every 16 MiB, 16 MiB kept for the peer.
 fn short_log() -> PairOptions {
     let mut options = local().replication("log_retention = \"16MiB\"");
-    options.more = "[storage]\nsegment_size = \"4MiB\"\nsnapshot_after = \"16MiB\"\n".to_owned();
+    options.more = String::from("[storage]\nsegment_size = \"4MiB\"\nsnapshot_after = \"16MiB\"\n");
     options
 }
 

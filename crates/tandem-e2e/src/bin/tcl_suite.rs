@@ -5,7 +5,8 @@
 //! Each file runs by itself with the flags that Redis documents for foreign servers. Two lines of its
 //! harness are relaxed, see [`relax`]; no test is changed.
 //!
-//! Usage: `tcl-suite --port P [--host H] [--work DIR] [--skips FILE] [--json FILE] [unit/type/hash ...]`
+//! Usage: `tcl-suite [--port P] [--host H] [--work DIR] [--skips FILE] [--json FILE] [unit/type/hash ...]`
+//! Without `--port` it starts a node of the program under test (`TANDEM_BIN`) for itself.
 //! Exit status: 0 if nothing failed outside the skip list, 1 otherwise.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a table on standard output is what this program is for")]
@@ -15,6 +16,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use tandem_e2e::single::Single;
 
 /// What the suite must cover, in Redis' own order: `unit/type/list` leaves settings behind
 /// (`proto-max-bulk-len`) on which `unit/protocol` would hang.
@@ -75,7 +77,11 @@ struct FileResult {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let arguments = parse_arguments()?;
+    let mut arguments = parse_arguments()?;
+    let started = (arguments.port == 0).then(Single::start);
+    if let Some(server) = &started {
+        arguments.port = server.address().port();
+    }
     let source = fetch(&arguments.work)?;
     relax(&source)?;
     let skips = read_skips(&arguments.skips)?;
@@ -98,7 +104,7 @@ fn parse_arguments() -> anyhow::Result<Arguments> {
         .map_or_else(|| workspace.join("target"), PathBuf::from);
     let mut arguments = Arguments {
         host: "127.0.0.1".to_owned(),
-        port: 6379,
+        port: 0,
         work: target.join("tcl"),
         skips: workspace.join("crates/tandem-e2e/tcl-skips.txt"),
         json: None,
