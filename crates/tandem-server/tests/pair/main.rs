@@ -84,6 +84,19 @@ fn data_survives_a_restart_of_both_from_log_and_from_snapshot() {
 }
 
 #[test]
+fn every_fsync_policy_gets_a_pair_in_sync() {
+    let interval = tandem_node::Fsync::Interval(Duration::from_secs(1));
+    for fsync in [tandem_node::Fsync::Never, interval, tandem_node::Fsync::Always] {
+        let mut world = World::with(move |it| it.node.fsync = fsync);
+        let (a, b) = world.start();
+        assert_eq!(a.client().ask(&["SET", "k", "v"]), "OK");
+        b.client().ask_until(&["GET", "k"], "v");
+        b.stop().unwrap();
+        a.stop().unwrap();
+    }
+}
+
+#[test]
 fn the_peer_comes_back_and_catches_up() {
     let mut world = World::with(|it| it.node.acknowledge = tandem_node::Acknowledge::Local);
     let (a, b) = world.start();
