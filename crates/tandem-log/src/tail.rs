@@ -102,7 +102,7 @@ impl Tail {
             !chunk.bytes.is_empty() && chunk.bytes.len() + record.len() > CHUNK_BYTES
         };
         if self.chunks.back().is_none_or(full) {
-            let mut chunk = self.spare.take().unwrap_or_default();
+            let mut chunk = self.spare.take().unwrap_or_else(Chunk::with_room);
             chunk.clear(self.end);
             self.chunks.push_back(chunk);
         }
@@ -133,6 +133,11 @@ pub struct Piece<'a> {
 }
 
 impl Chunk {
+    /// At its full size from the start: growing would copy everything twice.
+    fn with_room() -> Self {
+        Self { bytes: Vec::with_capacity(CHUNK_BYTES), ..Self::default() }
+    }
+
     fn clear(&mut self, first: Lsn) {
         (self.first, self.end) = (first, first);
         self.bytes.clear();
