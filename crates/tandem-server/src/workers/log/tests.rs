@@ -116,7 +116,7 @@ fn what_waits_together_is_synced_together() {
 #[test]
 fn the_interval_policy_vouches_at_once_and_syncs_later() {
     let mut log = Fixture::new(Fsync::Interval(Duration::from_millis(300)));
-    log.write(&[7; 20_000]);
+    log.write(&vec![7; 20_000]);
     log.hear_durable(1);
     let unsynced = log.disk.pending_units();
     assert!(unsynced > 10, "not synced yet: {unsynced}");
