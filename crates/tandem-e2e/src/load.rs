@@ -166,6 +166,8 @@ pub fn value_sequence(client: usize, text: &str) -> Option<u64> {
 #[derive(Debug)]
 struct Shared {
     stop: AtomicBool,
+    /// Replies read from now on prove nothing: see [`Load::doubt_replies`].
+    doubt: AtomicBool,
     acknowledged: AtomicU64,
     began: Instant,
     last_acknowledged: AtomicU64,
@@ -207,6 +209,7 @@ impl Load {
     pub fn start(options: &LoadOptions, addresses: &[SocketAddr]) -> Self {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
+            doubt: AtomicBool::new(false),
             acknowledged: AtomicU64::new(0),
             began: Instant::now(),
             last_acknowledged: AtomicU64::new(0),
@@ -241,6 +244,16 @@ impl Load {
             let errors = || self.shared.errors.lock().expect("no holder panics").clone();
             if self.acknowledged() >= want { Ok(()) } else { Err((self.acknowledged(), errors())) }
         });
+    }
+
+    /// From now on a success reply counts as an unknown outcome.
+    ///
+    /// For power cuts that are played by the file system's shutdown: an fdatasync that is under way at
+    /// that moment may return success for bytes that are not there after the next mount (measured on
+    /// kernel 6.18: 1 of 25 cuts of ext4, 3 of 25 of xfs, with twenty lines of Python and no server). In a
+    /// real power cut nobody is left to send such a reply.
+    pub fn doubt_replies(&self) {
+        self.shared.doubt.store(true, Ordering::SeqCst);
     }
 
     /// Ends all clients after the call they are in, and returns what they did.
@@ -424,6 +437,7 @@ impl Worker {
                 let told = self.classify(&error);
                 (None, told)
             }
+            Ok(_) if self.shared.doubt.load(Ordering::SeqCst) => (None, Told::Unknown),
             Ok(value) => (value, Told::Acknowledged),
             Err(_) => {
                 self.try_elsewhere();

@@ -32,6 +32,7 @@ fn one_disk(test: &str, kind: FileSystem) {
         );
         load.wait_for_more(300, Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(rng.below(300)));
+        load.doubt_replies();
         disk.cut_power().expect("the power can be cut");
         // It notices by itself: the next fsync fails. Killed in any case, as by the power cut.
         pair.a.kill();
@@ -74,6 +75,7 @@ fn what_a_pair_acknowledged_survives_a_power_cut_of_both() {
         );
         load.wait_for_more(300, Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(rng.below(300)));
+        load.doubt_replies();
         first.cut_power().expect("the power can be cut");
         second.cut_power().expect("the power can be cut");
         pair.a.kill();
