@@ -176,6 +176,20 @@ fn a_full_disk_keeps_what_waits_until_there_is_room() {
 }
 
 #[test]
+fn space_that_comes_back_is_said_without_a_write() {
+    let disk = SimDisk::new(3);
+    // The segment in use and half of the next.
+    disk.set_capacity(Some(100 << 10));
+    let mut log = Fixture::on(disk, Fsync::Always);
+    assert!(matches!(log.hear(), Input::LogFault(LogFault::Full { .. })));
+    log.write(b"fits into the segment in use");
+    log.hear_durable(1);
+    assert!(matches!(log.hear(), Input::LogFault(LogFault::Full { .. })), "still");
+    log.disk.set_capacity(None);
+    while matches!(log.hear(), Input::LogFault(LogFault::Full { .. })) {}
+}
+
+#[test]
 fn orders_are_done_in_their_order() {
     let mut log = Fixture::new(Fsync::Never);
     log.write(b"one");
