@@ -11,7 +11,7 @@
 //! ```
 //!
 //! **Not here:** what bytes mean (`tandem-node` and below), HTTP (`tandem-console`), the command line.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod admin;
 mod boot;
