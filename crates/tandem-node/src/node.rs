@@ -28,7 +28,9 @@ use tandem_types::{EpochHistory, Lsn, Monotonic, Now, Role};
 
 use crate::apply_queue::ApplyQueue;
 use crate::snapshot_job::SnapshotJob;
-use crate::{Clients, CommitRule, ConnId, Core, Event, Input, LogCommand, LogFault, Output, Severity};
+use crate::{
+    Clients, CommitRule, ConnId, Core, Event, Input, LogCommand, LogFault, Output, Severity,
+};
 
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
 use following::CopyIn;

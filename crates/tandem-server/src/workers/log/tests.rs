@@ -33,7 +33,7 @@ impl Fixture {
     }
 
     /// A log thread that begins to work once something comes through the gate, or its other end is gone.
-    fn behind(disk: SimDisk, fsync: Fsync, gate: mpsc::Receiver<()>) -> Self {
+    fn behind(disk: SimDisk, fsync: Fsync, gate: Receiver<()>) -> Self {
         let options = LogOptions { segment_bytes: 64 << 10 };
         let dir = generation::create(&disk, 0).unwrap();
         let history = EpochHistory::new();
