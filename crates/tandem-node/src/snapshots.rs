@@ -23,7 +23,8 @@ pub(crate) struct Loaded {
     pub(crate) skipped: Vec<String>,
 }
 
-/// Loads the newest snapshot that is whole into an empty store, and notes when each slot was taken.
+/// Loads the newest snapshot that is whole and needs no record from `end_max` on into an empty store, and
+/// notes when each slot was taken.
 ///
 /// # Errors
 /// The directory cannot be listed. A snapshot that cannot be read is passed over.
@@ -31,10 +32,15 @@ pub(crate) fn load_newest<D: Disk>(
     disk: &D,
     dir: &str,
     pair: PairId,
+    end_max: Lsn,
     new_store: impl Fn() -> Store,
 ) -> io::Result<(Store, SlotLsns, Loaded)> {
     let mut skipped = Vec::new();
     for name in list(disk, dir)? {
+        if name.end > end_max {
+            skipped.push(format!("{name}: the log ends before it, at record {end_max}"));
+            continue;
+        }
         let (mut store, mut filter) = (new_store(), SlotLsns::new());
         // Chunks come in order and leave no slot out.
         let mut next = Some(SlotId::FIRST);

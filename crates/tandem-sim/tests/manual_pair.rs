@@ -116,3 +116,21 @@ fn a_follower_that_was_cut_off_is_in_sync_again_also_when_nobody_writes_any_more
         assert!(world.digests_agree());
     }
 }
+
+#[test]
+fn a_snapshot_that_outlived_the_end_of_the_log_is_passed_over_for_the_one_before() {
+    let mut world = pair(12, Acknowledge::Local, 8);
+    expect(&mut world, "in sync", 5_000, World::is_whole);
+    let snapshots = |world: &World| tandem_snapshot::list(&world.machine(0).disk, "gen-0").unwrap();
+    expect(&mut world, "two snapshots old", 60_000, |world| snapshots(world).len() == 2);
+    world.kill(1);
+    world.kill(0);
+    let newest = snapshots(&world)[0];
+    let end = tandem_types::Lsn::new(newest.end.get() - 1);
+    tandem_log::cut(&world.machine(0).disk, "gen-0", end).unwrap();
+    world.start(0);
+    assert_eq!(world.machine(0).stopped, None);
+    let status = world.status(0).unwrap();
+    assert_eq!(status.last_lsn, end.get());
+    assert_eq!(status.applied_lsn, end.get());
+}

@@ -82,14 +82,14 @@ impl Demo {
     }
 }
 
-/// A port such that the ports that follow it are likely to be free too.
+/// First of twenty free ports in a row, below the range from which the system hands out others.
 fn free_base() -> u16 {
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        if port < 65_000 {
-            return port;
-        }
-    }
+    let first = u16::try_from(std::process::id() % 1_000).unwrap();
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (0..1_000)
+        .map(|step| 10_000 + (first + step) % 1_000 * 20)
+        .find(|base| (*base..*base + 20).all(is_free))
+        .unwrap()
 }
 
 /// Nodes of the demonstration in `folder` that run.

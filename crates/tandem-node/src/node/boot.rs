@@ -138,22 +138,31 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     let dir = generation_name(state.generation);
     remove_other_generations(disk, state.generation)?;
     tandem_snapshot::discard_temporary(disk, &dir).map_err(BootError::io("clean", &dir))?;
-    let (mut store, filter, loaded) =
-        load_newest(disk, &dir, state.pair, || Store::new(seeds.store))
-            .map_err(BootError::io("read snapshots in", &dir))?;
-    let Loaded { start, end, chain, skipped, name } = loaded;
+    let mut end_max = Lsn::MAX;
+    let (store, loaded, recovered) = loop {
+        let (mut store, filter, loaded) =
+            load_newest(disk, &dir, state.pair, end_max, || Store::new(seeds.store))
+                .map_err(BootError::io("read snapshots in", &dir))?;
+        let options =
+            RecoverOptions { pair: state.pair, from: loaded.start, verify: Verify::Needed };
+        let recovered = recover(disk, &dir, &options, &mut |record| {
+            match record.kind {
+                RecordKind::Effects => store.apply(record.lsn, record.payload, Some(&filter))?,
+                RecordKind::EpochStart => {}
+            }
+            Ok(())
+        })?;
+        if recovered.tip().end >= loaded.end {
+            break (store, loaded, recovered);
+        }
+        // A power cut under a weaker fsync policy took the end of the log, but not the snapshot.
+        end_max = recovered.tip().end;
+    };
+    let Loaded { start, end: _, chain, skipped, name } = loaded;
     let from_snapshot = name.is_some();
     report.snapshots.extend(name);
     report.snapshots.extend(skipped);
-    let options = RecoverOptions { pair: state.pair, from: start, verify: Verify::Needed };
-    let recovered = recover(disk, &dir, &options, &mut |record| {
-        match record.kind {
-            RecordKind::Effects => store.apply(record.lsn, record.payload, Some(&filter))?,
-            RecordKind::EpochStart => {}
-        }
-        Ok(())
-    })?;
-    if recovered.oldest() > start || recovered.tip().end < end {
+    if recovered.oldest() > start {
         let tried = report.snapshots.join(", ");
         return Err(BootError::NoSnapshot { dir, oldest: recovered.oldest(), tried });
     }
