@@ -93,7 +93,7 @@ pub enum Input<'a> {
         conn: ConnId,
     },
     /// The log thread got on: all records before `written_end` were handed to the system, all before
-    /// `durable_end` survive a power cut.
+    /// `durable_end` are as durable as the fsync policy promises (with `always`: survive a power cut).
     LogProgress {
         /// Handed to the system.
         written_end: Lsn,
