@@ -182,6 +182,17 @@ pub enum Input<'a> {
         /// What is asked.
         request: AdminRequest,
     },
+    /// The mediator answers or tells something.
+    Mediator(tandem_switch::MediatorEvent),
+    /// The peer's supervisor says, with the pair's secret, that this boot of the peer has ended.
+    PeerDied(tandem_switch::BootId),
+    /// Whether this machine holds the virtual address now, and what is wrong with it.
+    VirtualAddress {
+        /// It is bound here.
+        held: bool,
+        /// What the system said, if it could not be taken or given up.
+        trouble: Option<String>,
+    },
     /// The process was asked to end (SIGTERM).
     Shutdown,
     /// Nothing happened but time. Also due at [`crate::Node::deadline`].

@@ -47,4 +47,4 @@ pub use operator::{Operation, Wish};
 pub use output::{Event, LogCommand, Output, Severity, SnapshotCommand};
 pub use positions::{CommitRule, Positions};
 pub use role_view::{Refusal, RoleView};
-pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, Topology, WithoutPeer};
+pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, SwitchBy, Topology, WithoutPeer};

@@ -149,6 +149,9 @@ impl Node {
             Input::LinkDown { reason } => self.link_down(&reason),
             Input::LinkBacklog { bytes } => self.link.backlog_bytes = bytes,
             Input::Admin { id, request } => self.admin(id, &request),
+            Input::Mediator(event) => self.switch_step(tandem_switch::Input::Mediator(event)),
+            Input::PeerDied(boot) => self.switch_step(tandem_switch::Input::PeerDied(boot)),
+            Input::VirtualAddress { .. } => {}
             Input::Shutdown => self.shutdown(),
             Input::Tick => self.tick(),
             Input::EndOfTurn => self.end_of_turn(),

@@ -120,6 +120,12 @@ pub enum Output {
         /// Why, for people.
         reason: String,
     },
+    /// Take (`true`) or give up the virtual address.
+    VirtualAddress(bool),
+    /// Add this line to the history on disk, beside the data thread; it need not be durable at once.
+    History(Box<tandem_admin::HistoryEntry>),
+    /// Something for the mediator, in order.
+    Mediator(tandem_switch::MediatorRequest),
     /// Free this elsewhere: it is large.
     Garbage(tandem_store::Garbage),
     /// Free a whole key space elsewhere.

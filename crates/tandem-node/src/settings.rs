@@ -60,6 +60,16 @@ pub enum WithoutPeer {
     Refuse,
 }
 
+/// Who decides on a change of primary.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SwitchBy {
+    /// A person.
+    #[default]
+    Manual,
+    /// The rules, with a record at a third party.
+    Mediator,
+}
+
 /// What the follower is for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Topology {
@@ -150,6 +160,14 @@ pub struct Settings {
     pub failure_timeout: Duration,
     /// Longest pause of writes in a planned change of primary.
     pub hold: Duration,
+    /// How long a former primary passes commands on before it closes its clients' connections.
+    pub linger: Duration,
+    /// Who decides on a change of primary.
+    pub switch_by: SwitchBy,
+    /// What an automatic switch needs to know.
+    pub automatic: tandem_switch::Automatic,
+    /// A virtual address follows the primary.
+    pub virtual_address: bool,
     /// What clients must say to `AUTH`; `None`: nothing.
     pub password: Option<Secret>,
     /// Refuse clients that are not on this machine (no password is set and nobody said otherwise).

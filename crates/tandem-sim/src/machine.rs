@@ -206,7 +206,12 @@ impl Machine {
                     left.closed.push(conn);
                     self.answers.push_back(Input::Closed { conn });
                 }
-                Output::PauseReading { .. } | Output::Garbage(_) | Output::DropStore(_) => {}
+                Output::PauseReading { .. }
+                | Output::Garbage(_)
+                | Output::DropStore(_)
+                | Output::VirtualAddress(_)
+                | Output::History(_)
+                | Output::Mediator(_) => {}
                 Output::Log(command) => self.log(command),
                 Output::Snapshot(command) => self.snapshot(command),
                 Output::ReadLog { from, until, bytes_max } => {

@@ -14,6 +14,7 @@
 
 mod in_sync;
 mod manual;
+mod mediator;
 mod message;
 mod port;
 mod random;
@@ -24,12 +25,16 @@ mod wire;
 
 pub use in_sync::{InSyncSet, Member};
 pub use manual::Manual;
+pub use mediator::{
+    BootId, Change, MediatorEvent, MediatorRequest, MediatorView, Outcome, Presence, Record,
+    RecordState, Revision,
+};
 pub use message::{Greeting, PeerMessage};
 pub use port::{
-    DemoteCause, Event, FollowerEnds, Input, Output, OwnEnds, PeerStatus, PromoteCause, Refusal,
-    RefusalKind, Request, ShrinkCause, Ticket,
+    DemoteCause, Event, FollowerEnds, Grant, Input, Output, OwnEnds, PeerStatus, PromoteCause,
+    ReadRight, Refusal, RefusalKind, Request, ShrinkCause, Ticket, Trouble,
 };
-pub use settings::{Acknowledge, Settings};
+pub use settings::{Acknowledge, Automatic, Automation, Settings, WhenLost};
 pub use state::{NodeState, Reign};
 pub use why::{Gap, Timer, Why};
 pub use wire::WireError;

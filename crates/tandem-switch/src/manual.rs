@@ -164,7 +164,11 @@ impl Manual {
             Input::Ask { ticket, request } => self.ask(now, ticket, request, out),
             Input::LogFailed => self.log_failed(out),
             Input::HigherEpoch(epoch) => self.saw_epoch(epoch, out),
-            Input::Tick => {}
+            Input::Tick
+            | Input::Mediator(_)
+            | Input::PeerDied(_)
+            | Input::Confirmed { .. }
+            | Input::Trouble(_) => {}
         }
         self.tend(now, out);
         self.check();
@@ -349,6 +353,9 @@ impl Manual {
             Request::Switch { to } => self.switch(now, ticket, to, out),
             Request::Solo => self.solo(ticket, out),
             Request::Stop => self.stop(now, ticket, out),
+            Request::Confirm | Request::Reject | Request::Pause | Request::Resume => {
+                Self::nothing_automatic(ticket, out);
+            }
         }
     }
 

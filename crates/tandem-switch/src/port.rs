@@ -1,7 +1,8 @@
 //! What reaches the switch, and what it decides.
 
-use tandem_types::{Epoch, Lsn, NodeId, PairId};
+use tandem_types::{Epoch, Lsn, Monotonic, NodeId, PairId};
 
+use crate::mediator::{BootId, MediatorEvent, MediatorRequest};
 use crate::message::PeerMessage;
 use crate::{Gap, NodeState, Reign};
 
@@ -28,6 +29,53 @@ pub enum Request {
     Solo,
     /// The node is going to stop: a standby resigns, a primary hands over if it can.
     Stop,
+    /// Carry out the pending proposal (R12).
+    Confirm,
+    /// Drop the pending proposal.
+    Reject,
+    /// No automatic decisions, on either node, until resumed. Safety is never paused.
+    Pause,
+    /// Decide again.
+    Resume,
+}
+
+/// What ails this node (R11): reason enough to give the role to a healthy peer.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Trouble {
+    /// No space left for the log.
+    DiskFull,
+    /// The oldest unfinished write or sync of the log has been running that long.
+    SlowDisk {
+        /// So far.
+        for_ms: u64,
+    },
+    /// Commands wait that long before they are executed, and it is not the peer that is slow.
+    SlowAnswers {
+        /// So far.
+        for_ms: u64,
+    },
+}
+
+/// A read lease that this node gives (R6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Grant {
+    /// The reign that this node follows.
+    pub epoch: Epoch,
+    /// How long, on this node's clock, it will not serve itself.
+    pub lease: std::time::Duration,
+}
+
+/// Which reads a primary may answer at a moment. Asked when a reply is released, not when the command ran.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReadRight {
+    /// All that are committed: nobody else can become primary without its knowledge.
+    Free,
+    /// All that are committed, while the clock is before this.
+    Until(Monotonic),
+    /// Those that were executed at or before this (`reads = "barrier"`).
+    ExecutedBy(Monotonic),
+    /// None.
+    None,
 }
 
 /// How far this node's own log and key space are: comes with every input, as of that very moment.
@@ -104,6 +152,22 @@ pub enum Input {
     LogFailed,
     /// A message of a later epoch came by another way (the replication brains).
     HigherEpoch(Epoch),
+    /// The mediator answers or tells something.
+    Mediator(MediatorEvent),
+    /// The peer's supervisor says that this boot of it has ended: a death certificate.
+    PeerDied(BootId),
+    /// The peer answered a heartbeat that was sent at `asked`: it follows `epoch` and will not serve
+    /// itself for `lease`, counted on its clock from its answer.
+    Confirmed {
+        /// The reign it follows.
+        epoch: Epoch,
+        /// This node's clock when it asked.
+        asked: Monotonic,
+        /// What the peer granted; zero: nothing, but it follows.
+        lease: std::time::Duration,
+    },
+    /// What ails this node, whenever that changes.
+    Trouble(Option<Trouble>),
     /// Time passed; at least as often as `deadline` asks.
     Tick,
 }
@@ -159,6 +223,8 @@ pub enum Output {
         /// Why, for both nodes' people.
         reason: String,
     },
+    /// Something for the mediator, in order.
+    Mediator(MediatorRequest),
     /// The answer to a person.
     Answer {
         /// As asked.
@@ -181,6 +247,10 @@ pub enum DemoteCause {
     HandedOver,
     /// The disk failed (R9).
     LogFailed,
+    /// It sees neither the peer nor the mediator: somebody else may be primary soon.
+    Isolated,
+    /// It lost the mediator, and that is enough (`when_lost = "step-down"`, `acknowledge = "local"`).
+    MediatorLost,
 }
 
 /// Why a person's request was not carried out. `text` says what, why, and what to do.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tandem_types::{NodeId, Pair};
 
 /// When a write is answered, as far as the switch cares: how much the peer's word is worth.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Acknowledge {
     /// On this node's disk: the peer may lack what was acknowledged.
     Local,
@@ -52,6 +52,85 @@ pub struct Settings {
     pub failure_timeout: Duration,
     /// Longest pause of writes in a planned change of primary.
     pub hold: Duration,
+    /// What only an automatic switch needs.
+    pub automatic: Automatic,
+}
+
+/// Who decides what the rules allow.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Automation {
+    /// The node.
+    #[default]
+    Auto,
+    /// A person, within `confirm_timeout`.
+    Confirm,
+    /// Nobody: it only says what it would do.
+    Observe,
+}
+
+/// What a node does without the mediator.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum WhenLost {
+    /// A pair that is in sync and connected, or a primary that is alone in the set, goes on (R7).
+    #[default]
+    Partner,
+    /// It demotes itself.
+    StepDown,
+}
+
+/// Settings of automatic switching; the same on both nodes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Automatic {
+    /// Who decides.
+    pub automation: Automation,
+    /// How long a proposal waits for a person.
+    pub confirm_timeout: Duration,
+    /// The primary tries to go on without a silent peer after this.
+    pub solo_after: Duration,
+    /// Work slower than this counts as trouble; zero: never.
+    pub slow_after: Duration,
+    /// This many starts of the primary within `restart_window` count as trouble; zero: never.
+    pub max_restarts: u32,
+    /// See `max_restarts`.
+    pub restart_window: Duration,
+    /// No second automatic change of primary sooner.
+    pub min_interval: Duration,
+    /// The node the role returns to once in sync for `failback_after`; `None`: stays.
+    pub failback: Option<NodeId>,
+    /// See `failback`.
+    pub failback_after: Duration,
+    /// `acknowledge = "local"`: bytes of missing log at which a switch is still allowed.
+    pub max_lag_bytes: u64,
+    /// The mediator ends a presence this long after the last sign of life.
+    pub session: Duration,
+    /// Without the mediator.
+    pub when_lost: WhenLost,
+    /// How long one read lease lasts on the clock of the node that grants it.
+    pub read_lease: Duration,
+    /// A read is answered only when the peer has confirmed the reign after it was executed.
+    pub barrier_reads: bool,
+}
+
+impl Default for Automatic {
+    /// As the contract's defaults.
+    fn default() -> Self {
+        Self {
+            automation: Automation::Auto,
+            confirm_timeout: Duration::from_mins(10),
+            solo_after: Duration::from_secs(2),
+            slow_after: Duration::from_secs(3),
+            max_restarts: 3,
+            restart_window: Duration::from_mins(3),
+            min_interval: Duration::from_secs(30),
+            failback: None,
+            failback_after: Duration::from_mins(1),
+            max_lag_bytes: 0,
+            session: Duration::from_secs(1),
+            when_lost: WhenLost::Partner,
+            read_lease: Duration::from_millis(500),
+            barrier_reads: false,
+        }
+    }
 }
 
 impl Settings {

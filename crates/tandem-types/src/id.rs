@@ -41,7 +41,7 @@ impl NodeId {
 }
 
 /// One value for each of the two nodes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Pair<T> {
     /// Node A's.
     pub a: T,

@@ -360,6 +360,7 @@ fn switch_settings(settings: &Settings) -> tandem_switch::Settings {
         acknowledge: switch_acknowledge(settings.acknowledge),
         failure_timeout: settings.failure_timeout,
         hold: settings.hold,
+        automatic: settings.automatic,
     }
 }
 

@@ -55,6 +55,7 @@ impl Node {
             }
             Decision::ReleaseWrites => self.release_writes(),
             Decision::CloseLink { reason } => self.drop_link(NoticeCode::Stopping, &reason),
+            Decision::Mediator(request) => self.core.out.push(Output::Mediator(request)),
             Decision::Answer { ticket, answer } => self.answer(ticket, answer),
             Decision::Event(event) => self.switch_event(&event),
         }

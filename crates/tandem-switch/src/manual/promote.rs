@@ -412,6 +412,12 @@ impl Manual {
         }
     }
 
+    /// Proposals, pausing: there is nothing of the kind where a person decides anyway.
+    pub(super) fn nothing_automatic(ticket: Ticket, out: &mut Vec<Output>) {
+        let text = "`switch.by` is \"manual\": nothing is decided automatically here, so there is nothing to confirm, reject, pause or resume".to_owned();
+        Self::refuse_with(ticket, RefusalKind::WrongRole, text, out);
+    }
+
     pub(super) fn answer_done(ticket: Ticket, text: &str, out: &mut Vec<Output>) {
         out.push(Output::Answer { ticket, answer: Ok(text.to_owned()) });
     }

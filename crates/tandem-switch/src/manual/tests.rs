@@ -37,6 +37,7 @@ fn settings(acknowledge: Acknowledge) -> Settings {
         acknowledge,
         failure_timeout: Duration::from_millis(100),
         hold: Duration::from_millis(200),
+        automatic: crate::Automatic::default(),
     }
 }
 

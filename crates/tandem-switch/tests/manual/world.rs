@@ -77,6 +77,7 @@ impl World {
             acknowledge: plan.acknowledge,
             failure_timeout: Duration::from_millis(100),
             hold: Duration::from_millis(150),
+            automatic: tandem_switch::Automatic::default(),
         };
         let node = |id, rng: &mut Rng| {
             let state = NodeState::new(Incarnation::new(rng.next()));
