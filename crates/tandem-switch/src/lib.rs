@@ -12,19 +12,24 @@
 //! **Not here:** how records travel (`tandem-replication`), sockets, files, what a client sees.
 #![forbid(unsafe_code)]
 
+mod brain;
 mod in_sync;
 mod manual;
+mod mediated;
 mod mediator;
 mod message;
 mod port;
+mod proposal;
 mod random;
 mod settings;
 mod state;
 mod why;
 mod wire;
 
+pub use brain::{BootFacts, Brain, By};
 pub use in_sync::{InSyncSet, Member};
 pub use manual::Manual;
+pub use mediated::Mediated;
 pub use mediator::{
     BootId, Change, MediatorEvent, MediatorRequest, MediatorView, Outcome, Presence, Record,
     RecordState, Revision,
@@ -34,6 +39,7 @@ pub use port::{
     DemoteCause, Event, FollowerEnds, Grant, Input, Output, OwnEnds, PeerStatus, PromoteCause,
     ReadRight, Refusal, RefusalKind, Request, ShrinkCause, Ticket, Trouble,
 };
+pub use proposal::{MediatorStatus, Proposal, Proposed};
 pub use settings::{Acknowledge, Automatic, Automation, Settings, WhenLost};
 pub use state::{NodeState, Reign};
 pub use why::{Gap, Timer, Why};
