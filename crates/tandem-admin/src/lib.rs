@@ -16,7 +16,8 @@ mod why;
 pub use history::{HistoryEntry, HistoryKind, HistoryView};
 pub use metrics::{Histogram, METRICS, MetricInfo, MetricKind, MetricsView, Sample, SampleValue};
 pub use request::{
-    AdminReply, AdminRequest, BackupView, DoneView, PromoteRequest, RefusedView, SoloRequest,
+    AdminReply, AdminRequest, BackupView, DoneView, DrillRequest, PromoteRequest, RefusedView,
+    SoloRequest, SwitchRequest,
 };
 pub use status::{
     ChannelView, Health, MediatorView, PeerView, PendingView, RoleName, StatusView, SwitchView,

@@ -22,6 +22,27 @@ pub struct SoloRequest {
     pub force: bool,
 }
 
+/// `tandem switch`: a planned change of primary, without loss.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SwitchRequest {
+    /// Name of the node that shall be primary; absent: the one that is not.
+    pub to: Option<String>,
+}
+
+/// `tandem drill`: a rehearsal on a running node.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "drill", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DrillRequest {
+    /// End the node's process at once, as `kill -9` does.
+    Kill,
+    /// Hear and tell nothing of peer and mediator for a while, as behind a cut cable.
+    Isolate {
+        /// For how long.
+        millis: u64,
+    },
+}
+
 /// One request to the node.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -45,6 +66,12 @@ pub enum AdminRequest {
         /// [`BackupView::id`].
         id: u64,
     },
+    /// Change the primary without loss, on a person's word.
+    Switch(SwitchRequest),
+    /// Carry out the proposal that waits for a person.
+    Confirm,
+    /// Drop it.
+    Reject,
     /// Suspend automatic switching.
     Pause,
     /// Resume it.
@@ -62,6 +89,9 @@ impl AdminRequest {
             | Self::Solo(_)
             | Self::Backup
             | Self::BackupEnd { .. }
+            | Self::Switch(_)
+            | Self::Confirm
+            | Self::Reject
             | Self::Pause
             | Self::Resume
             | Self::Shutdown => true,
@@ -195,6 +225,8 @@ mod tests {
             AdminRequest::Status,
             AdminRequest::Promote(PromoteRequest { force: true, accept_loss: Some(3) }),
             AdminRequest::BackupEnd { id: 9 },
+            AdminRequest::Switch(SwitchRequest { to: Some("b".into()) }),
+            AdminRequest::Confirm,
         ];
         for request in requests {
             let json = serde_json::to_string(&request).unwrap();
@@ -203,6 +235,21 @@ mod tests {
         let reply = AdminReply::Status(Box::default());
         let json = serde_json::to_string(&reply).unwrap();
         assert_eq!(serde_json::from_str::<AdminReply>(&json).unwrap(), reply);
+    }
+
+    #[test]
+    fn a_drill_is_named_in_the_body() {
+        let isolate: DrillRequest =
+            serde_json::from_str(r#"{"drill":"isolate","millis":500}"#).unwrap();
+        assert_eq!(isolate, DrillRequest::Isolate { millis: 500 });
+        assert_eq!(
+            serde_json::from_str::<DrillRequest>(r#"{"drill":"kill"}"#).unwrap(),
+            DrillRequest::Kill
+        );
+        assert!(
+            serde_json::from_str::<DrillRequest>("{}").is_err(),
+            "nothing is killed by default"
+        );
     }
 
     #[test]

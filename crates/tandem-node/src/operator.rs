@@ -1,7 +1,7 @@
 //! What sessions ask of the node because they cannot do it themselves.
 
 use tandem_resp::Proto;
-use tandem_types::DbIndex;
+use tandem_types::{DbIndex, NodeId};
 
 use crate::ConnId;
 
@@ -17,6 +17,19 @@ pub enum Wish {
     },
     /// Go on alone, by this person's word.
     Solo,
+    /// Planned change without loss; `None`: to the node that is not primary.
+    Switch {
+        /// The node that shall be primary.
+        to: Option<NodeId>,
+    },
+    /// Carry out what is pending.
+    Confirm,
+    /// Drop what is pending.
+    Reject,
+    /// No automatic decisions.
+    Pause,
+    /// Decide again.
+    Resume,
 }
 
 /// One request of a session.

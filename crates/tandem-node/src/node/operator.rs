@@ -2,7 +2,7 @@
 
 use tandem_admin::{AdminReply, AdminRequest, BackupView, DoneView, RefusedView};
 use tandem_switch::{Gap, Input, Refusal, RefusalKind, Request, Ticket};
-use tandem_types::Lsn;
+use tandem_types::{Lsn, NodeId};
 
 use super::Node;
 use crate::operator::{Operation, Wish};
@@ -64,11 +64,14 @@ impl Node {
                 self.retain_log();
                 AdminReply::done("the log may be trimmed again")
             }
-            AdminRequest::Pause | AdminRequest::Resume => AdminReply::refused(
-                "nothing was changed",
-                "switching is manual: there is no automatic switching to suspend",
-                "set [switch] by to something else than \"manual\" first",
-            ),
+            AdminRequest::Switch(switch) => match self.node_named(switch.to.as_deref()) {
+                Ok(to) => return self.ask(Asker::Admin(id), Wish::Switch { to }),
+                Err(refused) => AdminReply::Refused(refused),
+            },
+            AdminRequest::Confirm => return self.ask(Asker::Admin(id), Wish::Confirm),
+            AdminRequest::Reject => return self.ask(Asker::Admin(id), Wish::Reject),
+            AdminRequest::Pause => return self.ask(Asker::Admin(id), Wish::Pause),
+            AdminRequest::Resume => return self.ask(Asker::Admin(id), Wish::Resume),
             AdminRequest::Shutdown => {
                 self.core
                     .out
@@ -79,10 +82,30 @@ impl Node {
         self.core.out.push(Output::AdminReply { id, reply });
     }
 
+    /// The node that a person means; nobody named is nobody.
+    fn node_named(&self, name: Option<&str>) -> Result<Option<NodeId>, RefusedView> {
+        let Some(name) = name else { return Ok(None) };
+        let names = &self.core.settings.names;
+        match [NodeId::A, NodeId::B].into_iter().find(|&node| names[node] == name) {
+            Some(node) => Ok(Some(node)),
+            None => Err(RefusedView {
+                what: "nothing was changed".into(),
+                why: format!("there is no node {name:?}"),
+                todo: format!("the nodes are {} and {}", names.a, names.b),
+                ..RefusedView::default()
+            }),
+        }
+    }
+
     fn ask(&mut self, asker: Asker, wish: Wish) {
         let request = match wish {
             Wish::Promote { accept_loss, force } => Request::Promote { accept_loss, force },
             Wish::Solo => Request::Solo,
+            Wish::Switch { to } => Request::Switch { to },
+            Wish::Confirm => Request::Confirm,
+            Wish::Reject => Request::Reject,
+            Wish::Pause => Request::Pause,
+            Wish::Resume => Request::Resume,
         };
         self.event(Severity::Note, format!("asked: {wish:?}"));
         self.ask_switch(asker, request);
