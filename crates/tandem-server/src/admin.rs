@@ -1,6 +1,9 @@
 //! The bridge by which the console and the command line reach the node.
 
+use std::time::Duration;
+
 use tandem_admin::{AdminReply, AdminRequest};
+use tandem_switch::MediatorEvent;
 use tokio::sync::oneshot;
 
 use crate::inbox::{Gone, Mail, Outbox};
@@ -46,6 +49,30 @@ impl AdminHandle {
     /// [`Gone`] when the data thread has ended.
     pub fn reload_certificates(&self) -> Result<(), Gone> {
         self.outbox.send(Mail::ReloadCertificates)
+    }
+
+    /// Tells the node what the mediator said; returns at once.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread has ended.
+    pub fn mediator_said(&self, event: MediatorEvent) -> Result<(), Gone> {
+        self.outbox.send(Mail::Mediator(event))
+    }
+
+    /// Tells the node whether this machine holds the virtual address; returns at once.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread has ended.
+    pub fn virtual_address(&self, held: bool, trouble: Option<String>) -> Result<(), Gone> {
+        self.outbox.send(Mail::VirtualAddress { held, trouble })
+    }
+
+    /// Cuts the link to the peer for this long, for a drill; returns at once.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread has ended.
+    pub fn isolate(&self, time: Duration) -> Result<(), Gone> {
+        self.outbox.send(Mail::Isolate(time))
     }
 
     fn send(&self, request: AdminRequest) -> Result<oneshot::Receiver<AdminReply>, Gone> {

@@ -2,6 +2,7 @@
 
 use tandem_log::Batch;
 use tandem_node::{ConnId, Input, Output};
+use tandem_switch::BootId;
 use tandem_types::{Incarnation, Monotonic, Now, PairId};
 
 /// Who this node is, as the link tells the peer.
@@ -13,6 +14,13 @@ pub(crate) struct Identity {
     pub pair_id: PairId,
     /// Boots of this data directory, so that session numbers rise over restarts.
     pub boots: u64,
+}
+
+impl Identity {
+    /// This boot of the data directory; `None` while it is being read.
+    pub(crate) fn boot_id(self) -> Option<BootId> {
+        (self.boots > 0).then_some(BootId { incarnation: self.incarnation, boot: self.boots })
+    }
 }
 
 /// Takes inputs, gives outputs, and holds the bytes that may leave to each client.

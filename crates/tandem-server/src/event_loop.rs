@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use crate::boot::{AfterStop, Boot, Booted};
 use crate::brain::Brain;
 use crate::clients::{Clients, Turn};
+use crate::edges::{Attached, Edges};
 use crate::inbox::{Inbox, Mail, Outbox};
 use crate::link::Link;
 use crate::loading::Loading;
@@ -74,6 +75,9 @@ pub(crate) struct EventLoop {
     asked: BTreeMap<AdminId, oneshot::Sender<AdminReply>>,
     asked_count: u64,
     shutdown_wanted: bool,
+    edges: Attached,
+    /// A drill: no link before this.
+    isolated_until: Option<Monotonic>,
 }
 
 /// What an event loop is made of.
@@ -136,7 +140,14 @@ impl EventLoop {
             asked: BTreeMap::new(),
             asked_count: 0,
             shutdown_wanted: false,
+            edges: Attached::default(),
+            isolated_until: None,
         }
+    }
+
+    /// What it acts on besides sockets and its disk.
+    pub(crate) fn attach(&mut self, edges: Edges) {
+        self.edges = Attached::new(edges);
     }
 
     /// Runs until the node ends.
@@ -171,6 +182,8 @@ impl EventLoop {
         self.carry_out(now)?;
         self.link.write();
         self.clients.write(self.brain.as_mut());
+        let identity = self.brain.identity();
+        self.edges.beat(now.mono, || identity.boot_id());
         ControlFlow::Continue(())
     }
 
@@ -205,8 +218,14 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let certificates = self.tls.is_some().then_some(self.certificates_at);
-        let due =
-            [self.brain.deadline(), self.clients.deadline(), self.link.deadline(), certificates];
+        let due = [
+            self.brain.deadline(),
+            self.clients.deadline(),
+            self.link.deadline(),
+            self.edges.deadline(),
+            self.isolated_until,
+            certificates,
+        ];
         let first = due.into_iter().flatten().min()?;
         Some(first.since(clock::monotonic()))
     }
@@ -246,6 +265,11 @@ impl EventLoop {
                     self.asked.insert(id, reply);
                     self.step(now, Input::Admin { id, request });
                 }
+                Mail::Mediator(event) => self.step(now, Input::Mediator(event)),
+                Mail::VirtualAddress { held, trouble } => {
+                    self.step(now, Input::VirtualAddress { held, trouble });
+                }
+                Mail::Isolate(time) => self.isolate(time, now),
                 Mail::Shutdown => {
                     self.shutdown_wanted = true;
                     self.step(now, Input::Shutdown);
@@ -256,7 +280,22 @@ impl EventLoop {
         ControlFlow::Continue(())
     }
 
+    /// A drill: as if the cable to the peer were cut.
+    fn isolate(&mut self, time: Duration, now: Now) {
+        let reason = "a drill isolates this node";
+        tracing::warn!("{reason} for {} ms", time.as_millis());
+        self.isolated_until = Some(now.mono.plus(time));
+        self.link.stop(reason, now);
+        self.step(now, Input::LinkDown { reason: reason.to_owned() });
+    }
+
     fn timers(&mut self, now: Now) {
+        if self.isolated_until.is_some_and(|until| until <= now.mono) {
+            self.isolated_until = None;
+            if self.workers.is_some() {
+                self.link.start(now.mono);
+            }
+        }
         if self.brain.deadline().is_some_and(|at| at <= now.mono) {
             self.step(now, Input::Tick);
         }
@@ -294,7 +333,9 @@ impl EventLoop {
         self.workers = Some(workers);
         let (clients, mut turn) = self.clients_turn(now);
         clients.hand_over(stand_in.as_mut(), &mut turn);
-        self.link.start(now.mono);
+        if self.isolated_until.is_none() {
+            self.link.start(now.mono);
+        }
         if self.shutdown_wanted {
             self.step(now, Input::Shutdown);
         }

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
 use mio::{Registry, Token, Waker};
 use tandem_admin::{AdminReply, AdminRequest};
 use tandem_log::Batch;
 use tandem_node::Input;
+use tandem_switch::MediatorEvent;
 use tokio::sync::oneshot;
 
 use crate::boot::Booted;
@@ -43,6 +45,17 @@ pub(crate) enum Mail {
         /// Where the answer goes.
         reply: oneshot::Sender<AdminReply>,
     },
+    /// The mediator answers or tells something.
+    Mediator(MediatorEvent),
+    /// The virtual address was taken or given up, or could not be.
+    VirtualAddress {
+        /// It is bound on this machine.
+        held: bool,
+        /// What the system said.
+        trouble: Option<String>,
+    },
+    /// Have no link for a while (a drill).
+    Isolate(Duration),
     /// End in an orderly way.
     Shutdown,
     /// Read the certificates again.

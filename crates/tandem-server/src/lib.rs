@@ -18,6 +18,7 @@ mod boot;
 mod brain;
 mod clients;
 mod clock;
+mod edges;
 mod event_loop;
 mod inbox;
 mod link;
@@ -30,6 +31,7 @@ mod signals;
 mod workers;
 
 pub use admin::AdminHandle;
+pub use edges::Edges;
 pub use inbox::Gone;
 pub use net::tls::{TlsError, TlsFiles};
 pub use run::{Addresses, Exit, RunError, Server, run};

@@ -13,6 +13,7 @@ use tandem_types::NodeId;
 use crate::admin::AdminHandle;
 use crate::boot::node::NodeBoot;
 use crate::clients::Clients;
+use crate::edges::Edges;
 use crate::event_loop::{EventLoop, Parts, entrance_token, mail_token};
 use crate::inbox::Inbox;
 use crate::link::{Link, LinkSettings};
@@ -148,6 +149,11 @@ impl Server {
             admin,
             addresses: Addresses { client, read, link },
         })
+    }
+
+    /// Gives it what it acts on besides sockets and its disk; before [`Self::run`].
+    pub fn attach(&mut self, edges: Edges) {
+        self.event_loop.attach(edges);
     }
 
     /// Where it listens.

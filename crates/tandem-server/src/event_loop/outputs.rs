@@ -45,6 +45,8 @@ impl EventLoop {
                 Severity::Warn => tracing::warn!("{}", event.text),
                 Severity::Error => tracing::error!("{}", event.text),
             },
+            Output::Mediator(request) => self.edges.ask_mediator(request),
+            Output::VirtualAddress(wanted) => self.edges.want_address(wanted),
             Output::SaveAndCut { to, chain } => {
                 self.reboot(AfterStop::SaveAndCut { to, chain }, now);
             }

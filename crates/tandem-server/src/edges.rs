@@ -1,0 +1,89 @@
+//! What a node acts on besides sockets and its disk: given by the program, reached without waiting.
+
+use std::time::Duration;
+
+use tandem_switch::{BootId, MediatorRequest};
+use tandem_types::Monotonic;
+
+/// How often the data thread says that it lives.
+const BEAT_EVERY: Duration = Duration::from_millis(100);
+
+/// The world beside the data thread. Every function is called on it and must not block; answers come by
+/// [`crate::AdminHandle`].
+#[derive(Default)]
+pub struct Edges {
+    /// Takes what the switch wants from the mediator, in order.
+    pub mediator: Option<Box<dyn FnMut(MediatorRequest) + Send>>,
+    /// Takes (`true`) or gives up the virtual address.
+    pub virtual_address: Option<Box<dyn FnMut(bool) + Send>>,
+    /// Hears ten times per second that the data thread lives, and which boot of the data it serves
+    /// (`None` while that is being read).
+    pub beat: Option<Box<dyn FnMut(Option<BootId>) + Send>>,
+}
+
+/// The edges of a running loop.
+#[derive(Default)]
+pub(crate) struct Attached {
+    edges: Edges,
+    beat_at: Monotonic,
+}
+
+impl Attached {
+    pub(crate) fn new(edges: Edges) -> Self {
+        Self { edges, beat_at: Monotonic::ZERO }
+    }
+
+    pub(crate) fn ask_mediator(&mut self, request: MediatorRequest) {
+        if let Some(mediator) = &mut self.edges.mediator {
+            mediator(request);
+        }
+    }
+
+    pub(crate) fn want_address(&mut self, wanted: bool) {
+        if let Some(address) = &mut self.edges.virtual_address {
+            address(wanted);
+        }
+    }
+
+    /// When the next beat is due, if anyone listens.
+    pub(crate) fn deadline(&self) -> Option<Monotonic> {
+        self.edges.beat.as_ref().map(|_| self.beat_at)
+    }
+
+    pub(crate) fn beat(&mut self, now: Monotonic, boot: impl FnOnce() -> Option<BootId>) {
+        if let Some(beat) = &mut self.edges.beat
+            && self.beat_at <= now
+        {
+            self.beat_at = now.plus(BEAT_EVERY);
+            beat(boot());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn beats_come_ten_times_per_second_and_only_if_someone_listens() {
+        let at = |millis| Monotonic::ZERO.plus(Duration::from_millis(millis));
+        let mut deaf = Attached::default();
+        deaf.beat(at(1_000), || unreachable!("nobody listens"));
+        assert_eq!(deaf.deadline(), None);
+
+        let count = Arc::new(AtomicU32::new(0));
+        let heard = Arc::clone(&count);
+        let beat = move |_| {
+            heard.fetch_add(1, Ordering::Relaxed);
+        };
+        let mut attached = Attached::new(Edges { beat: Some(Box::new(beat)), ..Edges::default() });
+        for millis in 0..1_000 {
+            attached.beat(at(millis), || None);
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 10);
+        assert_eq!(attached.deadline(), Some(at(1_000)));
+    }
+}
