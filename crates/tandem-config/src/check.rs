@@ -15,6 +15,7 @@ pub(crate) fn values(values: &Values) -> Result<(), ConfigError> {
     hosts(values, &names, &mut problems);
     addresses(values, &names, &mut problems);
     timing(values, &mut problems);
+    watchdog(values, &mut problems);
     switching(values, &names, &mut problems);
     vip(values, &names, &mut problems);
     tls(values, &mut problems);
@@ -149,6 +150,25 @@ fn timing(values: &Values, problems: &mut Vec<Problem>) {
     }
 }
 
+/// A supervisor must hear several signs of life in that time, also on a busy machine.
+const WATCHDOG_MIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+fn watchdog(values: &Values, problems: &mut Vec<Problem>) {
+    let path = "switch.watchdog";
+    let limit = values.duration(path);
+    if !limit.is_zero() && limit < WATCHDOG_MIN {
+        let what = format!(
+            "`{path}` = \"{}\" would kill a healthy node on a busy machine",
+            format_duration(limit)
+        );
+        let todo = format!(
+            "set it to at least \"{}\", or to \"0s\" for off",
+            format_duration(WATCHDOG_MIN)
+        );
+        problems.push(Problem::new(what, todo).at(line(values, path)));
+    }
+}
+
 fn switching(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
     let by = values.choice("switch.by", SwitchBy::from_word);
     let kind = values.choice("switch.mediator.kind", MediatorKind::from_word);
@@ -159,6 +179,9 @@ fn switching(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
             format!("`switch.by` = \"mediator\" needs to know where the {kind} is"),
             "set `switch.mediator.endpoints`, for example [\"10.0.0.3:7390\"]",
         ));
+    }
+    if by == SwitchBy::Mediator {
+        mediated(values, problems);
     }
     let channels = &values.entry("switch.direct.channels");
     if let Value::Channels(list) = &channels.value {
@@ -181,6 +204,57 @@ fn switching(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
             ));
         }
     }
+}
+
+/// Rules that matter only when a third party decides.
+fn mediated(values: &Values, problems: &mut Vec<Problem>) {
+    let endpoints = "switch.mediator.endpoints";
+    if let Value::Texts(list) = &values.entry(endpoints).value {
+        for endpoint in list.iter().filter(|endpoint| !is_host_port(endpoint)) {
+            let what = format!("`{endpoints}` holds \"{endpoint}\", which is not host:port");
+            problems.push(
+                Problem::new(what, "write for example \"10.0.0.3:7390\"")
+                    .at(line(values, endpoints)),
+            );
+        }
+    }
+    let silence = values.duration("switch.failure_timeout");
+    let solo = values.duration("switch.solo_after");
+    if solo < silence {
+        let what = format!(
+            "`switch.solo_after` = \"{}\" is shorter than `switch.failure_timeout` = \"{}\": the primary would go on alone before the peer counts as silent",
+            format_duration(solo),
+            format_duration(silence)
+        );
+        let todo = format!("set it to at least \"{}\"", format_duration(silence));
+        problems.push(Problem::new(what, todo).at(line(values, "switch.solo_after")));
+    }
+    let slow = values.duration("switch.slow_after");
+    let least = heartbeat_of(silence).saturating_mul(3);
+    if !slow.is_zero() && slow < least {
+        let what = format!(
+            "`switch.slow_after` = \"{}\" is shorter than three heartbeats: a moment's load would count as failure",
+            format_duration(slow)
+        );
+        let todo =
+            format!("set it to at least \"{}\", or to \"0s\" for off", format_duration(least));
+        problems.push(Problem::new(what, todo).at(line(values, "switch.slow_after")));
+    }
+    let given = |leaf: &str| !values.text(&format!("switch.mediator.{leaf}")).is_empty();
+    for (one, other) in [("user", "password_file"), ("cert", "key")] {
+        if given(one) != given(other) {
+            let what = format!(
+                "`switch.mediator.{one}` and `switch.mediator.{other}` go together, one is missing"
+            );
+            problems.push(Problem::new(what, "give both, or neither"));
+        }
+    }
+}
+
+fn is_host_port(endpoint: &str) -> bool {
+    endpoint
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|it| it > 0))
 }
 
 fn vip(values: &Values, names: &[String], problems: &mut Vec<Problem>) {

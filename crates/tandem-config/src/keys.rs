@@ -234,6 +234,12 @@ pub const KEYS: &[KeyInfo] = &[
         "`direct`/`probe` without a fence, peer silent: `wait`, or `take-over` (available, may split)",
     ),
     key(
+        "switch.watchdog",
+        millis(0, HOUR),
+        r#""5s""#,
+        "The supervisor kills a node whose data loop gives no sign of life for this long, and starts it again; `0s` = off",
+    ),
+    key(
         "switch.direct.channels",
         Kind::Channels,
         r#"["link"]"#,
@@ -264,6 +270,21 @@ pub const KEYS: &[KeyInfo] = &[
         r#""partner""#,
         "`partner`: an in-sync, connected pair goes on; `step-down`: a node without the mediator demotes itself",
     ),
+    key(
+        "switch.mediator.user",
+        Kind::Text,
+        r#""""#,
+        "ZooKeeper, etcd: name to log in with; empty: none",
+    ),
+    key("switch.mediator.password_file", Kind::Secret, r#""""#, "ZooKeeper, etcd: its password"),
+    key(
+        "switch.mediator.ca",
+        Kind::Secret,
+        r#""""#,
+        "ZooKeeper, etcd: authority that signed their certificates, PEM; empty: no TLS",
+    ),
+    key("switch.mediator.cert", Kind::Secret, r#""""#, "ZooKeeper, etcd: certificate to show, PEM"),
+    key("switch.mediator.key", Kind::Secret, r#""""#, "Its private key, PEM"),
     key("switch.probe.every", millis(10, HOUR), r#""200ms""#, "How often the standby tries"),
     key(
         "switch.probe.failures",

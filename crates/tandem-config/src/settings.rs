@@ -149,6 +149,8 @@ pub struct SwitchConfig {
     pub fence: Option<String>,
     /// A silent peer and no fence.
     pub on_silence: OnSilence,
+    /// The supervisor kills a node that gives no sign of life for this long; `None` = never.
+    pub watchdog: Option<Duration>,
     /// `[switch.direct]`
     pub direct: DirectConfig,
     /// `[switch.mediator]`
@@ -161,6 +163,12 @@ impl SwitchConfig {
     /// How often the nodes show a sign of life: five chances before silence counts.
     pub fn heartbeat(&self) -> Duration {
         heartbeat_of(self.failure_timeout)
+    }
+
+    /// How long a standby's promise not to serve lasts: half of the silence that counts as failure, so
+    /// that waiting for its end never makes a take-over noticeably longer, and always less than a session.
+    pub fn read_lease(&self) -> Duration {
+        (self.failure_timeout / 2).min(self.mediator.session * 3 / 4)
     }
 }
 
@@ -189,6 +197,16 @@ pub struct MediatorConfig {
     pub session: Duration,
     /// What the pair does when it is gone.
     pub when_lost: WhenLost,
+    /// `ZooKeeper`, etcd: name to log in with.
+    pub user: Option<String>,
+    /// ... and its password.
+    pub password_file: Option<PathBuf>,
+    /// Authority that signed their certificates; `None`: no TLS.
+    pub ca: Option<PathBuf>,
+    /// Certificate to show.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
 }
 
 /// `[switch.probe]`
@@ -374,6 +392,7 @@ fn switch(values: &Values) -> SwitchConfig {
         conflicts: values.choice("switch.conflicts", ConflictPolicy::from_word),
         fence: values.optional("switch.fence"),
         on_silence: values.choice("switch.on_silence", OnSilence::from_word),
+        watchdog: some_time(values.duration("switch.watchdog")),
         direct: DirectConfig {
             channels: match &values.entry("switch.direct.channels").value {
                 Value::Channels(channels) => channels.clone(),
@@ -389,6 +408,11 @@ fn switch(values: &Values) -> SwitchConfig {
             },
             session: values.duration("switch.mediator.session"),
             when_lost: values.choice("switch.mediator.when_lost", WhenLost::from_word),
+            user: values.optional("switch.mediator.user"),
+            password_file: path(values, "switch.mediator.password_file"),
+            ca: path(values, "switch.mediator.ca"),
+            cert: path(values, "switch.mediator.cert"),
+            key: path(values, "switch.mediator.key"),
         },
         probe: ProbeConfig {
             every: values.duration("switch.probe.every"),

@@ -1,8 +1,8 @@
 //! Settings that are understood but that this version cannot act on yet.
 
-use crate::choice::{SwitchBy, Topology};
+use crate::choice::{MediatorKind, SwitchBy, Topology};
 use crate::error::{ConfigError, Problem};
-use crate::{Config, Origin, Value};
+use crate::{Config, Origin};
 
 impl Config {
     /// Checks that this version can do what the configuration asks for.
@@ -14,16 +14,26 @@ impl Config {
     /// Each setting that this version cannot act on.
     pub fn supported(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
-        if self.switch.by != SwitchBy::Manual {
+        let at = |path: &str| self.values.entry(path).origin.line();
+        if matches!(self.switch.by, SwitchBy::Direct | SwitchBy::Probe) {
+            let what = format!(
+                "`switch.by` = \"{}\": this version does not switch without a third party",
+                self.switch.by
+            );
+            let todo = "set `switch.by = \"mediator\"` (a witness on a third machine is enough), or \
+                        \"manual\" and use `tandem promote`";
+            problems.push(Problem::new(what, todo).at(at("switch.by")));
+        }
+        if self.switch.by == SwitchBy::Mediator
+            && self.switch.mediator.kind == MediatorKind::Keepalived
+        {
             problems.push(
                 Problem::new(
-                    format!(
-                        "`switch.by` = \"{}\": this version moves the primary only by hand",
-                        self.switch.by
-                    ),
-                    "set `switch.by = \"manual\"` and use `tandem promote`",
+                    "`switch.mediator.kind` = \"keepalived\": it keeps no record, so this version \
+                     does not let it decide",
+                    "use \"witness\", \"zookeeper\" or \"etcd\"",
                 )
-                .at(self.values.entry("switch.by").origin.line()),
+                .at(at("switch.mediator.kind")),
             );
         }
         if self.pair.topology == Topology::PrimaryPrimary {
@@ -32,16 +42,7 @@ impl Config {
                     "`pair.topology` = \"primary-primary\": this version has one primary only",
                     "use \"primary-standby\" or \"primary-replica\"",
                 )
-                .at(self.values.entry("pair.topology").origin.line()),
-            );
-        }
-        if self.vip.is_some() {
-            problems.push(
-                Problem::new(
-                    "`vip.address`: this version does not move a virtual address",
-                    "remove the section `[vip]`",
-                )
-                .at(self.values.entry("vip.address").origin.line()),
+                .at(at("pair.topology")),
             );
         }
         ConfigError::unless_empty(problems)
@@ -50,20 +51,33 @@ impl Config {
     /// Settings that were given explicitly but have no effect in this version: worth a warning.
     pub fn without_effect(&self) -> Vec<String> {
         self.entries()
-            .filter(|entry| is_idle(&entry.path) && entry.value != Value::Whole(0))
+            .filter(|entry| self.is_idle(&entry.path))
             .filter(|entry| {
                 matches!(entry.origin, Origin::File { .. } | Origin::Environment { .. })
             })
             .map(|entry| entry.path.clone())
             .collect()
     }
-}
 
-/// Whether a key is read but acted on only by later versions.
-fn is_idle(path: &str) -> bool {
-    const ACTED_ON: [&str; 3] = ["switch.by", "switch.failure_timeout", "switch.hold"];
-    let switching = path.starts_with("switch.") && !ACTED_ON.contains(&path);
-    // Sentinel answers come with automatic switching; a primary that a person moves needs no lease.
-    let sentinel = path.starts_with("nodes.") && path.ends_with(".sentinel_port");
-    switching || sentinel || path == "replication.reads"
+    /// Whether a key is read but has no effect with this way of switching, or in this version.
+    fn is_idle(&self, path: &str) -> bool {
+        // `switch.hold` and `linger` also shape a change that a person asks for.
+        const ALWAYS: [&str; 7] = [
+            "switch.by",
+            "switch.failure_timeout",
+            "switch.hold",
+            "switch.linger",
+            "switch.watchdog",
+            "switch.max_restarts",
+            "switch.restart_window",
+        ];
+        const LATER: [&str; 3] = ["switch.conflicts", "switch.fence", "switch.on_silence"];
+        let without_third_party =
+            path.starts_with("switch.direct.") || path.starts_with("switch.probe.");
+        if without_third_party || LATER.contains(&path) {
+            return true;
+        }
+        let automatic = path.starts_with("switch.") || path == "replication.reads";
+        automatic && !ALWAYS.contains(&path) && self.switch.by != SwitchBy::Mediator
+    }
 }

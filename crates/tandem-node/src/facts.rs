@@ -9,6 +9,14 @@ pub struct Facts {
     pub version: String,
     /// Process id.
     pub pid: u32,
+    /// Process id of the supervisor; `None`: runs without one.
+    pub supervisor_pid: Option<u32>,
+    /// Starts of this node within `restart_window`, this one counted; 0: nobody counts.
+    pub starts_in_window: u32,
+    /// `witness`, `zookeeper` or `etcd`; empty: none.
+    pub mediator_kind: String,
+    /// The virtual address with its prefix length; empty: none.
+    pub virtual_address: String,
     /// The client port.
     pub client_port: u16,
     /// The read port; 0: off.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mio::Poll;
 use tandem_fs::FsDisk;
 use tandem_log::LogOptions;
-use tandem_node::Port;
+use tandem_node::{Facts, Port};
 use tandem_types::NodeId;
 
 use crate::admin::AdminHandle;
@@ -140,7 +140,13 @@ impl Server {
         let boot = Arc::new(NodeBoot {
             disk,
             options: LogOptions { segment_bytes: settings.segment_bytes },
-            facts: process_facts::gather(&settings.config_file, client, read),
+            facts: Facts {
+                supervisor_pid: settings.supervisor_pid,
+                starts_in_window: settings.starts_in_window,
+                mediator_kind: settings.mediator_kind,
+                virtual_address: settings.virtual_address,
+                ..process_facts::gather(&settings.config_file, client, read)
+            },
             settings: settings.node,
         });
         let parts = Parts { poll, inbox, outbox, clients, link: line, tls, boot };

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_config::{Acknowledge, Config, FsyncPolicy, Topology, WithoutPeer};
+use tandem_config::{
+    Acknowledge, Automation, Config, Failback, FsyncPolicy, Reads, SwitchBy, Topology, WhenLost,
+    WithoutPeer,
+};
 use tandem_types::{NodeId, Pair};
 
 use crate::net::tls::TlsFiles;
@@ -42,6 +45,14 @@ pub struct ServerSettings {
     pub segment_bytes: u64,
     /// The configuration's path, for people.
     pub config_file: String,
+    /// Process id of the supervisor, if there is one.
+    pub supervisor_pid: Option<u32>,
+    /// Starts of this node within `restart_window`, this one counted; 0: nobody counts.
+    pub starts_in_window: u32,
+    /// The mediator's kind; empty: none.
+    pub mediator_kind: String,
+    /// The virtual address with its prefix length; empty: none.
+    pub virtual_address: String,
 }
 
 /// Why a configuration cannot be served.
@@ -108,6 +119,10 @@ impl ServerSettings {
             data_dir: own.data_dir.clone(),
             segment_bytes: config.storage.segment_size,
             config_file: String::new(),
+            supervisor_pid: None,
+            starts_in_window: 0,
+            mediator_kind: mediator_kind(config),
+            virtual_address: config.vip.as_ref().map(|vip| vip.address.clone()).unwrap_or_default(),
         })
     }
 }
@@ -152,8 +167,12 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         failure_timeout: config.switch.failure_timeout,
         hold: config.switch.hold,
         linger: config.switch.linger,
-        switch_by: tandem_node::SwitchBy::Manual,
-        automatic: tandem_switch::Automatic::default(),
+        switch_by: match config.switch.by {
+            SwitchBy::Mediator => tandem_node::SwitchBy::Mediator,
+            // `Config::supported` refuses the two in between.
+            SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Probe => tandem_node::SwitchBy::Manual,
+        },
+        automatic: automatic(config),
         virtual_address: config.vip.is_some(),
         protected_mode: password.is_none() && !config.auth.insecure,
         password: password.map(tandem_node::Secret::new),
@@ -164,6 +183,44 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         data_dir: nodes[node].data_dir.display().to_string(),
         debug_commands: std::env::var_os("TANDEM_DEBUG_COMMANDS").is_some(),
     })
+}
+
+fn mediator_kind(config: &Config) -> String {
+    match config.switch.by {
+        SwitchBy::Mediator => config.switch.mediator.kind.to_string(),
+        SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Probe => String::new(),
+    }
+}
+
+/// What an automatic switch is told.
+fn automatic(config: &Config) -> tandem_switch::Automatic {
+    let switch = &config.switch;
+    tandem_switch::Automatic {
+        automation: match switch.automation {
+            Automation::Auto => tandem_switch::Automation::Auto,
+            Automation::Confirm => tandem_switch::Automation::Confirm,
+            Automation::Observe => tandem_switch::Automation::Observe,
+        },
+        confirm_timeout: switch.confirm_timeout,
+        solo_after: switch.solo_after,
+        slow_after: switch.slow_after.unwrap_or(Duration::ZERO),
+        max_restarts: switch.max_restarts,
+        restart_window: switch.restart_window,
+        min_interval: switch.min_interval,
+        failback: match switch.failback {
+            Failback::Stay => None,
+            Failback::Prefer => Some(config.pair.initial_primary),
+        },
+        failback_after: switch.failback_after,
+        max_lag_bytes: switch.max_lag,
+        session: switch.mediator.session,
+        when_lost: match switch.mediator.when_lost {
+            WhenLost::Partner => tandem_switch::WhenLost::Partner,
+            WhenLost::StepDown => tandem_switch::WhenLost::StepDown,
+        },
+        read_lease: switch.read_lease(),
+        barrier_reads: config.replication.reads == Reads::Barrier,
+    }
 }
 
 fn limits(config: &Config) -> tandem_node::Limits {
