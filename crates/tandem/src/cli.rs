@@ -47,7 +47,7 @@ impl AdminOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run one node in the foreground.
+    /// Run one node in the foreground, under a small supervisor process that starts it again if it ends.
     Serve(ServeOptions),
     /// Start a pair on this machine, with a light load, and show how it is; Ctrl-C stops all of it.
     Demo(DemoOptions),
@@ -107,6 +107,9 @@ pub(crate) struct ServeOptions {
     /// How log lines look.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) log_format: LogFormat,
+    /// Run as the node itself, under the supervisor of this number, which must be the parent.
+    #[arg(long, hide = true, value_name = "PID", conflicts_with = "with_parent")]
+    pub(crate) supervised_by: Option<u32>,
     /// End when the process of this number, which must be the parent, ends.
     #[arg(long, hide = true, value_name = "PID")]
     pub(crate) with_parent: Option<u32>,
@@ -217,4 +220,14 @@ pub(crate) enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
+}
+
+impl LogFormat {
+    /// The word on the command line.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
 }

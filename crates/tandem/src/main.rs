@@ -17,6 +17,7 @@ mod reference;
 mod serve;
 mod status;
 mod status_table;
+mod supervise;
 mod why;
 
 use std::process::ExitCode;

@@ -1,50 +1,150 @@
-//! `tandem serve`: one node in the foreground.
+//! `tandem serve`: one node in the foreground, under its supervisor.
+//!
+//! The command starts the supervisor ([`crate::supervise`]), which starts this program again with
+//! `--supervised-by`: that process is the node.
 
 mod addresses;
 mod console;
+mod lifeline;
 mod logging;
 mod node_port;
 mod secrets;
+mod starts;
 mod tls;
 
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal};
 use tandem_config::Config;
-use tandem_server::{RunError, Server, ServerSettings};
+use tandem_fs::OpenError;
+use tandem_server::{Edges, RunError, Server, ServerSettings};
 use tandem_types::NodeId;
 
 use crate::cli::ServeOptions;
 use crate::config_command;
+use crate::serve::lifeline::Lifeline;
+use crate::serve::starts::Starts;
+use crate::supervise;
+
+/// A process that ends gives its lock and ports back a moment after it is seen to have ended.
+const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
+const LEFTOVERS_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
-    if let Some(parent) = options.with_parent {
-        end_with_parent(parent)?;
-    }
+    let lifeline = match (options.supervised_by, options.with_parent) {
+        (Some(supervisor), _) => {
+            end_with_parent(supervisor)?;
+            Some(Lifeline::from_standard_input()?)
+        }
+        (None, Some(parent)) => {
+            end_with_parent(parent)?;
+            None
+        }
+        (None, None) => None,
+    };
     logging::start(options.log_format);
+    let Some(lifeline) = lifeline else { return supervised(options) };
+    match start(options, &lifeline) {
+        Ok(started) => started.run(&lifeline),
+        Err(error) => {
+            lifeline.hopeless();
+            Err(error)
+        }
+    }
+}
+
+/// The supervisor's side: a wrong configuration ends it before any node is started.
+fn supervised(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     let config = config_command::load(&options.config)?;
     refuse_unsupported(&config, options)?;
     let node = config.find_self(options.node.as_deref(), &addresses::locals(&config))?;
+    let mut arguments: Vec<OsString> = vec!["serve".into(), "--config".into()];
+    arguments.push(options.config.clone().into());
+    arguments.extend(["--node".into(), config.nodes[node].name.clone().into()]);
+    arguments.extend(["--log-format".into(), options.log_format.word().into()]);
+    supervise::run(&supervise::Plan {
+        arguments,
+        watchdog: config.switch.watchdog,
+        on_death: Box::new(|_| {}),
+    })
+}
+
+/// A node that is about to run.
+struct Started {
+    server: Server,
+    console: console::Console,
+}
+
+fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started> {
+    let config = config_command::load(&options.config)?;
+    let node = config.find_self(options.node.as_deref(), &addresses::locals(&config))?;
+    for key in config.without_effect() {
+        tracing::warn!("`{key}` has no effect with this configuration");
+    }
     secrets::warn_of_readable(&config.auth);
+    let starts = Starts::read(&config.nodes[node].data_dir);
     let mut settings = ServerSettings::from_config(&config, node)?;
     settings.config_file = options.config.display().to_string();
-    let server = Server::open(settings)?;
+    settings.supervisor_pid = options.supervised_by;
+    settings.starts_in_window = starts.within(config.switch.restart_window);
+    let mut server = open(&settings)?;
+    if let Err(error) = starts.write(&config.nodes[node].data_dir) {
+        tracing::warn!("this start is not counted: {error}");
+    }
+    let beats = lifeline.duplicate()?;
+    server.attach(Edges { beat: Some(Box::new(move |boot| beats.beat(boot))), ..Edges::default() });
     let console = console::Console::start(&config, node, server.admin())?;
     announce(&config, node, &server, &console);
     server.watch_signals()?;
-    let ended = server.run();
-    console.stop();
-    match ended {
-        Ok(exit) => {
-            tracing::info!("stopped: {}", exit.reason);
-            Ok(ExitCode::SUCCESS)
+    Ok(Started { server, console })
+}
+
+/// Opens the server; what a process that is just ending still holds is waited for.
+fn open(settings: &ServerSettings) -> Result<Server, RunError> {
+    let begun = Instant::now();
+    loop {
+        let error = match Server::open(settings.clone()) {
+            Ok(server) => return Ok(server),
+            Err(error) => error,
+        };
+        let held = match &error {
+            RunError::DataDir(OpenError::InUse { .. }) => true,
+            RunError::Listen { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+            _ => false,
+        };
+        if !held || begun.elapsed() > LEFTOVERS_TIME_MAX {
+            return Err(error);
         }
-        Err(RunError::GaveUp { status, reason }) => {
-            tracing::error!("{reason}");
-            Ok(ExitCode::from(status))
+        thread::sleep(LEFTOVERS_PAUSE);
+    }
+}
+
+impl Started {
+    fn run(self, lifeline: &Lifeline) -> anyhow::Result<ExitCode> {
+        let ended = self.server.run();
+        self.console.stop();
+        match ended {
+            Ok(exit) => {
+                tracing::info!("stopped: {}", exit.reason);
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(RunError::GaveUp { status, reason }) => {
+                tracing::error!("{reason}");
+                Ok(ExitCode::from(status))
+            }
+            Err(error) => {
+                if matches!(error, RunError::Boot(_)) {
+                    // The data will not get better by reading it again.
+                    lifeline.hopeless();
+                }
+                Err(error.into())
+            }
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -54,9 +154,6 @@ fn refuse_unsupported(config: &Config, options: &ServeOptions) -> anyhow::Result
         let lines: Vec<String> =
             error.problems.iter().map(|problem| format!("{file}: {problem}")).collect();
         bail!("{}", lines.join("\n"));
-    }
-    for key in config.without_effect() {
-        tracing::warn!("`{key}` has no effect in this version");
     }
     Ok(())
 }

@@ -114,6 +114,7 @@ impl Node {
             epoch: self.core.view.epoch.get(),
             fork_id: reign.map(|reign| reign.fork.to_string()).unwrap_or_default(),
             pid: self.clients.facts.pid,
+            supervisor_pid: self.clients.facts.supervisor_pid,
             uptime_seconds: self.core.now.mono.since(self.started.mono).as_secs(),
             last_lsn: at.appended_end.get(),
             durable_lsn: at.durable_end.get(),
