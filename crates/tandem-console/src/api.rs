@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use tandem_admin::{AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest};
+use tandem_admin::{
+    AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest, SwitchRequest,
+};
 
 use crate::channel_stream::ChannelStream;
 use crate::router::Shared;
@@ -44,6 +46,40 @@ pub(crate) async fn solo<P: AdminPort>(State(shared): State<Shared<P>>, body: By
     }
 }
 
+pub(crate) async fn switch<P: AdminPort>(State(shared): State<Shared<P>>, body: Bytes) -> Response {
+    match parse::<SwitchRequest>(&body) {
+        Ok(request) => answer::reply(shared.port.call(AdminRequest::Switch(request)).await),
+        Err(response) => response,
+    }
+}
+
+pub(crate) async fn confirm<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Confirm).await)
+}
+
+pub(crate) async fn reject<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Reject).await)
+}
+
+pub(crate) async fn pause<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Pause).await)
+}
+
+pub(crate) async fn resume<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Resume).await)
+}
+
+/// Unlike the others it has no default: nothing is killed by an empty body.
+pub(crate) async fn drill<P: AdminPort>(State(shared): State<Shared<P>>, body: Bytes) -> Response {
+    match serde_json::from_slice(&body) {
+        Ok(request) => match shared.port.drill(request).await {
+            Ok(done) => answer::reply(Ok(AdminReply::Done(done))),
+            Err(refused) => answer::refused(&refused),
+        },
+        Err(error) => not_expected(&error),
+    }
+}
+
 /// An empty body means "all defaults".
 #[expect(
     clippy::result_large_err,
@@ -53,12 +89,12 @@ fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Response> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|error| {
-        answer::error(
-            StatusCode::BAD_REQUEST,
-            &format!("the body is not what was expected: {error}"),
-        )
-    })
+    serde_json::from_slice(body).map_err(|error| not_expected(&error))
+}
+
+fn not_expected(error: &serde_json::Error) -> Response {
+    let text = format!("the body is not what was expected: {error}");
+    answer::error(StatusCode::BAD_REQUEST, &text)
 }
 
 pub(crate) async fn backup<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {

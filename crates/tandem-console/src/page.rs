@@ -57,6 +57,8 @@ async fn pair<P: AdminPort>(port: &P) -> Option<String> {
     };
     let mut html = Html::default();
     heading(&mut html, &status, &why);
+    pending(&mut html, &status);
+    buttons(&mut html, &status);
     html.raw("<div class=\"nodes\">\n");
     this_node(&mut html, &status);
     peer_node(&mut html, &status.peer);
@@ -91,6 +93,41 @@ fn heading(html: &mut Html, status: &StatusView, why: &WhyView) {
     }
 }
 
+/// A decision that waits for a person.
+fn pending(html: &mut Html, status: &StatusView) {
+    let Some(pending) = &status.pending else { return };
+    html.raw("<section class=\"pending\">\n<h2>Waits for your word</h2>\n<p>");
+    html.text(&pending.proposal).raw("</p>\n<table>\n");
+    html.row("primary then", &pending.to);
+    let lost = pending.records_lost.map_or("not known".to_owned(), |lost| lost.to_string());
+    html.row("acknowledged records lost", &lost);
+    html.row("dropped in", &format!("{} s", pending.expires_ms / 1_000));
+    html.raw("</table>\n<button data-do=\"confirm\" data-ask=\"Carry out the proposed switch?\">");
+    html.raw("Confirm</button> <button data-do=\"reject\" data-ask=\"Drop the proposal?\">");
+    html.raw("Reject</button>\n</section>\n");
+}
+
+/// What a person may start from here; the node still refuses what would not be safe.
+fn buttons(html: &mut Html, status: &StatusView) {
+    html.raw("<p class=\"buttons\">");
+    let followed = status.role == RoleName::Primary && status.peer.connected;
+    if followed {
+        html.raw("<button data-do=\"switch\" data-ask=\"Make ").text(&status.peer.node);
+        html.raw(" the primary? No write is lost; writes pause for a moment.\">Switch to ");
+        html.text(&status.peer.node).raw("</button> ");
+    }
+    if status.switch_by != "manual" && !status.switch_by.is_empty() {
+        if status.paused {
+            html.raw("<button data-do=\"resume\" data-ask=\"Resume automatic switching?\">");
+            html.raw("Resume automatic switching</button> ");
+        } else {
+            html.raw("<button data-do=\"pause\" data-ask=\"Suspend automatic switching on both ");
+            html.raw("nodes?\">Pause automatic switching</button> ");
+        }
+    }
+    html.raw("<span id=\"said\"></span></p>\n");
+}
+
 fn badge(html: &mut Html, role: Option<RoleName>) {
     html.raw(" <span class=\"role ");
     html.raw(role.map_or("unknown", RoleName::as_str)).raw("\">");
@@ -104,6 +141,24 @@ fn this_node(html: &mut Html, status: &StatusView) {
     html.row("epoch", &format!("{} ({})", status.epoch, status.fork_id));
     let in_sync = if status.in_sync { "both".to_owned() } else { status.in_sync_set.join(", ") };
     html.row("in sync", &in_sync);
+    if let Some(millis) = status.read_lease_ms {
+        html.row("may answer reads for", &format!("{millis} ms"));
+    }
+    if let Some(vip) = &status.vip {
+        html.row("virtual address", &format!("{}, {}", vip.address, held(vip.held)));
+    }
+    if let Some(mediator) = &status.mediator {
+        let up = if mediator.connected { "connected" } else { "not reached" };
+        let place = mediator.endpoint.as_deref().unwrap_or_default();
+        html.row("mediator", &format!("{} {place}, {up}", mediator.kind));
+        if let Some(record) = &mediator.record {
+            html.row("record", record);
+        }
+    }
+    if let Some(switch) = &status.last_switch {
+        let from = switch.from.as_deref().unwrap_or("nobody");
+        html.row("last switch", &format!("{from} to {}: {}", switch.to, switch.cause));
+    }
     html.row("last record", &status.last_lsn.to_string());
     html.row("durable", &status.durable_lsn.to_string());
     html.row("acknowledged", &status.commit_lsn.to_string());
@@ -112,6 +167,10 @@ fn this_node(html: &mut Html, status: &StatusView) {
     html.row("clients", &status.clients.to_string());
     html.row("version", &status.version);
     html.raw("</table>\n</section>\n");
+}
+
+const fn held(held: bool) -> &'static str {
+    if held { "held here" } else { "not here" }
 }
 
 fn peer_node(html: &mut Html, peer: &PeerView) {

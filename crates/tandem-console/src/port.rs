@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tandem_admin::{AdminReply, AdminRequest, RefusedView};
+use tandem_admin::{AdminReply, AdminRequest, DoneView, DrillRequest, RefusedView};
 use tokio::sync::mpsc;
 
 /// The node ended before it answered.
@@ -25,6 +25,15 @@ pub trait AdminPort: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`Gone`]: the node is shutting down.
     fn call(&self, request: AdminRequest) -> impl Future<Output = Result<AdminReply, Gone>> + Send;
+
+    /// Rehearses a failure of this node.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    fn drill(
+        &self,
+        request: DrillRequest,
+    ) -> impl Future<Output = Result<DoneView, RefusedView>> + Send;
 
     /// Starts a backup.
     ///

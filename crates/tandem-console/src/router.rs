@@ -26,6 +26,12 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/api/v1/backup"),
     ("post", "/api/v1/promote"),
     ("post", "/api/v1/solo"),
+    ("post", "/api/v1/switch"),
+    ("post", "/api/v1/confirm"),
+    ("post", "/api/v1/reject"),
+    ("post", "/api/v1/pause"),
+    ("post", "/api/v1/resume"),
+    ("post", "/api/v1/drill"),
     ("get", "/metrics"),
     ("get", "/health"),
     ("get", "/health/primary"),
@@ -66,6 +72,12 @@ pub(crate) fn router<P: AdminPort>(port: P, guard: Guard) -> Router {
     let changes = Router::new()
         .route("/api/v1/promote", post(api::promote::<P>))
         .route("/api/v1/solo", post(api::solo::<P>))
+        .route("/api/v1/switch", post(api::switch::<P>))
+        .route("/api/v1/confirm", post(api::confirm::<P>))
+        .route("/api/v1/reject", post(api::reject::<P>))
+        .route("/api/v1/pause", post(api::pause::<P>))
+        .route("/api/v1/resume", post(api::resume::<P>))
+        .route("/api/v1/drill", post(api::drill::<P>))
         .route("/api/v1/backup", get(api::backup::<P>))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::needs_token));
     Router::new()

@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tandem_admin::{
-    AdminReply, AdminRequest, HistoryView, MetricsView, RefusedView, RoleName, StatusView, WhyView,
+    AdminReply, AdminRequest, DoneView, DrillRequest, HistoryView, MetricsView, PendingView,
+    RefusedView, RoleName, StatusView, WhyView,
 };
 use tandem_console::{AdminPort, BackupStart, ConsoleSettings, Gone, ROUTES, serve};
 use tokio::net::TcpListener;
@@ -31,8 +32,19 @@ impl AdminPort for Pretended {
             }
             AdminRequest::Promote(promote) if promote.force => AdminReply::done("b is primary"),
             AdminRequest::Solo(_) => AdminReply::done("a goes on alone"),
+            AdminRequest::Switch(switch) if switch.to.as_deref() != Some("c") => {
+                AdminReply::done("b is primary")
+            }
+            AdminRequest::Confirm => AdminReply::done("carried out"),
+            AdminRequest::Reject => AdminReply::done("dropped"),
+            AdminRequest::Pause => AdminReply::done("suspended"),
+            AdminRequest::Resume => AdminReply::done("resumed"),
             _ => AdminReply::refused("cannot promote b", "a may have more", "start a"),
         })
+    }
+
+    async fn drill(&self, request: DrillRequest) -> Result<DoneView, RefusedView> {
+        Ok(DoneView { message: format!("{request:?}"), ..DoneView::default() })
     }
 
     async fn backup(&self) -> Result<BackupStart, RefusedView> {
@@ -134,11 +146,57 @@ fn every_route_answers_and_openapi_describes_exactly_these() {
         if *path == "/api/v1/events" {
             continue; // never ends; has a test of its own
         }
-        let answer = console.ask(&method.to_uppercase(), path, "", "");
+        let body = if *path == "/api/v1/drill" { r#"{"drill":"isolate","millis":1}"# } else { "" };
+        let answer = console.ask(&method.to_uppercase(), path, "", body);
         assert!(matches!(code(&answer), 200 | 409 | 503), "{method} {path}: {answer}");
     }
     assert_eq!(code(&console.get("/nonsense")), 404);
     assert_eq!(code(&console.ask("DELETE", "/api/v1/status", "", "")), 405);
+}
+
+#[test]
+fn every_change_needs_the_token_and_a_drill_needs_a_body() {
+    let console = Console::start(primary(), Some("secret"));
+    let token = "Authorization: Bearer secret\r\n";
+    for word in ["switch", "confirm", "reject", "pause", "resume", "drill"] {
+        let path = format!("/api/v1/{word}");
+        assert_eq!(code(&console.ask("POST", &path, "", "")), 401, "{word}");
+    }
+    assert_eq!(code(&console.ask("POST", "/api/v1/confirm", token, "")), 200);
+    assert_eq!(code(&console.ask("POST", "/api/v1/switch", token, r#"{"to":"b"}"#)), 200);
+    assert_eq!(code(&console.ask("POST", "/api/v1/switch", token, r#"{"to":"c"}"#)), 409);
+    assert_eq!(code(&console.ask("POST", "/api/v1/switch", token, r#"{"two":"b"}"#)), 400);
+    assert_eq!(code(&console.ask("POST", "/api/v1/drill", token, "")), 400);
+    let killed = console.ask("POST", "/api/v1/drill", token, r#"{"drill":"kill"}"#);
+    assert!(killed.contains("Kill"), "{killed}");
+}
+
+#[test]
+fn the_page_offers_what_a_person_can_decide() {
+    let plain = Console::start(primary(), None).get("/");
+    assert!(!plain.contains("data-do=\"confirm\"") && !plain.contains("data-do=\"switch\""));
+    let mut status = primary();
+    status.switch_by = "mediator".into();
+    status.peer.node = "b".into();
+    status.peer.connected = true;
+    status.pending = Some(PendingView {
+        proposal: "b <takes> over".into(),
+        to: "b".into(),
+        records_lost: Some(3),
+        expires_ms: 5_000,
+    });
+    let page = Console::start(status.clone(), None).get("/");
+    for part in [
+        "data-do=\"confirm\"",
+        "data-do=\"reject\"",
+        "data-do=\"pause\"",
+        "Switch to b",
+        "b &lt;takes&gt; over",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    status.paused = true;
+    assert!(Console::start(status, None).get("/").contains("data-do=\"resume\""));
 }
 
 #[test]

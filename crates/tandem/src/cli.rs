@@ -59,6 +59,18 @@ pub(crate) enum Command {
     Promote(PromoteOptions),
     /// Let the primary go on without its peer, on your word that the peer is off.
     Solo(SoloOptions),
+    /// Change the primary without loss; the pair must be connected and in sync.
+    Switch(SwitchOptions),
+    /// Carry out the switch that waits for a person (`switch.automation = "confirm"`).
+    Confirm(OutputOptions),
+    /// Drop the switch that waits for a person.
+    Reject(OutputOptions),
+    /// Suspend automatic switching on both nodes; safety is never suspended.
+    Pause(OutputOptions),
+    /// Resume automatic switching.
+    Resume(OutputOptions),
+    /// Rehearse a failure on a running pair: does it, and measures seconds without writes and lost writes.
+    Drill(DrillOptions),
     /// Say what the node is waiting for, who can supply it, and what forcing would cost.
     Why(OutputOptions),
     /// Copy the data of a running node to a file.
@@ -166,6 +178,41 @@ pub(crate) struct SoloOptions {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SwitchOptions {
+    /// The node that shall be primary; without it, the one that is not.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DrillOptions {
+    /// What happens to the primary.
+    #[arg(value_enum)]
+    pub(crate) drill: Drill,
+    /// For how long `isolate` cuts the primary off.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// File with the clients' password, if the pair asks for one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+/// A rehearsal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Drill {
+    /// The primary's process is killed, as by `kill -9`.
+    Kill,
+    /// A planned change of primary.
+    Switch,
+    /// The primary has neither peer nor mediator for a while.
+    Isolate,
 }
 
 #[derive(Args, Debug)]

@@ -1,9 +1,7 @@
 //! `tandem demo`: a pair on this machine, real processes and real data, under a light load.
 
 mod child;
-mod load;
 mod plan;
-mod resp;
 
 use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -23,8 +21,8 @@ use tandem_admin::{RoleName, StatusView};
 use crate::admin_client::{AdminClient, Outcome};
 use crate::cli::{AdminOptions, DemoOptions};
 use crate::demo::child::Child;
-use crate::demo::load::Load;
 use crate::demo::plan::Plan;
+use crate::probe::{Load, Manner};
 use crate::{human, out};
 
 /// The pair must be in sync within this, or something is wrong with the machine.
@@ -52,6 +50,20 @@ pub(crate) fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     });
     demo.stop();
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Eight writers, some hundred writes per second in all.
+fn manner(plan: &Plan) -> Manner {
+    Manner {
+        addresses: plan.ports.map(|ports| format!("127.0.0.1:{}", ports.client)),
+        key_prefix: "demo:counter:".to_owned(),
+        writers: 8,
+        pause: Duration::from_millis(10),
+        retry_pause: Duration::from_millis(20),
+        answer_time_max: Duration::from_secs(5),
+        password: None,
+        clean_up: false,
+    }
 }
 
 /// Where the data lives: removed at the end unless the user chose it.
@@ -105,7 +117,7 @@ impl Demo {
             })
         };
         let nodes = [node(0)?, node(1)?];
-        let load = (!no_load).then(|| Load::start(plan.ports.map(|ports| ports.client)));
+        let load = (!no_load).then(|| Load::start(&manner(&plan)));
         Ok(Self { plan, nodes, load })
     }
 

@@ -8,10 +8,12 @@ mod check;
 mod cli;
 mod config_command;
 mod demo;
+mod drill;
 mod failure;
 mod history;
 mod human;
 mod out;
+mod probe;
 mod promote;
 mod reference;
 mod serve;
@@ -50,6 +52,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::History(options) => history::run(&cli.admin, &options),
         Command::Promote(options) => promote::promote(&cli.admin, &options),
         Command::Solo(options) => promote::solo(&cli.admin, &options),
+        Command::Switch(options) => promote::switch(&cli.admin, &options),
+        Command::Confirm(options) => promote::word(&cli.admin, "/api/v1/confirm", &options),
+        Command::Reject(options) => promote::word(&cli.admin, "/api/v1/reject", &options),
+        Command::Pause(options) => promote::word(&cli.admin, "/api/v1/pause", &options),
+        Command::Resume(options) => promote::word(&cli.admin, "/api/v1/resume", &options),
+        Command::Drill(options) => drill::run(&cli.admin, &options),
         Command::Why(options) => why::run(&cli.admin, &options),
         Command::Backup(options) => backup::run(&cli.admin, &options),
         Command::Restore(options) => backup::restore(&options),

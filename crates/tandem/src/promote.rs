@@ -1,11 +1,11 @@
-//! `tandem promote` and `tandem solo`: a person's word.
+//! `tandem promote`, `solo`, `switch`, `confirm`, `reject`, `pause`, `resume`: a person's word.
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use crate::admin_client::{AdminClient, Outcome};
-use crate::cli::{AdminOptions, PromoteOptions, SoloOptions};
+use crate::cli::{AdminOptions, OutputOptions, PromoteOptions, SoloOptions, SwitchOptions};
 use crate::out;
 
 pub(crate) fn promote(admin: &AdminOptions, options: &PromoteOptions) -> anyhow::Result<ExitCode> {
@@ -15,6 +15,19 @@ pub(crate) fn promote(admin: &AdminOptions, options: &PromoteOptions) -> anyhow:
 
 pub(crate) fn solo(admin: &AdminOptions, options: &SoloOptions) -> anyhow::Result<ExitCode> {
     ask(admin, "/api/v1/solo", &json!({ "force": options.force }), options.output.json)
+}
+
+pub(crate) fn switch(admin: &AdminOptions, options: &SwitchOptions) -> anyhow::Result<ExitCode> {
+    ask(admin, "/api/v1/switch", &json!({ "to": options.to }), options.output.json)
+}
+
+/// Requests that are one word.
+pub(crate) fn word(
+    admin: &AdminOptions,
+    path: &str,
+    options: &OutputOptions,
+) -> anyhow::Result<ExitCode> {
+    ask(admin, path, &json!({}), options.json)
 }
 
 fn ask(

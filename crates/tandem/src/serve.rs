@@ -5,6 +5,8 @@
 
 mod addresses;
 mod console;
+mod cut;
+mod drill;
 mod lifeline;
 mod logging;
 mod node_port;
@@ -27,6 +29,7 @@ use tandem_types::NodeId;
 
 use crate::cli::ServeOptions;
 use crate::config_command;
+use crate::serve::cut::Cut;
 use crate::serve::lifeline::Lifeline;
 use crate::serve::starts::Starts;
 use crate::supervise;
@@ -96,9 +99,10 @@ fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started>
     if let Err(error) = starts.write(&config.nodes[node].data_dir) {
         tracing::warn!("this start is not counted: {error}");
     }
+    let cut = Cut::default();
     let beats = lifeline.duplicate()?;
     server.attach(Edges { beat: Some(Box::new(move |boot| beats.beat(boot))), ..Edges::default() });
-    let console = console::Console::start(&config, node, server.admin())?;
+    let console = console::Console::start(&config, node, server.admin(), cut)?;
     announce(&config, node, &server, &console);
     server.watch_signals()?;
     Ok(Started { server, console })

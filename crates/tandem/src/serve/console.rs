@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use crate::serve::cut::Cut;
 use crate::serve::node_port::NodePort;
 use crate::serve::{addresses, secrets, tls};
 
@@ -28,7 +29,12 @@ struct Running {
 
 impl Console {
     /// Opens the port and serves it on a thread of its own.
-    pub(crate) fn start(config: &Config, node: NodeId, admin: AdminHandle) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        config: &Config,
+        node: NodeId,
+        admin: AdminHandle,
+        cut: Cut,
+    ) -> anyhow::Result<Self> {
         let own = &config.nodes[node];
         let Some(port) = own.admin_port else { return Ok(Self { running: None }) };
         let address = addresses::listen(&own.admin_bind, port)?;
@@ -44,7 +50,7 @@ impl Console {
             .with_context(|| format!("listen for HTTP on {address}"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let port = NodePort::new(admin, own.data_dir.clone());
+        let port = NodePort::new(admin, own.data_dir.clone(), cut);
         let serve = move || {
             runtime.block_on(async {
                 let stopped = async {

@@ -4,13 +4,17 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tandem_admin::{AdminReply, AdminRequest, BackupView, RefusedView, StatusView};
+use tandem_admin::{
+    AdminReply, AdminRequest, BackupView, DoneView, DrillRequest, RefusedView, StatusView,
+};
 use tandem_console::{AdminPort, BackupStart, Gone};
 use tandem_server::AdminHandle;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::backup::take;
+use crate::serve::cut::Cut;
+use crate::serve::drill;
 
 /// Pieces of a backup on their way to the reader.
 const PIECES_WAITING_MAX: usize = 8;
@@ -21,17 +25,25 @@ const READER_TIME_MAX: Duration = Duration::from_mins(1);
 pub(crate) struct NodePort {
     admin: AdminHandle,
     data_dir: PathBuf,
+    cut: Cut,
 }
 
 impl NodePort {
-    pub(crate) const fn new(admin: AdminHandle, data_dir: PathBuf) -> Self {
-        Self { admin, data_dir }
+    pub(crate) const fn new(admin: AdminHandle, data_dir: PathBuf, cut: Cut) -> Self {
+        Self { admin, data_dir, cut }
     }
 }
 
 impl AdminPort for NodePort {
     async fn call(&self, request: AdminRequest) -> Result<AdminReply, Gone> {
         self.admin.ask(request).await.map_err(|_| Gone)
+    }
+
+    async fn drill(&self, request: DrillRequest) -> Result<DoneView, RefusedView> {
+        match request {
+            DrillRequest::Kill => Ok(drill::kill_soon()),
+            DrillRequest::Isolate { millis } => drill::isolate(&self.admin, &self.cut, millis),
+        }
     }
 
     async fn backup(&self) -> Result<BackupStart, RefusedView> {

@@ -1,11 +1,10 @@
-//! As much of a Redis client as the load needs.
+//! As much of a Redis client as the writers need.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(1);
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
@@ -23,13 +22,24 @@ pub(crate) enum Reply {
 }
 
 impl Connection {
-    pub(crate) fn open(port: u16) -> io::Result<Self> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect_timeout(&address, CONNECT_TIME_MAX)?;
-        stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-        stream.set_write_timeout(Some(ANSWER_TIME_MAX))?;
+    /// Connects to `host:port` and logs in.
+    pub(crate) fn open(
+        address: &str,
+        answer_time_max: Duration,
+        password: Option<&str>,
+    ) -> io::Result<Self> {
+        let address = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let stream = TcpStream::connect_timeout(&address, CONNECT_TIME_MAX.min(answer_time_max))?;
+        stream.set_read_timeout(Some(answer_time_max))?;
+        stream.set_write_timeout(Some(answer_time_max))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        let mut connection = Self { stream: BufReader::new(stream) };
+        if let Some(password) = password
+            && let Reply::Error(text) = connection.ask(&["AUTH", password])?
+        {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+        }
+        Ok(connection)
     }
 
     pub(crate) fn ask(&mut self, words: &[&str]) -> io::Result<Reply> {
