@@ -18,7 +18,7 @@ pub enum By {
 }
 
 /// What only the surroundings know about this start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct BootFacts {
     /// Starts of this node within `restart_window`, this one counted (R11).
     pub starts_in_window: u32,

@@ -8,7 +8,7 @@ use crate::Acknowledge;
 ///
 /// Only the primary changes it, and raises `revision` each time; the other node's record is a copy, and
 /// proves membership only while it equals the primary's in every field but `epoch`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct InSyncSet {
     /// The reign it was written in.
     pub epoch: Epoch,
@@ -47,7 +47,7 @@ impl InSyncSet {
 }
 
 /// One node's data directory.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Member {
     /// Which node.
     pub node: NodeId,

@@ -18,6 +18,7 @@ mod manual;
 mod mediated;
 mod mediator;
 mod message;
+mod planted;
 mod port;
 mod proposal;
 mod random;
@@ -35,12 +36,14 @@ pub use mediator::{
     RecordState, Revision,
 };
 pub use message::{Greeting, PeerMessage};
+#[cfg(feature = "planted")]
+pub use planted::{Rule, remove};
 pub use port::{
     DemoteCause, Event, FollowerEnds, Grant, Input, Output, OwnEnds, PeerStatus, PromoteCause,
     ReadRight, Refusal, RefusalKind, Request, ShrinkCause, Ticket, Trouble,
 };
 pub use proposal::{MediatorStatus, Proposal, Proposed};
 pub use settings::{Acknowledge, Automatic, Automation, Settings, WhenLost};
-pub use state::{NodeState, Reign};
+pub use state::{Attempt, NodeState, Reign};
 pub use why::{Gap, Timer, Why};
 pub use wire::WireError;

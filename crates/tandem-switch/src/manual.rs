@@ -370,6 +370,8 @@ impl Manual {
             reign: self.state.reign,
             in_sync: self.state.in_sync,
             appended_end: self.own.appended_end,
+            pauses: self.state.pauses,
+            unwell: false,
         };
         // Between two roles there is nothing to say: the next greeting tells what came of it.
         let between = matches!(self.phase, Phase::Starting { .. } | Phase::Giving { .. });

@@ -1,126 +1,352 @@
-//! `by = "mediator"`: the record at a mediator decides who may be primary.
+//! `by = "mediator"`: the record at a mediator says who may be primary; this brain does the rest.
+//!
+//! ```text
+//!            the record names this node (Return), there is none (Create), the primary is gone (TakeOver)
+//!  Joining ------------------> Bidding --won--> Starting --reign on disk, leases over--> Primary
+//!   ^  ^  |                      ^   |             ^                                      |   |
+//!   |  |  '-peer is primary-> Following <-lost-'   '--Handover message (Following)        | hold, drained
+//!   |  |                         |                                                        v
+//!   |  '------ later epoch ------'<-------------- isolated, mediator lost, later epoch -- | -> Giving
+//!   '---------------------------------------------------------------------------------------------'
+//! ```
+//! Three facts decide, and silence is none of them:
+//! - the *record* `{epoch, fork, primary, primary_boot, members}`, changed by compare-and-set only. One
+//!   change is under way at a time; while its outcome is not known, this node acts as if it could still
+//!   take effect;
+//! - the *set* on this node's disk. The primary writes {both} before it asks the record for it, and {self}
+//!   after: so it acknowledges alone only while nobody else can be in the record;
+//! - the *own word* on the standby's disk: it is eligible only if it was told so by its primary, has not
+//!   resigned, and the record names its data directory.
+//!
+//! Presence at the mediator, the link and death certificates say when it is worth trying; a change that
+//! rests on a wrong guess fails on the record's revision.
 
-use tandem_types::{Epoch, Monotonic, NodeId, Role};
+mod asked;
+mod bid;
+mod decide;
+mod explain;
+mod explain_primary;
+mod handover;
+mod health;
+mod joining;
+mod lease;
+mod link;
+mod mediator;
+mod persist;
+mod primary;
+mod requests;
+mod standby;
+mod takeover;
+#[cfg(test)]
+mod tests;
+mod view;
 
+use std::collections::VecDeque;
+
+use tandem_types::{Epoch, Lsn, Monotonic, Role};
+
+use self::asked::Asked;
+use self::bid::Bid;
+use self::decide::Decisions;
+use self::handover::Hold;
+use self::lease::Lease;
+use self::link::{Heard, Peer};
+use self::mediator::Mediator;
+use self::persist::Write;
+use crate::message::Greeting;
+use crate::planted::{Rule, holds};
+use crate::random::Random;
 use crate::{
-    BootFacts, Gap, Grant, InSyncSet, Input, MediatorStatus, NodeState, Output, OwnEnds, Proposal,
-    ReadRight, Record, Reign, Settings, Why,
+    BootFacts, BootId, DemoteCause, Event, InSyncSet, Input, Member, NodeState, Output, OwnEnds,
+    PromoteCause, Record, Reign, Settings, Trouble,
 };
 
 /// The brain of one boot of one node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Mediated {
     settings: Settings,
+    /// When the last input came.
+    stepped: Monotonic,
+    random: Random,
+    /// What shall be on disk.
     state: NodeState,
+    /// What is on disk.
+    durable: NodeState,
+    version: u64,
+    writes: VecDeque<Write>,
+    phase: Phase,
+    own: OwnEnds,
+    /// The position after the first record of the own reign.
+    reign_end: Lsn,
+    copying: bool,
+    peer: Option<Peer>,
+    sessions: u64,
+    /// When the peer was lost, or this boot began.
+    alone_since: Monotonic,
+    /// The peer's boot as last met.
+    met: Option<BootId>,
+    /// The boot of the peer that its supervisor says has ended.
+    died: Option<BootId>,
+    /// What the primary last said about its log, and when.
+    heard: Option<Heard>,
+    /// The reign that was followed in this boot.
+    followed: Option<Reign>,
+    mediator: Mediator,
+    /// The change of the record that is under way.
+    bid: Option<Bid>,
+    numbers: u64,
+    lease: Lease,
+    /// It goes on alone by a person's word: the record is made to agree when it can be.
+    by_force: bool,
+    trouble: Option<Trouble>,
+    starts: u32,
+    started: Monotonic,
+    decisions: Decisions,
+    asked: Option<Asked>,
+    /// The node is about to stop: it takes on nothing new.
+    stopping: bool,
+    /// Why it stopped being primary in this boot, while it has not found its new place.
+    deposed: Option<DemoteCause>,
 }
 
-#[expect(clippy::unused_self, clippy::missing_const_for_fn, reason = "being written")]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Phase {
+    /// No role.
+    Joining,
+    /// Wants to be primary: the bid tells of it.
+    Bidding,
+    /// The record names this node; its reign is being written to disk, and leases run out.
+    Starting { reign: Reign, cause: PromoteCause, serve_at: Monotonic, begun: Option<Lsn> },
+    /// Serves.
+    Primary { reign: Reign, hold: Option<Hold> },
+    /// Stopped serving, and gives the role to the peer: the bid tells of it.
+    Giving { old: Reign, end: Lsn },
+    /// Obeys the peer.
+    Following { reign: Reign },
+    /// The disk failed.
+    Failed,
+}
+
 impl Mediated {
-    /// The brain of a boot that found `state` on disk.
-    pub fn new(settings: Settings, state: NodeState, _: BootFacts, _: u64, _: Monotonic) -> Self {
-        Self { settings, state }
+    /// The brain of a boot that found `state` on disk. `seed` comes from the system's randomness.
+    pub fn new(
+        settings: Settings,
+        state: NodeState,
+        facts: BootFacts,
+        seed: u64,
+        now: Monotonic,
+    ) -> Self {
+        let bid = state.attempt.map(Bid::from_disk);
+        Self {
+            settings,
+            stepped: now,
+            random: Random::new(seed),
+            state,
+            durable: state,
+            version: 0,
+            writes: VecDeque::new(),
+            phase: if bid.is_some() { Phase::Bidding } else { Phase::Joining },
+            own: OwnEnds::default(),
+            reign_end: Lsn::ZERO,
+            copying: false,
+            peer: None,
+            sessions: 0,
+            alone_since: now,
+            met: None,
+            died: None,
+            heard: None,
+            followed: None,
+            mediator: Mediator::new(now),
+            bid,
+            numbers: 0,
+            lease: Lease::default(),
+            by_force: false,
+            trouble: None,
+            starts: facts.starts_in_window,
+            started: now,
+            decisions: Decisions::default(),
+            asked: None,
+            stopping: false,
+            deposed: None,
+        }
     }
 
-    /// Advances by one input.
-    pub fn step(&mut self, _: Monotonic, _: OwnEnds, _: Input, _: &mut Vec<Output>) {}
-
-    /// When a tick is due.
-    pub fn deadline(&self) -> Option<Monotonic> {
-        None
+    /// Advances by one input, appending what must be done to `out` in order. `own` must be as of now:
+    /// what counts as acknowledged is taken from it.
+    pub fn step(&mut self, now: Monotonic, own: OwnEnds, input: Input, out: &mut Vec<Output>) {
+        if self.phase == Phase::Failed {
+            return;
+        }
+        self.own = own;
+        self.stepped = now;
+        match input {
+            Input::PeerUp => self.peer_up(now, out),
+            Input::PeerDown => self.peer_down(now, out),
+            Input::PeerSaid(message) => self.peer_said(now, message, out),
+            Input::PeerStatus(status) => self.peer_status(now, status),
+            Input::Follower(ends) => {
+                if let Some(peer) = &mut self.peer {
+                    peer.follower = ends;
+                }
+            }
+            Input::Copying(copying) => self.copying = copying,
+            Input::Persisted { version } => self.persisted(now, version, out),
+            Input::ReignBegun { epoch, end } => self.reign_begun(epoch, end),
+            Input::Ask { ticket, request } => self.ask(now, ticket, request, out),
+            Input::LogFailed => self.log_failed(out),
+            Input::HigherEpoch(epoch) => self.saw_epoch(epoch, out),
+            Input::Mediator(event) => self.mediator_said(now, event, out),
+            Input::PeerDied(boot) => self.died = Some(boot),
+            Input::Confirmed { epoch, asked, lease } => self.lease_confirmed(epoch, asked, lease),
+            Input::Trouble(trouble) => self.trouble = trouble,
+            Input::Tick => {}
+        }
+        self.tend(now, out);
+        self.check();
     }
 
-    /// What people see.
-    pub fn role(&self) -> Role {
-        Role::Joining
+    /// Does what has become possible, whatever input made it so.
+    fn tend(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        self.tend_own_right(now, out);
+        match self.phase {
+            Phase::Joining => self.settle(now, out),
+            Phase::Starting { .. } => self.serve_when_due(now, out),
+            Phase::Primary { hold: Some(_), .. } => self.tend_hold(now, out),
+            Phase::Primary { hold: None, .. } => self.tend_primary(now, out),
+            Phase::Following { .. } => self.tend_following(now, out),
+            Phase::Bidding | Phase::Giving { .. } | Phase::Failed => {}
+        }
+        self.tend_bid(now, out);
+        self.tend_decisions(now, out);
+        self.tend_asked(now, out);
+        self.greet(out);
+        self.tend_mediator(now, out);
     }
 
-    /// The latest reign.
-    pub fn reign(&self) -> Option<Reign> {
-        self.state.reign
+    fn check(&self) {
+        if let Phase::Primary { reign, .. } = self.phase {
+            assert!(reign.primary == self.settings.node, "serves the reign of {:?}", reign.primary);
+            let (seen, refused) = (self.state.epoch_seen, self.state.refused_epoch);
+            let fenced = holds(Rule::FenceByEpoch);
+            assert!(!fenced || reign.epoch == seen, "serves {} after seeing {seen}", reign.epoch);
+            assert!(reign.epoch > refused, "serves {} after refusing {refused}", reign.epoch);
+        }
+        if let Phase::Following { reign } = self.phase {
+            assert!(reign.primary != self.settings.node, "follows itself");
+        }
     }
 
-    /// The highest epoch.
-    pub fn epoch_seen(&self) -> Epoch {
-        self.state.epoch_seen
+    /// R8: a later epoch exists. Stop first, write it down, answer after that.
+    fn saw_epoch(&mut self, epoch: Epoch, out: &mut Vec<Output>) {
+        if epoch <= self.state.epoch_seen || !holds(Rule::FenceByEpoch) {
+            return;
+        }
+        match self.phase {
+            Phase::Primary { .. } | Phase::Starting { .. } => {
+                self.demote(DemoteCause::HigherEpoch, out);
+            }
+            Phase::Following { reign } if reign.epoch < epoch => {
+                out.push(Output::Unfollow);
+                self.phase = Phase::Joining;
+            }
+            // A bid and a gift are settled by the record.
+            Phase::Following { .. }
+            | Phase::Joining
+            | Phase::Bidding
+            | Phase::Giving { .. }
+            | Phase::Failed => {}
+        }
+        self.state.epoch_seen = epoch;
+        self.write(persist::Then::Nothing, out);
     }
 
-    /// Who serves.
-    pub fn primary(&self) -> Option<NodeId> {
-        None
+    fn demote(&mut self, cause: DemoteCause, out: &mut Vec<Output>) {
+        let (Phase::Primary { reign, .. } | Phase::Starting { reign, .. }) = self.phase else {
+            return;
+        };
+        out.push(Output::Demote { epoch: reign.epoch, cause });
+        out.push(Output::Event(Event::Demoted { epoch: reign.epoch, cause }));
+        self.phase = Phase::Joining;
+        self.deposed = Some(cause);
+        self.by_force = false;
+        self.lease.confirmed = None;
+        self.decisions.in_sync_since = None;
     }
 
-    /// Whether clients may be served now.
-    pub fn is_serving(&self) -> bool {
-        false
+    fn log_failed(&mut self, out: &mut Vec<Output>) {
+        self.demote(DemoteCause::LogFailed, out);
+        if let Phase::Following { .. } = self.phase {
+            out.push(Output::Unfollow);
+        }
+        self.phase = Phase::Failed;
+        // Whoever waits for the presence to end need not wait.
+        out.push(Output::Mediator(crate::MediatorRequest::Leave));
     }
 
-    /// Whether the peer's word is needed.
-    pub fn needs_peer(&self) -> bool {
-        true
+    const fn me(&self) -> Member {
+        self.state.member(self.settings.node)
     }
 
-    /// The in-sync set.
-    pub fn in_sync_set(&self) -> Option<InSyncSet> {
-        self.state.in_sync
+    const fn my_boot(&self) -> BootId {
+        BootId { incarnation: self.state.incarnation, boot: self.state.boot }
     }
 
-    /// Either node may be lost.
-    pub fn is_in_sync(&self) -> bool {
-        false
+    fn greeting(&self) -> Option<&Greeting> {
+        self.peer.as_ref()?.greeting.as_ref()
     }
 
-    /// May acknowledge nothing.
-    pub fn is_stalled(&self) -> bool {
-        false
+    fn peer_serves(&self) -> bool {
+        self.greeting().is_some_and(|greeting| greeting.role == Role::Primary)
     }
 
-    /// What is on disk once all writes are done.
-    pub fn state(&self) -> &NodeState {
-        &self.state
+    /// The own reign, while it is served or about to be.
+    const fn own_reign(&self) -> Option<Reign> {
+        match self.phase {
+            Phase::Primary { reign, .. } | Phase::Starting { reign, .. } => Some(reign),
+            _ => None,
+        }
     }
 
-    /// Writes that a promotion could lose.
-    pub fn gap(&self, _: Monotonic) -> Gap {
-        Gap::Unknown
+    /// The epoch up to which nothing is acknowledged any more.
+    fn refused(&self) -> Epoch {
+        let bid = self.bid.as_ref().map_or(Epoch::ZERO, |bid| bid.refuses);
+        let bid = if holds(Rule::RefuseFirst) { bid } else { Epoch::ZERO };
+        self.state.refused_epoch.max(bid)
     }
 
-    /// What this node waits for.
-    pub fn why(&self, _: Monotonic) -> Why {
-        Why { now: format!("{} is starting", self.settings.name()), ..Why::default() }
+    /// The epoch after all that either node has seen, and after the record's.
+    fn next_epoch(&self) -> Epoch {
+        let peer = self.greeting().map_or(Epoch::ZERO, |greeting| greeting.epoch_seen);
+        let record = self.mediator.known().map_or(Epoch::ZERO, |(_, record)| record.epoch);
+        self.state.epoch_seen.max(self.refused()).max(peer).max(record).next()
     }
 
-    /// One line.
-    pub fn waiting_for(&self, now: Monotonic) -> Option<String> {
-        self.why(now).waiting_for
+    /// The revision after all that either node has written.
+    fn next_revision(&self) -> u64 {
+        let own = self.state.in_sync.map_or(0, |set| set.revision);
+        let peer = self.greeting().and_then(|it| it.in_sync).map_or(0, |set| set.revision);
+        own.max(peer).saturating_add(1)
     }
 
-    /// Which reads may be answered.
-    pub fn read_right(&self, _: Monotonic) -> ReadRight {
-        ReadRight::None
+    fn alone_set(&self, epoch: Epoch) -> InSyncSet {
+        InSyncSet::alone(self.me(), epoch, self.next_revision(), self.settings.acknowledge)
     }
 
-    /// The read lease to give.
-    pub fn grant_lease(&mut self, _: Monotonic) -> Option<Grant> {
-        None
+    /// What the record says while this node is the primary of `reign`.
+    fn record_of(&self, reign: Reign) -> Record {
+        let set = self.state.in_sync.unwrap_or_else(|| self.alone_set(reign.epoch));
+        Record {
+            pair_id: self.state.pair_id,
+            epoch: reign.epoch,
+            fork: reign.fork,
+            primary: reign.primary,
+            primary_boot: self.my_boot(),
+            members: set.members,
+            strength: self.settings.acknowledge,
+        }
     }
 
-    /// What waits for a person.
-    pub fn pending(&self) -> Option<Proposal> {
-        None
-    }
-
-    /// Suspended.
-    pub fn paused(&self) -> bool {
-        false
-    }
-
-    /// How the mediator is.
-    pub fn mediator_status(&self) -> MediatorStatus {
-        MediatorStatus::default()
-    }
-
-    /// The record as last seen.
-    pub fn record(&self) -> Option<Record> {
-        None
+    fn peer_words(&self) -> String {
+        format!("node {}", self.settings.peer_name())
     }
 }

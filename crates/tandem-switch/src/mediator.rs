@@ -77,7 +77,7 @@ pub struct Presence {
 }
 
 /// The record as a mediator has it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum RecordState {
     /// There is none: a new pair, or a mediator that lost its data.
     Absent,
@@ -96,7 +96,7 @@ pub enum RecordState {
 }
 
 /// Everything a mediator knows of a pair at one moment.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct MediatorView {
     /// This node's clock when the answer was asked for, or before a pushed change can have happened
     /// (`None`: pushed, its age is not known).
@@ -122,7 +122,7 @@ pub struct Change {
 }
 
 /// What the switch wants from the mediator.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MediatorRequest {
     /// This node lives: register or renew its presence with this content. Asked for again several times
     /// per session; when the asking stops (a wedged loop, a hung disk), the presence must end within
@@ -142,7 +142,7 @@ pub enum MediatorRequest {
 }
 
 /// How a [`Change`] ended.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Outcome {
     /// It took effect.
     Won {
@@ -159,7 +159,7 @@ pub enum Outcome {
 }
 
 /// What the switch hears from the mediator.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum MediatorEvent {
     /// A session is open; a view follows.
     Up {

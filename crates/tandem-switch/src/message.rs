@@ -8,12 +8,14 @@ use crate::wire::{Reader, WireError, Writer};
 use crate::{InSyncSet, Reign};
 
 /// First byte of every message.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The one before it, whose greeting is shorter. Still understood.
+const VERSION_1: u8 = 1;
 
 /// How the sender stands. First message of a connection, and again whenever a field changes.
 ///
 /// Only sent while nothing is being written to the sender's disk: it states what a restart would find.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Greeting {
     /// The pair its data belongs to.
     pub pair_id: PairId,
@@ -31,10 +33,14 @@ pub struct Greeting {
     pub in_sync: Option<InSyncSet>,
     /// End of its log.
     pub appended_end: Lsn,
+    /// How often automatic decisions were suspended and resumed; odd: suspended.
+    pub pauses: u64,
+    /// Something ails it: it should not be given the role.
+    pub unwell: bool,
 }
 
 /// One message.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum PeerMessage {
     /// How the sender stands.
     Greeting(Greeting),
@@ -193,11 +199,11 @@ impl PeerMessage {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(bytes);
         let version = r.u8()?;
-        if version != VERSION {
+        if version != VERSION && version != VERSION_1 {
             return Err(WireError::Version { found: version });
         }
         let message = match r.u8()? {
-            tag::GREETING => Self::Greeting(read_greeting(&mut r)?),
+            tag::GREETING => Self::Greeting(read_greeting(version, &mut r)?),
             tag::CLAIM => Self::Claim {
                 epoch: r.epoch()?,
                 fork: ForkId::new(r.u64()?),
@@ -231,10 +237,12 @@ fn greeting(it: &Greeting, w: &mut Writer<'_>) {
     w.option(it.reign.as_ref(), Writer::reign);
     w.option(it.in_sync.as_ref(), Writer::in_sync);
     w.u64(it.appended_end.get());
+    w.u64(it.pauses);
+    w.flag(it.unwell);
 }
 
-fn read_greeting(r: &mut Reader<'_>) -> Result<Greeting, WireError> {
-    Ok(Greeting {
+fn read_greeting(version: u8, r: &mut Reader<'_>) -> Result<Greeting, WireError> {
+    let mut greeting = Greeting {
         pair_id: PairId::new(r.u128()?),
         incarnation: Incarnation::new(r.u64()?),
         boot: r.u64()?,
@@ -243,5 +251,12 @@ fn read_greeting(r: &mut Reader<'_>) -> Result<Greeting, WireError> {
         reign: r.option(Reader::reign)?,
         in_sync: r.option(Reader::in_sync)?,
         appended_end: r.lsn()?,
-    })
+        pauses: 0,
+        unwell: false,
+    };
+    if version != VERSION_1 {
+        greeting.pauses = r.revision()?;
+        greeting.unwell = r.flag()?;
+    }
+    Ok(greeting)
 }

@@ -7,11 +7,11 @@ use crate::message::PeerMessage;
 use crate::{Gap, NodeState, Reign};
 
 /// Names one request of a person, for its answer.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Ticket(pub u64);
 
 /// What a person (or a signal) asks for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Request {
     /// Make this node primary.
     Promote {
@@ -57,7 +57,7 @@ pub enum Trouble {
 }
 
 /// A read lease that this node gives (R6).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Grant {
     /// The reign that this node follows.
     pub epoch: Epoch,
@@ -66,7 +66,7 @@ pub struct Grant {
 }
 
 /// Which reads a primary may answer at a moment. Asked when a reply is released, not when the command ran.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ReadRight {
     /// All that are committed: nobody else can become primary without its knowledge.
     Free,
@@ -79,7 +79,7 @@ pub enum ReadRight {
 }
 
 /// How far this node's own log and key space are: comes with every input, as of that very moment.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct OwnEnds {
     /// End of the log in memory.
     pub appended_end: Lsn,
@@ -92,7 +92,7 @@ pub struct OwnEnds {
 }
 
 /// How far the follower is, by its acknowledgements in this connection and epoch (from the leader brain).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct FollowerEnds {
     /// In its memory.
     pub received_end: Lsn,
@@ -105,7 +105,7 @@ pub struct FollowerEnds {
 }
 
 /// What the peer's heartbeat said.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct PeerStatus {
     /// The reign it leads or follows.
     pub epoch: Epoch,
@@ -114,7 +114,7 @@ pub struct PeerStatus {
 }
 
 /// Something the switch must know.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Input {
     /// A connection to the peer is up; replaces the one before.
     PeerUp,
@@ -173,7 +173,7 @@ pub enum Input {
 }
 
 /// Something the surroundings must do, in order.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Output {
     /// Replace the state on disk, durably; then [`Input::Persisted`]. In order; later ones may swallow
     /// earlier ones.
@@ -237,7 +237,7 @@ pub enum Output {
 }
 
 /// Why a primary stops being one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum DemoteCause {
     /// A later reign exists (R8).
     HigherEpoch,
@@ -254,7 +254,7 @@ pub enum DemoteCause {
 }
 
 /// Why a person's request was not carried out. `text` says what, why, and what to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Refusal {
     /// What scripts act on.
     pub kind: RefusalKind,
@@ -263,7 +263,7 @@ pub struct Refusal {
 }
 
 /// See [`Refusal`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RefusalKind {
     /// This node is primary already.
     AlreadyPrimary,
@@ -284,7 +284,7 @@ pub enum RefusalKind {
 }
 
 /// What happened, in the switch's own words.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Event {
     /// The pair came to be.
     PairCreated(PairId),
@@ -332,6 +332,47 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A change of the role is decided, and why; what comes of it is said later.
+    Decided {
+        /// What.
+        what: crate::Proposed,
+        /// The fact it rests on.
+        cause: String,
+        /// How long that fact has held.
+        after: std::time::Duration,
+    },
+    /// A person is asked, or would be: nothing is done (R12).
+    Proposed {
+        /// What.
+        what: crate::Proposed,
+        /// The fact it rests on.
+        cause: String,
+    },
+    /// A proposal came to nothing.
+    ProposalDropped {
+        /// What.
+        what: crate::Proposed,
+        /// Why.
+        reason: String,
+    },
+    /// Automatic decisions are suspended (`true`) or taken again.
+    Paused(bool),
+    /// A change of the mediator's record came to nothing, or is not known to have taken effect.
+    ChangeFailed {
+        /// What it was for.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The mediator had lost the record, or had an old one: this node wrote it again.
+    RecordWritten,
+    /// The mediator can be reached (`true`) or not.
+    MediatorHeard {
+        /// Now.
+        reachable: bool,
+        /// With whom, or why not.
+        detail: String,
+    },
     /// The peer's data belongs to another pair; neither is touched.
     ForeignPeer {
         /// Its pair.
@@ -340,7 +381,7 @@ pub enum Event {
 }
 
 /// How a node became primary.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum PromoteCause {
     /// First primary of a new pair.
     Created,
@@ -354,10 +395,12 @@ pub enum PromoteCause {
     Forced,
     /// A person let it go alone.
     Solo,
+    /// The primary was gone, and this node held every acknowledged write.
+    TookOver,
 }
 
 /// By what right a primary went on alone.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ShrinkCause {
     /// The peer resigned.
     Resigned,
@@ -369,4 +412,6 @@ pub enum ShrinkCause {
     Solo,
     /// `acknowledge = "local"` waits for nobody.
     Local,
+    /// The peer was silent, and the mediator's record says that it is out.
+    Recorded,
 }

@@ -5,7 +5,7 @@ use tandem_types::{Monotonic, NodeId};
 use crate::Gap;
 
 /// A decision that waits for a person.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Proposal {
     /// What would be done.
     pub what: Proposed,
@@ -27,8 +27,6 @@ pub enum Proposed {
         /// The old primary.
         from: NodeId,
     },
-    /// The primary goes on alone.
-    GoAlone,
     /// The primary gives its role to the peer.
     HandOver {
         /// The new primary.
@@ -37,7 +35,7 @@ pub enum Proposed {
 }
 
 /// How the mediator is, for people.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct MediatorStatus {
     /// A session is open.
     pub connected: bool,

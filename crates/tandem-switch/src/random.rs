@@ -3,7 +3,7 @@
 use tandem_types::{ForkId, PairId};
 
 /// `SplitMix64`. Marks must differ between boots and nodes, not resist an attacker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Random(u64);
 
 impl Random {

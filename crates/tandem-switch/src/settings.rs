@@ -38,7 +38,7 @@ impl Acknowledge {
 }
 
 /// Settings of the switch; the same on both nodes but for `node`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Settings {
     /// Which node this is.
     pub node: NodeId,

@@ -3,13 +3,15 @@
 use tandem_types::{Epoch, ForkId, Incarnation, NodeId, PairId};
 
 use crate::wire::{Reader, WireError, Writer};
-use crate::{InSyncSet, Member};
+use crate::{InSyncSet, Member, Record, Revision};
 
 /// First byte of the encoded state.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The one before it: without an attempt and without pauses. Still read.
+const VERSION_1: u8 = 1;
 
 /// One primary's reign.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Reign {
     /// Its number.
     pub epoch: Epoch,
@@ -21,7 +23,7 @@ pub struct Reign {
 
 /// Everything a node must remember over a restart to keep its promises. Replaced as a whole,
 /// atomically and durably, before anything is said or done that relies on it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct NodeState {
     /// The pair its data belongs to; [`PairId::NONE`] while empty.
     pub pair_id: PairId,
@@ -42,6 +44,23 @@ pub struct NodeState {
     /// The boot in which it last held its membership with nothing lost since: with
     /// `acknowledge = "received"` membership does not survive a restart.
     pub member_boot: u64,
+    /// A take-over that was sent to the mediator, or was about to be, and is not settled (R5).
+    pub attempt: Option<Attempt>,
+    /// How often automatic decisions were suspended and resumed: while odd, they are suspended. The
+    /// higher count wins, so the two nodes agree.
+    pub pauses: u64,
+}
+
+/// A change of the record that makes this node primary and may take effect later, whatever becomes of
+/// this process: until the record's revision has moved, the epoch it replaces stays refused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Attempt {
+    /// The state of the record that it replaces.
+    pub expect: Option<Revision>,
+    /// The record it makes.
+    pub record: Record,
+    /// Nothing at or below this epoch is acknowledged meanwhile.
+    pub refuses: Epoch,
 }
 
 impl NodeState {
@@ -57,6 +76,8 @@ impl NodeState {
             reign: None,
             in_sync: None,
             member_boot: 0,
+            attempt: None,
+            pauses: 0,
         }
     }
 
@@ -83,6 +104,15 @@ impl NodeState {
         w.option(self.reign.as_ref(), Writer::reign);
         w.option(self.in_sync.as_ref(), Writer::in_sync);
         w.u64(self.member_boot);
+        w.option(self.attempt.as_ref(), |w, attempt| {
+            w.option(attempt.expect.as_ref(), |w, revision| {
+                w.u64(revision.life);
+                w.u64(revision.version);
+            });
+            w.record(&attempt.record);
+            w.u64(attempt.refuses.get());
+        });
+        w.u64(self.pauses);
     }
 
     /// Reads a state and hands back the bytes after it.
@@ -92,10 +122,10 @@ impl NodeState {
     pub fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), WireError> {
         let mut r = Reader::new(bytes);
         let version = r.u8()?;
-        if version != VERSION {
+        if version != VERSION && version != VERSION_1 {
             return Err(WireError::Version { found: version });
         }
-        let state = Self {
+        let mut state = Self {
             pair_id: PairId::new(r.u128()?),
             incarnation: Incarnation::new(r.u64()?),
             boot: r.u64()?,
@@ -105,7 +135,21 @@ impl NodeState {
             reign: r.option(Reader::reign)?,
             in_sync: r.option(Reader::in_sync)?,
             member_boot: r.u64()?,
+            attempt: None,
+            pauses: 0,
         };
+        if version != VERSION_1 {
+            state.attempt = r.option(read_attempt)?;
+            state.pauses = r.u64()?;
+        }
         Ok((state, r.rest()))
     }
+}
+
+fn read_attempt(r: &mut Reader<'_>) -> Result<Attempt, WireError> {
+    Ok(Attempt {
+        expect: r.option(|r| Ok(Revision { life: r.u64()?, version: r.u64()? }))?,
+        record: r.record()?,
+        refuses: r.epoch()?,
+    })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Acknowledged writes that a promotion of this node could lose.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Gap {
     /// None: this node is a durable member of the in-sync set.
     Zero,
@@ -38,7 +38,7 @@ impl fmt::Display for Gap {
 }
 
 /// What a node is waiting for (`tandem why`, R13).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Why {
     /// One sentence: how things are.
     pub now: String,
@@ -53,10 +53,27 @@ pub struct Why {
 }
 
 /// One running timer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Timer {
     /// What ends with it.
     pub name: &'static str,
     /// Time left.
     pub left: Duration,
+}
+
+impl Why {
+    /// Nothing is waited for.
+    pub(crate) fn now(now: &str) -> Self {
+        Self { now: now.to_owned(), ..Self::default() }
+    }
+
+    /// One fact is missing.
+    pub(crate) fn waits(now: &str, waiting_for: &str, who: &str) -> Self {
+        Self {
+            now: now.to_owned(),
+            waiting_for: Some(waiting_for.to_owned()),
+            who: Some(who.to_owned()),
+            ..Self::default()
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! Fields as bytes, little-endian: for the state file and for messages to the peer.
 
-use tandem_types::{Epoch, ForkId, Incarnation, Lsn, NodeId, Pair, Role};
+use tandem_types::{Epoch, ForkId, Incarnation, Lsn, NodeId, Pair, PairId, Role};
 
-use crate::{Acknowledge, InSyncSet, Reign};
+use crate::{Acknowledge, BootId, InSyncSet, Record, Reign};
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -78,6 +78,16 @@ impl<'o> Writer<'o> {
         }
         self.u8(set.strength.as_byte());
     }
+    pub(crate) fn record(&mut self, record: &Record) {
+        self.u128(record.pair_id.get());
+        self.reign(&record.reign());
+        self.u64(record.primary_boot.incarnation.get());
+        self.u64(record.primary_boot.boot);
+        for member in [record.members.a, record.members.b] {
+            self.option(member.as_ref(), |w, id| w.u64(id.get()));
+        }
+        self.u8(record.strength.as_byte());
+    }
     pub(crate) fn text(&mut self, text: &str) {
         let mut end = text.len().min(TEXT_BYTES_MAX);
         while !text.is_char_boundary(end) {
@@ -150,6 +160,24 @@ impl<'a> Reader<'a> {
     }
     pub(crate) fn reign(&mut self) -> Result<Reign, WireError> {
         Ok(Reign { epoch: self.epoch()?, fork: ForkId::new(self.u64()?), primary: self.node()? })
+    }
+    pub(crate) fn record(&mut self) -> Result<Record, WireError> {
+        let pair_id = PairId::new(self.u128()?);
+        let reign = self.reign()?;
+        let primary_boot = BootId { incarnation: Incarnation::new(self.u64()?), boot: self.u64()? };
+        let a = self.option(|r| r.u64().map(Incarnation::new))?;
+        let b = self.option(|r| r.u64().map(Incarnation::new))?;
+        let strength =
+            Acknowledge::from_byte(self.u8()?).ok_or(WireError::Value { field: "strength" })?;
+        Ok(Record {
+            pair_id,
+            epoch: reign.epoch,
+            fork: reign.fork,
+            primary: reign.primary,
+            primary_boot,
+            members: Pair { a, b },
+            strength,
+        })
     }
     pub(crate) fn in_sync(&mut self) -> Result<InSyncSet, WireError> {
         let (epoch, revision) = (self.epoch()?, self.revision()?);

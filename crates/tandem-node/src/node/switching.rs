@@ -182,6 +182,38 @@ impl Node {
             Event::HandoverFailed { reason } => {
                 (Severity::Warn, format!("the planned change was called off: {reason}"))
             }
+            Event::Decided { what, cause, after } => (
+                Severity::Warn,
+                format!(
+                    "decided: {} because {cause} (for {} ms)",
+                    described(*what),
+                    after.as_millis()
+                ),
+            ),
+            Event::Proposed { what, cause } => (
+                Severity::Warn,
+                format!("{} is proposed and waits for a person: {cause}", described(*what)),
+            ),
+            Event::ProposalDropped { what, reason } => (
+                Severity::Note,
+                format!("the proposal of {} is dropped: {reason}", described(*what)),
+            ),
+            Event::Paused(true) => {
+                (Severity::Warn, "automatic decisions are paused on both nodes".into())
+            }
+            Event::Paused(false) => (Severity::Note, "automatic decisions are taken again".into()),
+            Event::ChangeFailed { what, reason } => {
+                (Severity::Warn, format!("{what}: the mediator did not do it: {reason}"))
+            }
+            Event::RecordWritten => {
+                (Severity::Warn, "the mediator's record was lost or old: written again".into())
+            }
+            Event::MediatorHeard { reachable: true, detail } => {
+                (Severity::Note, format!("the mediator is reached: {detail}"))
+            }
+            Event::MediatorHeard { reachable: false, detail } => {
+                (Severity::Warn, format!("the mediator is lost: {detail}"))
+            }
             Event::ForeignPeer { theirs } => (
                 Severity::Error,
                 format!("the peer's data belongs to another pair ({theirs}); neither is touched"),
@@ -263,5 +295,13 @@ impl Node {
             return None;
         }
         Some(self.fresh_as_of()?.plus(bound)).filter(|at| *at > self.core.now.mono)
+    }
+}
+
+/// A decision, for a sentence.
+const fn described(what: tandem_switch::Proposed) -> &'static str {
+    match what {
+        tandem_switch::Proposed::TakeOver { .. } => "taking over",
+        tandem_switch::Proposed::HandOver { .. } => "handing over",
     }
 }

@@ -77,6 +77,8 @@ fn greeting(role: Role, primary: NodeId, set: InSyncSet) -> Greeting {
         reign: Some(reign(E4, primary)),
         in_sync: Some(set),
         appended_end: Lsn::new(30),
+        pauses: 0,
+        unwell: false,
     }
 }
 

@@ -217,7 +217,7 @@ impl Run {
             Output::HoldWrites => self.holding = true,
             Output::ReleaseWrites => self.holding = false,
             Output::CloseLink { .. } => link.cut(),
-            Output::Answer { .. } | Output::Event(_) => {}
+            Output::Answer { .. } | Output::Event(_) | Output::Mediator(_) => {}
         }
     }
 

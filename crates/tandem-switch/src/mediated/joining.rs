@@ -1,0 +1,270 @@
+//! Finding a place: by the record, by the peer, or at the beginning of a pair (R1).
+
+use tandem_types::{Lsn, Monotonic, NodeId, Pair, PairId};
+
+use super::bid::{Bid, Purpose};
+use super::mediator::Standing;
+use super::persist::Then;
+use super::{Mediated, Phase};
+use crate::planted::{Rule, holds};
+use crate::{
+    Change, Event, FollowerEnds, InSyncSet, Output, PromoteCause, Record, Reign, Revision,
+};
+
+impl Mediated {
+    /// Takes a place if one is free to be taken.
+    pub(super) fn settle(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        if self.copying || self.stopping || !self.writes.is_empty() || self.bid.is_some() {
+            return;
+        }
+        if let Some(greeting) = self.greeting().copied()
+            && self.peer_serves()
+        {
+            self.peer_is_primary(now, &greeting, out);
+            if self.phase != Phase::Joining {
+                return;
+            }
+        }
+        if !self.mediator.is_fresh() {
+            return;
+        }
+        match self.standing() {
+            Standing::Valid(revision, record) if record.primary == self.settings.node => {
+                self.settle_as_named(now, revision, &record, out);
+            }
+            Standing::Valid(revision, record) => self.tend_takeover(now, revision, &record, out),
+            Standing::Absent if self.state.is_empty() => self.settle_new(out),
+            Standing::Absent => self.settle_unrecorded(None, out),
+            Standing::Old(revision) => self.settle_unrecorded(Some(revision), out),
+            Standing::Unknown | Standing::Foreign => {}
+        }
+    }
+
+    /// The record names this node.
+    fn settle_as_named(
+        &mut self,
+        now: Monotonic,
+        revision: Revision,
+        record: &Record,
+        out: &mut Vec<Output>,
+    ) {
+        if !record.has(self.me()) && holds(Rule::Incarnation) {
+            return; // It means the directory that was here before: this one is nobody.
+        }
+        let same_boot = record.primary_boot == self.my_boot();
+        let begun = self.state.reign == Some(record.reign());
+        if (same_boot && !begun) || !holds(Rule::NewReignPerBoot) {
+            return self.begin_named(now, record, out);
+        }
+        if self.yields_return(now, record) {
+            return;
+        }
+        let Some(change) = self.own_change(Some(revision), record.members) else { return };
+        self.bid_for_reign(PromoteCause::Returned, change, None, out);
+    }
+
+    /// Handed over, and the message that says so was lost.
+    pub(super) fn begin_named(&mut self, now: Monotonic, record: &Record, out: &mut Vec<Output>) {
+        if let Phase::Following { .. } = self.phase {
+            out.push(Output::Unfollow);
+        }
+        let change = Change { expect: None, record: *record, unless_present: None };
+        let bid = Bid::for_begun(change, self.refused(), false);
+        self.begin(now, PromoteCause::Handover, &bid, out);
+    }
+
+    /// A primary that keeps restarting lets its standby go first (R11).
+    fn yields_return(&self, now: Monotonic, record: &Record) -> bool {
+        let peer = self.settings.node.peer();
+        let may_be_replaced = record.members[peer].is_some() && self.is_present(peer);
+        self.restarts_too_often(now) && may_be_replaced && now < self.return_at()
+    }
+
+    pub(super) fn return_at(&self) -> Monotonic {
+        self.started.plus(self.settings.failure_timeout * 2)
+    }
+
+    /// G5: nothing here, and no record. Only together with an empty peer.
+    fn settle_new(&mut self, out: &mut Vec<Output>) {
+        let peer = self.settings.node.peer();
+        let empty = self.greeting().is_some_and(|it| it.pair_id == PairId::NONE)
+            || (self.greeting().is_none()
+                && self.mediator.present[peer].is_some_and(|it| it.pair_id == PairId::NONE));
+        if self.settings.initial_primary == self.settings.node && empty {
+            self.create_pair(PromoteCause::Created, out);
+        }
+    }
+
+    pub(super) fn create_pair(&mut self, cause: PromoteCause, out: &mut Vec<Output>) {
+        assert!(self.state.is_empty(), "creates a pair over {}", self.state.pair_id);
+        let pair_id = self.random.pair();
+        out.push(Output::Event(Event::PairCreated(pair_id)));
+        let members = self.only_me();
+        let Some(mut change) = self.own_change(None, members) else { return };
+        change.record.pair_id = pair_id;
+        self.bid_for_reign(cause, change, None, out);
+        if let Some(bid) = &mut self.bid {
+            bid.certified = true;
+        }
+    }
+
+    /// D7: the mediator has lost the record, or has an old one, and this node has data.
+    fn settle_unrecorded(&mut self, expect: Option<Revision>, out: &mut Vec<Output>) {
+        let Some(set) = self.state.in_sync.filter(|set| set.has(self.me())) else { return };
+        if !self.was_primary() && holds(Rule::RewriteByPrimary) {
+            return;
+        }
+        let agreed = self.greeting().is_some_and(|theirs| {
+            let ours = self.state.reign;
+            let no_later = theirs.reign.is_none_or(|their_reign| {
+                ours.is_some_and(|ours| their_reign == ours || their_reign.epoch < ours.epoch)
+            });
+            theirs.pair_id == self.state.pair_id && no_later && !self.peer_serves()
+        });
+        if set.is_both() && !agreed && holds(Rule::RewriteByPrimary) {
+            return;
+        }
+        let Some(change) = self.own_change(expect, set.members) else { return };
+        self.bid_for_reign(PromoteCause::Returned, change, None, out);
+    }
+
+    /// Whether the latest reign this node knows was its own.
+    pub(super) fn was_primary(&self) -> bool {
+        self.state.reign.is_some_and(|reign| reign.primary == self.settings.node)
+    }
+
+    pub(super) fn only_me(&self) -> Pair<Option<tandem_types::Incarnation>> {
+        let mut members = Pair::default();
+        members[self.settings.node] = Some(self.state.incarnation);
+        members
+    }
+
+    /// The record of a new reign of this node. `None`: epochs have run out.
+    pub(super) fn own_change(
+        &mut self,
+        expect: Option<Revision>,
+        members: Pair<Option<tandem_types::Incarnation>>,
+    ) -> Option<Change> {
+        let pair_id = match self.valid_record() {
+            Some((_, record)) if self.state.is_empty() => record.pair_id,
+            _ => self.state.pair_id,
+        };
+        let record = Record {
+            pair_id,
+            epoch: self.next_epoch(),
+            fork: self.random.fork(),
+            primary: self.settings.node,
+            primary_boot: self.my_boot(),
+            members,
+            strength: self.settings.acknowledge,
+        };
+        Some(Change { expect, record, unless_present: None })
+    }
+
+    /// The record names this node and this boot: the reign goes to the disk, then it serves.
+    pub(super) fn begin(
+        &mut self,
+        now: Monotonic,
+        cause: PromoteCause,
+        bid: &Bid,
+        out: &mut Vec<Output>,
+    ) {
+        let record = bid.change.record;
+        let reign = record.reign();
+        let state = &mut self.state;
+        state.refused_epoch = state.refused_epoch.max(bid.refuses);
+        if reign.epoch < state.epoch_seen || self.stopping || self.copying {
+            // A later one exists, or this node takes on nothing new: whose turn it is, the record says.
+            self.write(Then::Nothing, out);
+            self.phase = Phase::Joining;
+            return self.promotion_failed("the node cannot begin it now", out);
+        }
+        let revision = self.next_revision();
+        let (epoch, members, strength) = (reign.epoch, record.members, record.strength);
+        let state = &mut self.state;
+        state.pair_id = record.pair_id;
+        state.epoch_seen = reign.epoch;
+        state.reign = Some(reign);
+        state.in_sync = Some(InSyncSet { epoch, revision, members, strength });
+        state.resigned = false;
+        state.member_boot = state.boot;
+        self.by_force = false;
+        self.lease.confirmed = None;
+        let serve_at = if bid.certified { now } else { self.leases_over_at() };
+        self.phase = Phase::Starting { reign, cause, serve_at, begun: None };
+        self.write(Then::Nothing, out);
+        out.push(Output::BeginReign { reign, pair_id: record.pair_id });
+    }
+
+    pub(super) fn reign_begun(&mut self, epoch: tandem_types::Epoch, end: Lsn) {
+        if let Phase::Starting { reign, begun, .. } = &mut self.phase
+            && reign.epoch == epoch
+        {
+            *begun = Some(end);
+        }
+    }
+
+    /// Serves once its reign is on its disk and nobody answers reads by an earlier right.
+    pub(super) fn serve_when_due(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        let Phase::Starting { reign, cause, serve_at, begun: Some(end) } = self.phase else {
+            return;
+        };
+        let written = self.durable.reign == Some(reign) && self.own.durable_end >= end;
+        if !written || now < serve_at || !self.has_session_right(now) {
+            return;
+        }
+        self.phase = Phase::Primary { reign, hold: None };
+        self.reign_end = end;
+        self.deposed = None;
+        if let Some(peer) = &mut self.peer {
+            // What it held, was told and confirmed in an earlier reign says nothing about this one.
+            peer.follower = FollowerEnds::default();
+            peer.told = None;
+            peer.confirmed = None;
+        }
+        out.push(Output::Serve { epoch: reign.epoch });
+        out.push(Output::Event(Event::Promoted { reign, cause }));
+        if cause != PromoteCause::Returned && cause != PromoteCause::Created {
+            self.decisions.switched_at = Some(now);
+        }
+        self.reign_answers(reign, cause, out);
+        if let Some(greeting) = self.greeting().copied() {
+            self.member_came_back(&greeting, out);
+        }
+    }
+
+    /// Begins a reign that no mediator knows of: a person says so, and none can be reached.
+    pub(super) fn begin_unrecorded(
+        &mut self,
+        now: Monotonic,
+        cause: PromoteCause,
+        out: &mut Vec<Output>,
+    ) {
+        if let Phase::Following { .. } = self.phase {
+            out.push(Output::Unfollow);
+        }
+        let members = self.only_me();
+        let Some(mut change) = self.own_change(None, members) else { return };
+        if change.record.pair_id == PairId::NONE {
+            change.record.pair_id = self.random.pair();
+            out.push(Output::Event(Event::PairCreated(change.record.pair_id)));
+        }
+        let bid = Bid::for_begun(change, self.state.epoch_seen, false);
+        self.begin(now, cause, &bid, out);
+        self.by_force = true;
+    }
+
+    /// The own record is written again where it was lost, or where an old one came back (D7).
+    pub(super) fn rewrite_record(&mut self, reign: Reign, expect: Option<Revision>) {
+        let whole = self.greeting().is_some() && self.member_confirmed();
+        if self.bid.is_some() || (self.needs_peer() && !whole) {
+            return;
+        }
+        let record = self.record_of(reign);
+        self.bid(Purpose::Rewrite, expect, record);
+    }
+
+    pub(super) const fn peer_node(&self) -> NodeId {
+        self.settings.node.peer()
+    }
+}

@@ -1,0 +1,91 @@
+//! Read leases, both ends (R6), and which reads may be answered.
+
+use std::time::Duration;
+
+use tandem_types::{Epoch, Monotonic};
+
+use super::{Mediated, Phase};
+use crate::planted::{Rule, holds};
+use crate::{Acknowledge, Grant, ReadRight};
+
+/// Leases given and had.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub(super) struct Lease {
+    /// This node gave leases that last until then, by its own clock and with its whole drift.
+    pub(super) granted_until: Monotonic,
+    /// What the peer confirmed of the own reign: when it was asked, and how long that lasts here.
+    pub(super) confirmed: Option<Confirmed>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Confirmed {
+    asked: Monotonic,
+    until: Monotonic,
+}
+
+/// Clocks may differ in rate by this much, as one part of so many (2 %).
+const DRIFT: u32 = 50;
+
+impl Mediated {
+    /// Which reads may be answered at this moment.
+    pub fn read_right(&self, now: Monotonic) -> ReadRight {
+        let Phase::Primary { .. } = self.phase else { return ReadRight::None };
+        if !self.needs_peer() || !holds(Rule::LeaseForReads) {
+            return ReadRight::Free;
+        }
+        let until = if self.settings.acknowledge == Acknowledge::Local {
+            self.session_right_until()
+        } else if self.settings.automatic.barrier_reads {
+            return self
+                .lease
+                .confirmed
+                .map_or(ReadRight::None, |it| ReadRight::ExecutedBy(it.asked));
+        } else {
+            self.lease.confirmed.map(|it| it.until)
+        };
+        until.filter(|&until| until > now).map_or(ReadRight::None, ReadRight::Until)
+    }
+
+    /// The lease that an answer to the primary's heartbeat carries. Asking for it gives it.
+    pub fn grant_lease(&mut self, now: Monotonic) -> Option<Grant> {
+        let Phase::Following { reign } = self.phase else { return None };
+        if self.peer.as_ref()?.followed != Some(reign) || reign.epoch <= self.refused() {
+            return None;
+        }
+        let lease = self.settings.automatic.read_lease;
+        self.lease.granted_until = self.lease.granted_until.max(now.plus(longest(lease)));
+        Some(Grant { epoch: reign.epoch, lease })
+    }
+
+    pub(super) fn lease_confirmed(&mut self, epoch: Epoch, asked: Monotonic, lease: Duration) {
+        if self.own_reign().is_none_or(|reign| reign.epoch != epoch) {
+            return;
+        }
+        let until = asked.plus(lease.saturating_sub(lease / DRIFT));
+        match &mut self.lease.confirmed {
+            Some(it) => {
+                it.asked = it.asked.max(asked);
+                it.until = it.until.max(until);
+            }
+            none => *none = Some(Confirmed { asked, until }),
+        }
+    }
+
+    /// Whether the peer is known to give leases: what a growing set needs (R4).
+    pub(super) const fn obeys_leases(&self) -> bool {
+        self.lease.confirmed.is_some()
+    }
+
+    /// When no lease that this data directory may have given still runs, earlier boots counted.
+    pub(super) fn leases_over_at(&self) -> Monotonic {
+        if !holds(Rule::LeaseWait) {
+            return Monotonic::ZERO;
+        }
+        let by_earlier_boot = self.started.plus(longest(self.settings.automatic.read_lease));
+        self.lease.granted_until.max(by_earlier_boot)
+    }
+}
+
+fn longest(lease: Duration) -> Duration {
+    lease + lease / DRIFT
+}

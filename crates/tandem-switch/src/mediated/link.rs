@@ -1,0 +1,182 @@
+//! The connection to the peer: what it says of itself, what we say of us.
+
+use tandem_types::{Lsn, Monotonic, PairId, Role};
+
+use super::{Mediated, Phase};
+use crate::message::{Greeting, PeerMessage};
+use crate::{BootId, Event, FollowerEnds, InSyncSet, Output, PeerStatus, Reign};
+
+/// The connection to the peer.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Peer {
+    pub(super) session: u64,
+    pub(super) greeting: Option<Greeting>,
+    /// What we last said in this session.
+    said: Option<Greeting>,
+    /// Positions of a follower, while we lead.
+    pub(super) follower: FollowerEnds,
+    /// [`Output::Follow`] was given for this reign in this session.
+    pub(super) followed: Option<Reign>,
+    /// The revision that was told and the one that was confirmed in this session.
+    pub(super) told: Option<u64>,
+    pub(super) confirmed: Option<u64>,
+    /// A membership that waits for the log to reach it.
+    pub(super) offered: Option<(InSyncSet, Lsn)>,
+    /// It resigned in this connection: it is about to stop.
+    pub(super) left: bool,
+}
+
+/// What the primary said about its log.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Heard {
+    pub(super) at: Monotonic,
+    pub(super) appended_end: Lsn,
+}
+
+impl Mediated {
+    pub(super) fn peer_up(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        if self.peer.is_some() {
+            self.peer_down(now, out);
+        }
+        self.sessions += 1;
+        self.peer = Some(Peer {
+            session: self.sessions,
+            greeting: None,
+            said: None,
+            follower: FollowerEnds::default(),
+            followed: None,
+            told: None,
+            confirmed: None,
+            offered: None,
+            left: false,
+        });
+    }
+
+    pub(super) fn peer_down(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        let Some(peer) = self.peer.take() else { return };
+        if peer.greeting.is_some() {
+            // Only a peer that said how it stands is worth waiting for anew.
+            self.alone_since = now;
+        }
+        self.decisions.in_sync_since = None;
+        self.call_off_hold("the connection to the peer is gone", out);
+        self.asked_peer_down(now, out);
+    }
+
+    pub(super) fn peer_status(&mut self, now: Monotonic, status: PeerStatus) {
+        if let Phase::Following { reign } = self.phase
+            && status.epoch == reign.epoch
+        {
+            self.heard = Some(Heard { at: now, appended_end: status.appended_end });
+        }
+    }
+
+    pub(super) fn peer_said(
+        &mut self,
+        now: Monotonic,
+        message: PeerMessage,
+        out: &mut Vec<Output>,
+    ) {
+        if self.peer.is_none() {
+            return;
+        }
+        match message {
+            PeerMessage::Greeting(greeting) => self.greeted(now, greeting, out),
+            // Claims are how two nodes without a mediator agree; the record does it here.
+            PeerMessage::Claim { epoch, .. } => Self::send(PeerMessage::Decline { epoch }, out),
+            PeerMessage::Grant { .. } | PeerMessage::Decline { .. } => {}
+            PeerMessage::InSync { epoch, set, lsn } => self.offered(epoch, set, lsn),
+            PeerMessage::InSyncAck { epoch, revision } => self.confirmed(epoch, revision),
+            PeerMessage::Resign { epoch, revision } => self.peer_resigned(epoch, revision, out),
+            PeerMessage::ResignAck { .. } => self.resignation_noted(out),
+            PeerMessage::HandoverRequest { epoch } => self.handover_asked(now, epoch, out),
+            PeerMessage::HandoverRefused { epoch, reason } => {
+                self.handover_refused(now, epoch, &reason, out);
+            }
+            PeerMessage::Handover { reign, end, revision: _ } => {
+                self.handed_to_me(now, reign, end, out);
+            }
+        }
+    }
+
+    /// The peer says how it stands: the first thing in a connection, and after every change.
+    fn greeted(&mut self, now: Monotonic, greeting: Greeting, out: &mut Vec<Output>) {
+        let Some(peer) = &mut self.peer else { return };
+        if !self.state.is_empty()
+            && greeting.pair_id != PairId::NONE
+            && greeting.pair_id != self.state.pair_id
+        {
+            let theirs = greeting.pair_id;
+            out.push(Output::Event(Event::ForeignPeer { theirs }));
+            let reason = format!(
+                "the peer's data belongs to pair {theirs}, ours to {}; neither is touched",
+                self.state.pair_id
+            );
+            out.push(Output::CloseLink { reason });
+            self.peer_down(now, out);
+            return;
+        }
+        let first = peer.greeting.is_none();
+        peer.greeting = Some(greeting);
+        self.met = Some(BootId { incarnation: greeting.incarnation, boot: greeting.boot });
+        self.adopt_pause(greeting.pauses, out);
+        self.saw_epoch(greeting.epoch_seen, out);
+        if greeting.role == Role::Primary {
+            self.peer_is_primary(now, &greeting, out);
+        }
+        if first && let Phase::Primary { .. } = self.phase {
+            self.member_came_back(&greeting, out);
+        }
+    }
+
+    /// Says how we stand, if that changed and nothing is being written.
+    pub(super) fn greet(&mut self, out: &mut Vec<Output>) {
+        let greeting = Greeting {
+            pair_id: self.state.pair_id,
+            incarnation: self.state.incarnation,
+            boot: self.state.boot,
+            role: self.spoken_role(),
+            epoch_seen: self.state.epoch_seen,
+            reign: self.state.reign,
+            in_sync: self.state.in_sync,
+            appended_end: self.own.appended_end,
+            pauses: self.state.pauses,
+            unwell: self.ailment().is_some(),
+        };
+        // Between two roles there is nothing to say: the next greeting tells what came of it.
+        let between = matches!(self.phase, Phase::Starting { .. } | Phase::Giving { .. });
+        if between || !self.writes.is_empty() {
+            return;
+        }
+        let Some(peer) = &mut self.peer else { return };
+        let news = peer.said.is_none_or(|said| {
+            Greeting { appended_end: greeting.appended_end, ..said } != greeting
+        });
+        if news {
+            peer.said = Some(greeting);
+            Self::send(PeerMessage::Greeting(greeting), out);
+        }
+    }
+
+    const fn spoken_role(&self) -> Role {
+        match self.phase {
+            Phase::Primary { .. } => Role::Primary,
+            Phase::Following { .. } => Role::Standby,
+            Phase::Joining
+            | Phase::Bidding
+            | Phase::Starting { .. }
+            | Phase::Giving { .. }
+            | Phase::Failed => Role::Joining,
+        }
+    }
+
+    /// The peer's boot that this connection is with.
+    pub(super) fn peer_boot(&self) -> Option<BootId> {
+        let greeting = self.greeting()?;
+        Some(BootId { incarnation: greeting.incarnation, boot: greeting.boot })
+    }
+
+    pub(super) fn send(message: PeerMessage, out: &mut Vec<Output>) {
+        out.push(Output::Send(message));
+    }
+}

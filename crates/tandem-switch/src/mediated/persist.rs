@@ -1,0 +1,93 @@
+//! What waits for the disk.
+
+use tandem_types::{Epoch, Monotonic};
+
+use super::{Mediated, Phase};
+use crate::message::PeerMessage;
+use crate::{Event, NodeState, Output, Reign};
+
+/// One state on its way to the disk, and what may happen once it is there.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Write {
+    version: u64,
+    state: NodeState,
+    /// The connection it was begun in: answers go nowhere else.
+    session: Option<u64>,
+    then: Then,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Then {
+    Nothing,
+    /// The refusal is on disk: the bid may be sent.
+    SendBid,
+    Follow(Reign),
+    ConfirmMembership {
+        epoch: Epoch,
+        revision: u64,
+    },
+    Resigned {
+        epoch: Epoch,
+        revision: u64,
+    },
+}
+
+impl Mediated {
+    /// Writes the state as it is now; `then` happens once it is on disk.
+    pub(super) fn write(&mut self, then: Then, out: &mut Vec<Output>) {
+        let (before, state) = (self.durable, self.state);
+        assert!(
+            state.epoch_seen >= before.epoch_seen && state.refused_epoch >= before.refused_epoch,
+            "forgets epochs: {before:?} then {state:?}"
+        );
+        self.version += 1;
+        let session = self.peer.as_ref().map(|peer| peer.session);
+        self.writes.push_back(Write { version: self.version, state, session, then });
+        out.push(Output::Persist { version: self.version, state });
+    }
+
+    pub(super) fn persisted(&mut self, now: Monotonic, version: u64, out: &mut Vec<Output>) {
+        assert!(version <= self.version, "persisted {version} of {}", self.version);
+        while let Some(write) = self.writes.front().copied() {
+            if write.version > version {
+                break;
+            }
+            self.writes.pop_front();
+            self.durable = write.state;
+            self.after(now, &write, out);
+        }
+    }
+
+    fn after(&mut self, now: Monotonic, write: &Write, out: &mut Vec<Output>) {
+        let same_session = self.peer.as_ref().map(|peer| peer.session) == write.session;
+        match write.then {
+            Then::Nothing => {}
+            Then::SendBid => {
+                if let Some(bid) = &mut self.bid
+                    && self.durable.attempt.is_some_and(|it| it.record == bid.change.record)
+                {
+                    bid.ready = true;
+                    self.tend_bid(now, out);
+                }
+            }
+            Then::Follow(reign) => {
+                let current = self.phase == Phase::Following { reign };
+                if current && same_session {
+                    self.follow_now(reign, out);
+                }
+            }
+            Then::ConfirmMembership { epoch, revision } => {
+                out.push(Output::Event(Event::MemberHere { revision }));
+                if same_session {
+                    out.push(Output::Send(PeerMessage::InSyncAck { epoch, revision }));
+                }
+            }
+            Then::Resigned { epoch, revision } => {
+                out.push(Output::Event(Event::Resigned));
+                if same_session {
+                    out.push(Output::Send(PeerMessage::Resign { epoch, revision }));
+                }
+            }
+        }
+    }
+}
