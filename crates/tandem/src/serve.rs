@@ -12,6 +12,7 @@ mod logging;
 mod node_port;
 mod secrets;
 mod starts;
+mod surroundings;
 mod tls;
 
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ use rustix::process::{Pid, Signal};
 use tandem_config::Config;
 use tandem_fs::OpenError;
 use tandem_server::{Edges, RunError, Server, ServerSettings};
+use tandem_switch::BootId;
 use tandem_types::NodeId;
 
 use crate::cli::ServeOptions;
@@ -32,6 +34,7 @@ use crate::config_command;
 use crate::serve::cut::Cut;
 use crate::serve::lifeline::Lifeline;
 use crate::serve::starts::Starts;
+use crate::serve::surroundings::Surroundings;
 use crate::supervise;
 
 /// A process that ends gives its lock and ports back a moment after it is seen to have ended.
@@ -73,14 +76,28 @@ fn supervised(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     supervise::run(&supervise::Plan {
         arguments,
         watchdog: config.switch.watchdog,
-        on_death: Box::new(|_| {}),
+        on_death: on_death(&config)?,
     })
+}
+
+/// What the supervisor does when the node's process has ended.
+fn on_death(config: &Config) -> anyhow::Result<Box<dyn Fn(Option<BootId>)>> {
+    let address = config.vip.as_ref().map(surroundings::address).transpose()?;
+    Ok(Box::new(move |_| {
+        let Some(address) = &address else { return };
+        match tandem_vip::remove_now(address) {
+            Ok(true) => tracing::warn!("{address} was left bound and is removed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!("the virtual address: {error}"),
+        }
+    }))
 }
 
 /// A node that is about to run.
 struct Started {
     server: Server,
     console: console::Console,
+    surroundings: Surroundings,
 }
 
 fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started> {
@@ -99,13 +116,14 @@ fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started>
     if let Err(error) = starts.write(&config.nodes[node].data_dir) {
         tracing::warn!("this start is not counted: {error}");
     }
-    let cut = Cut::default();
+    let (surroundings, edges) = Surroundings::start(&config, &server.admin())?;
     let beats = lifeline.duplicate()?;
-    server.attach(Edges { beat: Some(Box::new(move |boot| beats.beat(boot))), ..Edges::default() });
+    server.attach(Edges { beat: Some(Box::new(move |boot| beats.beat(boot))), ..edges });
+    let cut = Cut::default();
     let console = console::Console::start(&config, node, server.admin(), cut)?;
     announce(&config, node, &server, &console);
     server.watch_signals()?;
-    Ok(Started { server, console })
+    Ok(Started { server, console, surroundings })
 }
 
 /// Opens the server; what a process that is just ending still holds is waited for.
@@ -131,6 +149,7 @@ fn open(settings: &ServerSettings) -> Result<Server, RunError> {
 impl Started {
     fn run(self, lifeline: &Lifeline) -> anyhow::Result<ExitCode> {
         let ended = self.server.run();
+        self.surroundings.stop();
         self.console.stop();
         match ended {
             Ok(exit) => {

@@ -17,6 +17,11 @@ pub(crate) fn render(status: &StatusView) -> String {
     }
     lines.extend(table(&rows));
     lines.push(link_line(status));
+    lines.extend(rights_line(status));
+    lines.extend(pending_lines(status));
+    if status.paused {
+        lines.push(" ! automatic switching is suspended; tandem resume ends that".to_owned());
+    }
     lines.extend(status.waiting_for.iter().map(|fact| format!(" waiting for: {fact}")));
     lines.extend(status.warnings.iter().map(|warning| format!(" ! {warning}")));
     if !status.config_differs.is_empty() {
@@ -102,6 +107,39 @@ fn lag(status: &StatusView) -> String {
     format!("{} rec, {}, {} ms", peer.lag_records, human::bytes(peer.lag_bytes), peer.lag_ms)
 }
 
+/// What this node's right to serve hangs on: mediator, virtual address, read lease.
+fn rights_line(status: &StatusView) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(mediator) = &status.mediator {
+        let place = mediator.endpoint.as_ref().map_or(String::new(), |at| format!(" {at}"));
+        let state = if mediator.connected { "ok" } else { "NOT REACHED" };
+        let record =
+            mediator.record.as_ref().map_or(String::new(), |record| format!(" ({record})"));
+        parts.push(format!("{}{place} {state}{record}", mediator.kind));
+    }
+    if let Some(vip) = &status.vip {
+        let place = if vip.held { "here" } else { "not here" };
+        parts.push(format!("vip {} {place}", vip.address));
+    }
+    if let Some(millis) = status.read_lease_ms {
+        parts.push(format!("read lease {millis} ms"));
+    }
+    (!parts.is_empty()).then(|| format!(" {}", parts.join("   ")))
+}
+
+fn pending_lines(status: &StatusView) -> Option<String> {
+    let pending = status.pending.as_ref()?;
+    let lost = match pending.records_lost {
+        Some(lost) => format!("{lost} records would be lost"),
+        None => "it is not known what would be lost".to_owned(),
+    };
+    Some(format!(
+        " ? {}; {lost}; tandem confirm or tandem reject within {}",
+        pending.proposal,
+        human::span(pending.expires_ms / 1_000)
+    ))
+}
+
 fn link_line(status: &StatusView) -> String {
     let state = if status.peer.connected { "ok" } else { "DOWN" };
     let arrow = if status.peer.connected { "<==>" } else { "<-X->" };
@@ -151,7 +189,7 @@ fn table(rows: &[[String; 8]]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use tandem_admin::PeerView;
+    use tandem_admin::{MediatorView, PeerView, PendingView, VipView};
 
     use super::*;
 
@@ -189,5 +227,36 @@ mod tests {
              b     10.0.0.2:6379  standby  in sync      7  1042  0 rec, 0 B, 0 ms  1d 3h\n \
              a <==> b   link ok"
         );
+    }
+
+    #[test]
+    fn what_the_right_to_serve_hangs_on_and_what_waits_for_a_person_is_shown() {
+        let status = StatusView {
+            mediator: Some(MediatorView {
+                kind: "witness".into(),
+                connected: true,
+                endpoint: Some("10.0.0.3:7390".into()),
+                record: Some("epoch 7, a, both".into()),
+            }),
+            vip: Some(VipView { address: "10.0.0.100/24".into(), held: true }),
+            read_lease_ms: Some(480),
+            pending: Some(PendingView {
+                proposal: "b takes over: a is silent".into(),
+                to: "b".into(),
+                records_lost: Some(0),
+                expires_ms: 300_000,
+            }),
+            paused: true,
+            ..StatusView::default()
+        };
+        let shown = render(&status);
+        for part in [
+            " witness 10.0.0.3:7390 ok (epoch 7, a, both)   vip 10.0.0.100/24 here   read lease 480 ms",
+            "? b takes over: a is silent; 0 records would be lost; tandem confirm or tandem reject within 5m",
+            "automatic switching is suspended",
+        ] {
+            assert!(shown.contains(part), "{part}\n{shown}");
+        }
+        assert!(!render(&StatusView::default()).contains("vip"));
     }
 }

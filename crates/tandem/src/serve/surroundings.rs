@@ -1,0 +1,86 @@
+//! What a node acts on besides sockets and its disk, on a runtime of its own: the virtual address, the
+//! mediator, the Sentinel port.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tandem_config::{Config, VipConfig};
+use tandem_server::{AdminHandle, Edges};
+use tandem_vip::{Address, Interface, Keeper};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How long the end of this process waits for the virtual address to be given up and the like.
+const END_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Everything that runs beside the data thread for this node.
+pub(crate) struct Surroundings {
+    runtime: Runtime,
+    /// Tasks that have something to do at the end, once the node is gone.
+    last: Vec<JoinHandle<()>>,
+}
+
+impl Surroundings {
+    /// Starts what the configuration asks for, and gives the node its ways there.
+    pub(crate) fn start(config: &Config, admin: &AdminHandle) -> anyhow::Result<(Self, Edges)> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("surroundings")
+            .enable_all()
+            .build()
+            .context("start the surroundings")?;
+        let mut surroundings = Self { runtime, last: Vec::new() };
+        let mut edges = Edges::default();
+        if let Some(vip) = &config.vip {
+            let wish = surroundings.keep_address(vip, admin.clone())?;
+            edges.virtual_address = Some(Box::new(move |wanted| {
+                // Gone only when the process ends.
+                let _sent = wish.send(wanted);
+            }));
+        }
+        Ok((surroundings, edges))
+    }
+
+    fn keep_address(
+        &mut self,
+        vip: &VipConfig,
+        admin: AdminHandle,
+    ) -> anyhow::Result<mpsc::UnboundedSender<bool>> {
+        let address = address(vip)?;
+        let (interface, removed) = self.runtime.block_on(Interface::open(address.clone()))?;
+        if removed {
+            tracing::warn!("{address} was still bound here, left by a process that ended suddenly");
+        }
+        let (wish, wishes) = mpsc::unbounded_channel();
+        let tell = move |held: bool, trouble: Option<String>| {
+            match &trouble {
+                Some(trouble) => tracing::error!("the virtual address: {trouble}"),
+                None if held => tracing::info!("{address} is bound here"),
+                None => tracing::info!("{address} is not bound here"),
+            }
+            // The node may have ended; the address is given up all the same.
+            let _told = admin.virtual_address(held, trouble);
+        };
+        self.last.push(self.runtime.spawn(Keeper::new(interface, wishes, tell).run()));
+        Ok(wish)
+    }
+
+    /// After the node has ended: lets everything come to its end.
+    pub(crate) fn stop(self) {
+        let Self { runtime, last } = self;
+        runtime.block_on(async {
+            for task in last {
+                if tokio::time::timeout(END_TIME_MAX, task).await.is_err() {
+                    tracing::warn!("this process ends before its surroundings are done");
+                }
+            }
+        });
+        runtime.shutdown_timeout(Duration::from_millis(100));
+    }
+}
+
+/// The virtual address of a configuration.
+pub(crate) fn address(vip: &VipConfig) -> anyhow::Result<Address> {
+    Ok(Address::parse(&vip.address, &vip.interface)?)
+}
