@@ -34,7 +34,7 @@ pub fn load(
 /// A value as written, by path.
 pub(crate) type Given = BTreeMap<String, (Raw, Origin)>;
 
-fn read_file(text: &str, problems: &mut Vec<Problem>) -> Result<Given, ConfigError> {
+pub(crate) fn read_file(text: &str, problems: &mut Vec<Problem>) -> Result<Given, ConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.len() > FILE_BYTES_MAX {
         return Err(Problem::new(
@@ -144,6 +144,20 @@ fn read_values(given: &Given, problems: &mut Vec<Problem>) -> BTreeMap<String, E
         ));
     }
     entries
+}
+
+/// Only what was given, for a reader that does not need the rest.
+pub(crate) fn read_only_given(
+    given: &Given,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    for (path, (raw, origin)) in given {
+        let Some(info) = key::lookup(path) else { continue };
+        let entry = read_given(path, &info.kind, raw, origin, problems);
+        values.extend(entry.map(|entry| (path.clone(), entry.value)));
+    }
+    values
 }
 
 fn node_names(given: &Given) -> Vec<String> {

@@ -25,6 +25,7 @@ mod settings;
 mod supported;
 mod units;
 mod value;
+mod witness;
 
 pub use choice::{
     Acknowledge, Automation, ConflictPolicy, Failback, FsyncPolicy, MediatorKind, OnSilence, Reads,
@@ -44,3 +45,4 @@ pub use settings::{
 };
 pub use units::{format_duration, format_size, parse_duration, parse_size};
 pub use value::{Channel, Value};
+pub use witness::{WitnessConfig, load_witness};
