@@ -95,6 +95,8 @@ pub struct Mediated {
     /// The change of the record that is under way.
     bid: Option<Bid>,
     numbers: u64,
+    /// The latest epoch that was asked for in this boot, whatever came of it.
+    tried: Epoch,
     lease: Lease,
     /// It goes on alone by a person's word: the record is made to agree when it can be.
     by_force: bool,
@@ -137,6 +139,7 @@ impl Mediated {
         now: Monotonic,
     ) -> Self {
         let bid = state.attempt.map(Bid::from_disk);
+        let bid_epoch = state.attempt.map_or(Epoch::ZERO, |it| it.record.epoch);
         Self {
             settings,
             stepped: now,
@@ -159,6 +162,7 @@ impl Mediated {
             mediator: Mediator::new(now),
             bid,
             numbers: 0,
+            tried: bid_epoch,
             lease: Lease::default(),
             by_force: false,
             trouble: None,
@@ -318,7 +322,7 @@ impl Mediated {
     fn next_epoch(&self) -> Epoch {
         let peer = self.greeting().map_or(Epoch::ZERO, |greeting| greeting.epoch_seen);
         let record = self.mediator.known().map_or(Epoch::ZERO, |(_, record)| record.epoch);
-        self.state.epoch_seen.max(self.refused()).max(peer).max(record).next()
+        self.state.epoch_seen.max(self.refused()).max(self.tried).max(peer).max(record).next()
     }
 
     /// The revision after all that either node has written.
@@ -348,5 +352,29 @@ impl Mediated {
 
     fn peer_words(&self) -> String {
         format!("node {}", self.settings.peer_name())
+    }
+}
+
+/// For model checking: what does not change what happens next is made equal.
+#[cfg(feature = "planted")]
+impl Mediated {
+    /// `quiet`: no question or answer of the mediator is under way, so numbers may begin anew.
+    pub fn normalise(&mut self, quiet: bool) {
+        if self.writes.is_empty() {
+            self.version = 0;
+        }
+        if quiet && self.bid.is_none() {
+            self.numbers = 0;
+        }
+        self.stepped = Monotonic::ZERO;
+        self.own = OwnEnds::default();
+        self.heard = None;
+        self.mediator.forget_timing();
+        if let Some(peer) = &mut self.peer {
+            peer.session = 1;
+        }
+        if self.writes.is_empty() {
+            self.sessions = 1;
+        }
     }
 }

@@ -169,6 +169,7 @@ impl Mediated {
         bid.first.get_or_insert(number);
         bid.asked = Some((number, now));
         bid.open += 1;
+        self.tried = self.tried.max(bid.change.record.epoch);
         let change = bid.change;
         out.push(Output::Mediator(MediatorRequest::Change { number, change }));
     }

@@ -1,0 +1,91 @@
+//! Which worlds are looked at.
+
+use tandem_switch::{Acknowledge, Rule};
+
+use crate::world::{Budget, Plan};
+
+pub struct Named {
+    pub name: &'static str,
+    pub plan: Plan,
+    /// As many states at most.
+    pub states: usize,
+}
+
+const fn named(name: &'static str, states: usize, budget: Budget) -> Named {
+    let plan = Plan { acknowledge: Acknowledge::Durable, budget, warm: true };
+    Named { name, plan, states }
+}
+
+const NONE: Budget = Budget {
+    writes: 1,
+    ticks: 0,
+    crashes: 0,
+    disk_losses: 0,
+    link_breaks: 0,
+    mediator_cuts: 0,
+    presence_lapses: 0,
+    unknowns: 0,
+    certificates: 0,
+    switches: 0,
+    stops: 0,
+    empties: 0,
+    beats: 1,
+    epochs: 3,
+    goals: true,
+};
+
+/// All rules hold.
+pub fn sound() -> Vec<Named> {
+    let begin = Plan { acknowledge: Acknowledge::Durable, budget: Budget { ..NONE }, warm: false };
+    vec![
+        Named { name: "begin", plan: begin, states: 400_000 },
+        named("crash", 500_000, Budget { crashes: 1, writes: 2, ticks: 2, ..NONE }),
+        named("certified", 300_000, Budget { crashes: 1, certificates: 1, ticks: 1, ..NONE }),
+        named("link", 500_000, Budget { link_breaks: 1, writes: 2, ticks: 3, ..NONE }),
+        named("lapse", 500_000, Budget { link_breaks: 1, presence_lapses: 1, ticks: 3, ..NONE }),
+        named("switch", 400_000, Budget { switches: 1, unknowns: 1, ticks: 1, ..NONE }),
+        named("unknown", 500_000, Budget { crashes: 1, unknowns: 1, ticks: 2, ..NONE }),
+        named(
+            "disk",
+            400_000,
+            Budget { goals: false, crashes: 1, disk_losses: 1, ticks: 1, ..NONE },
+        ),
+        named(
+            "emptied",
+            300_000,
+            Budget { goals: false, empties: 1, crashes: 1, ticks: 1, ..NONE },
+        ),
+        named("outage", 500_000, Budget { mediator_cuts: 2, link_breaks: 1, ticks: 2, ..NONE }),
+        named("stop", 300_000, Budget { stops: 1, crashes: 1, ticks: 1, ..NONE }),
+    ]
+}
+
+/// Deep ones, for random walks.
+pub fn deep() -> Vec<Named> {
+    let rich = Budget { writes: 3, ticks: 6, beats: 6, epochs: 9, goals: false, ..NONE };
+    let faults = Budget { crashes: 2, link_breaks: 2, unknowns: 2, ..rich };
+    let mut plans = vec![
+        named("deep crashes", 0, Budget { certificates: 1, ..faults }),
+        named("deep lapses", 0, Budget { presence_lapses: 2, mediator_cuts: 2, ..faults }),
+        named("deep switches", 0, Budget { switches: 2, ..faults }),
+        named("deep stops", 0, Budget { stops: 2, crashes: 3, ..faults }),
+        named("deep disks", 0, Budget { disk_losses: 1, crashes: 3, ..faults }),
+        named("deep outages", 0, Budget { mediator_cuts: 3, empties: 1, ..faults }),
+        named(
+            "deep frozen",
+            0,
+            Budget { presence_lapses: 2, link_breaks: 3, beats: 9, ticks: 9, ..rich },
+        ),
+    ];
+    for acknowledge in [Acknowledge::Received] {
+        let mut named = named("deep received", 0, Budget { stops: 1, crashes: 3, ..faults });
+        named.plan.acknowledge = acknowledge;
+        plans.push(named);
+    }
+    plans
+}
+
+/// Protected a second time: see docs/adr.
+pub const fn is_redundant(_: Rule) -> bool {
+    false
+}
