@@ -17,7 +17,6 @@
 pub mod audit;
 pub mod client;
 pub mod differential;
-pub mod history;
 pub mod load;
 pub mod loop_disk;
 pub mod machine;
@@ -32,5 +31,5 @@ pub mod skip;
 pub mod status;
 pub mod value;
 pub mod wait;
-pub mod wgl;
-pub mod zones;
+
+pub use tandem_history::{history, wgl, zones};

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use crate::history::{Operation, Outcome, RegisterAction};
-use crate::rng::Rng;
+use crate::marks::Marks;
 
 /// What a key is in theory.
 pub trait Model {
@@ -117,8 +117,8 @@ impl List {
 }
 
 fn random_marks(count: usize) -> Vec<u128> {
-    let mut rng = Rng::new(0x1d0_5eed);
-    (0..count).map(|_| (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())).collect()
+    let mut marks = Marks::new(0x1d0_5eed);
+    (0..count).map(|_| (u128::from(marks.next()) << 64) | u128::from(marks.next())).collect()
 }
 
 fn fingerprint<S: Hash>(picked: u128, state: &S) -> u128 {
