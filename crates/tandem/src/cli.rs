@@ -49,7 +49,7 @@ impl AdminOptions {
 pub(crate) enum Command {
     /// Run one node in the foreground, under a small supervisor process that starts it again if it ends.
     Serve(ServeOptions),
-    /// Start a pair on this machine, with a light load, and show how it is; Ctrl-C stops all of it.
+    /// Start a pair and a witness on this machine, with a light load, and show how it is; Ctrl-C stops all of it.
     Demo(DemoOptions),
     /// Show both nodes: roles, epoch, positions, lag. Exit status: 0 healthy, 1 degraded, 2 no primary, 3 not reachable.
     Status(StatusOptions),
@@ -132,15 +132,28 @@ pub(crate) struct DemoOptions {
     /// What the second node is for.
     #[arg(long, default_value = "primary-replica", value_parser = ["primary-standby", "primary-replica"])]
     pub(crate) topology: String,
+    /// Who moves the primary: the rules with a witness, or you.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) switch: DemoSwitch,
     /// Keep the data here; without it, a temporary folder that is removed at the end.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
     /// First of the ports; without it, the first free ones from 7000 on.
     #[arg(long, value_name = "N")]
     pub(crate) base_port: Option<u16>,
-    /// Only the two nodes, no writes.
+    /// No writes.
     #[arg(long)]
     pub(crate) no_load: bool,
+}
+
+/// Who moves the demonstration's primary.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum DemoSwitch {
+    /// A person.
+    #[default]
+    Manual,
+    /// The rules, with a witness.
+    Mediator,
 }
 
 #[derive(Args, Debug)]

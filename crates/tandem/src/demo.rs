@@ -2,6 +2,8 @@
 
 mod child;
 mod plan;
+mod watch;
+mod words;
 
 use std::fs;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -14,14 +16,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tandem_admin::{RoleName, StatusView};
 
 use crate::admin_client::{AdminClient, Outcome};
 use crate::cli::{AdminOptions, DemoOptions};
 use crate::demo::child::Child;
-use crate::demo::plan::Plan;
+use crate::demo::plan::{Plan, Switching};
+use crate::demo::watch::Watch;
 use crate::probe::{Load, Manner};
 use crate::{human, out};
 
@@ -31,9 +35,6 @@ const START_TIME_MAX: Duration = Duration::from_secs(30);
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two looks at keys and signals.
 const PAUSE: Duration = Duration::from_millis(50);
-
-const KEYS: &str = "keys, then Enter:  k kill -9 the primary   p promote the other   f promote by force   \
-                    r restart what is down   s status   q quit";
 
 pub(crate) fn run(options: &DemoOptions) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -96,7 +97,9 @@ impl Drop for Folder {
 struct Demo {
     plan: Plan,
     nodes: [Node; 2],
+    witness: Option<Child>,
     load: Option<Load>,
+    watch: Watch,
 }
 
 struct Node {
@@ -112,17 +115,24 @@ impl Demo {
             let admin = AdminOptions::of(format!("http://127.0.0.1:{}", ports.admin));
             Ok(Node {
                 name: ports.name,
-                child: Child::start(&plan, ports.name)?,
+                child: Child::start(&plan.node(ports.name))?,
                 admin: AdminClient::new(&admin)?,
             })
         };
+        let witness = match plan.switching {
+            Switching::Mediator => Some(Child::start(&plan.witness())?),
+            Switching::Manual => None,
+        };
         let nodes = [node(0)?, node(1)?];
         let load = (!no_load).then(|| Load::start(&manner(&plan)));
-        Ok(Self { plan, nodes, load })
+        Ok(Self { plan, nodes, witness, load, watch: Watch::default() })
     }
 
     fn wait_in_sync(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
-        out::line("starting two nodes ...")?;
+        out::line(match self.plan.switching {
+            Switching::Mediator => "starting two nodes and a witness ...",
+            Switching::Manual => "starting two nodes ...",
+        })?;
         let begun = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             if let Some(primary) = self.primary()
@@ -160,34 +170,8 @@ impl Demo {
     }
 
     fn introduce(&self) -> anyhow::Result<()> {
-        let [a, b] = self.plan.ports;
-        let text = format!(
-            "\n\
-             Tandem, {topology}, every write on two disks before its reply. Data: {folder}\n\
-             \x20 a  clients 127.0.0.1:{a_client}  reads :{a_read}  web http://127.0.0.1:{a_admin}/  log {a_log}\n\
-             \x20 b  clients 127.0.0.1:{b_client}  reads :{b_read}  web http://127.0.0.1:{b_admin}/  log {b_log}\n\
-             \n\
-             try next, in another terminal:\n\
-             \x20 redis-cli -p {a_client} set greeting hello\n\
-             \x20 redis-cli -p {b_read} get greeting\n\
-             \x20 redis-benchmark -p {a_client} -t set,get -P 16 -q\n\
-             \x20 {program} status --watch --admin http://127.0.0.1:{a_admin}\n\
-             \x20 {program} promote --admin http://127.0.0.1:{b_admin}\n\
-             \n\
-             {KEYS}\n",
-            topology = self.plan.topology,
-            folder = self.plan.folder.display(),
-            a_client = a.client,
-            a_read = a.read,
-            a_admin = a.admin,
-            a_log = self.plan.log_file(a.name).display(),
-            b_client = b.client,
-            b_read = b.read,
-            b_admin = b.admin,
-            b_log = self.plan.log_file(b.name).display(),
-            program = self.plan.program.display(),
-        );
-        Ok(out::line(text)?)
+        let pid = self.primary().map(|status| status.pid);
+        Ok(out::line(words::introduction(&self.plan, pid))?)
     }
 
     /// Until `q`, Ctrl-C or SIGTERM.
@@ -198,13 +182,20 @@ impl Demo {
         while !stop.load(Ordering::Relaxed) {
             match keys.try_recv().as_deref().map(str::trim) {
                 Ok("q") => return Ok(()),
-                Ok("k") => self.kill_primary()?,
+                Ok("k") => self.kill_process()?,
+                Ok("m") => self.kill_machine()?,
+                Ok("c") => self.change_primary()?,
+                Ok("w") => self.kill_witness()?,
                 Ok("p") => self.promote(false)?,
                 Ok("f") => self.promote(true)?,
                 Ok("r") => self.restart()?,
                 Ok("s") => self.show_status()?,
                 Ok("") | Err(_) => {}
-                Ok(_) => out::line(KEYS)?,
+                Ok(_) => out::line(words::keys(self.plan.switching))?,
+            }
+            let primary = self.primary();
+            if let Some(told) = self.watch.look(primary.as_ref(), self.load.as_ref()) {
+                out::line(format_args!("\n{told}"))?;
             }
             if shown.elapsed() >= EVERY {
                 let now = self.load.as_ref().map_or(0, Load::acknowledged);
@@ -255,17 +246,50 @@ impl Demo {
         Ok(())
     }
 
-    fn kill_primary(&mut self) -> anyhow::Result<()> {
+    /// The node's process only: its supervisor starts it again.
+    fn kill_process(&self) -> anyhow::Result<()> {
+        let Some(primary) = self.primary() else {
+            return Ok(out::line("\nthere is no primary to kill")?);
+        };
+        let pid = i32::try_from(primary.pid).ok().and_then(Pid::from_raw);
+        let killed = pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
+        let what = if killed { "killed" } else { "could not kill" };
+        Ok(out::line(format_args!(
+            "\n{what} {}'s process {} (-9); its supervisor starts it again",
+            primary.node, primary.pid
+        ))?)
+    }
+
+    /// Process and supervisor: what a dead machine looks like from outside.
+    fn kill_machine(&mut self) -> anyhow::Result<()> {
         let primary = self.primary().map(|status| status.node);
         let Some(node) = self.nodes.iter_mut().find(|node| Some(node.name) == primary.as_deref())
         else {
             return Ok(out::line("\nthere is no primary to kill")?);
         };
         node.child.kill();
-        Ok(out::line(format_args!(
-            "\nkilled {} (-9); now: p promotes the other, r restarts it",
-            node.name
-        ))?)
+        let next = match self.plan.switching {
+            Switching::Mediator => "the other takes over; r restarts it",
+            Switching::Manual => "now: p promotes the other, r restarts it",
+        };
+        Ok(out::line(format_args!("\nkilled {} (-9), supervisor and all; {next}", node.name))?)
+    }
+
+    fn kill_witness(&mut self) -> anyhow::Result<()> {
+        let Some(witness) = &mut self.witness else {
+            return Ok(out::line("\nthere is no witness: switching is manual")?);
+        };
+        witness.kill();
+        Ok(out::line("\nkilled the witness (-9); the pair goes on without it; r restarts it")?)
+    }
+
+    fn change_primary(&self) -> anyhow::Result<()> {
+        let primary =
+            |node: &&Node| node.status().is_some_and(|status| status.role == RoleName::Primary);
+        match self.nodes.iter().find(primary) {
+            Some(node) => Self::ask(node, "/api/v1/switch", &json!({})),
+            None => Ok(out::line("\nthere is no primary")?),
+        }
     }
 
     fn promote(&mut self, force: bool) -> anyhow::Result<()> {
@@ -274,8 +298,12 @@ impl Demo {
         let Some(node) = self.nodes.iter().find(other) else {
             return Ok(out::line("\nthere is no other node to promote; r restarts what is down")?);
         };
+        Self::ask(node, "/api/v1/promote", &json!({ "force": force }))
+    }
+
+    fn ask(node: &Node, path: &str, body: &Value) -> anyhow::Result<()> {
         let begun = Instant::now();
-        match node.admin.change("/api/v1/promote", &json!({ "force": force })) {
+        match node.admin.change(path, body) {
             Ok(Outcome::Done(done)) => {
                 let millis = begun.elapsed().as_millis();
                 out::line(format_args!("\n{} ({millis} ms)", done.message))?;
@@ -287,9 +315,15 @@ impl Demo {
     }
 
     fn restart(&mut self) -> anyhow::Result<()> {
+        if let Some(witness) = &mut self.witness
+            && witness.ended().is_some()
+        {
+            *witness = Child::start(&self.plan.witness())?;
+            out::line("\nstarted the witness")?;
+        }
         for node in &mut self.nodes {
             if node.child.ended().is_some() {
-                node.child = Child::start(&self.plan, node.name)?;
+                node.child = Child::start(&self.plan.node(node.name))?;
                 out::line(format_args!("\nstarted {}", node.name))?;
             }
         }
@@ -299,12 +333,24 @@ impl Demo {
     /// The follower first, so that the primary ends with everything in sync.
     fn stop(&mut self) {
         if let Some(load) = self.load.take() {
-            load.stop();
+            let receipt = load.stop();
+            let unverified = match receipt.unverified {
+                0 => String::new(),
+                count => format!("; {count} of 8 writers found nobody to ask"),
+            };
+            // Nobody may be reading any more.
+            let _closed = out::line(format_args!(
+                "\n{} acknowledged writes, {} lost{unverified}",
+                receipt.acknowledged, receipt.lost
+            ));
         }
         let primary = self.primary().map(|status| status.node);
         self.nodes.sort_by_key(|node| Some(node.name) == primary.as_deref());
         for node in &mut self.nodes {
             node.child.stop();
+        }
+        if let Some(witness) = &mut self.witness {
+            witness.stop();
         }
         // The terminal's line with figures is complete. Nobody may be reading any more.
         let _closed = out::line("\nstopped; no process is left");

@@ -110,11 +110,11 @@ fn rehearse(
     load: &Load,
 ) -> anyhow::Result<Rehearsed> {
     warm_up(load)?;
-    load.take_longest_gap();
+    load.forget_gaps();
     let begun = Instant::now();
     let least = act(client, options)?;
     let came_back = wait_for_writes(load, begun, least);
-    let without_writes = load.take_longest_gap();
+    let without_writes = load.longest_gap();
     if !came_back {
         return Ok(Rehearsed { without_writes, after: None, in_sync_again: None });
     }

@@ -30,10 +30,10 @@ impl Drop for Demo {
 
 impl Demo {
     /// Starts it and waits until it has said what to try.
-    fn start(folder: &Path) -> Self {
+    fn start(folder: &Path, switch: &str) -> Self {
         let base = free_base();
         let mut process = Command::new(env!("CARGO_BIN_EXE_tandem"))
-            .args(["demo", "--base-port", &base.to_string(), "--dir"])
+            .args(["demo", "--switch", switch, "--base-port", &base.to_string(), "--dir"])
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -117,11 +117,11 @@ fn wait_until(what: &str, wanted: impl Fn() -> bool) {
 #[test]
 fn the_primary_is_killed_the_other_promoted_and_nothing_is_lost() {
     let folder = TempDir::new().unwrap();
-    let mut demo = Demo::start(folder.path());
+    let mut demo = Demo::start(folder.path(), "manual");
     let (code, table) = demo.ask(0, &["status"]);
     assert_eq!(code, Some(0), "{table}");
     assert!(table.contains("PRIMARY") && table.contains("replica"), "{table}");
-    demo.press("k");
+    demo.press("m");
     demo.wait_line("killed a");
     assert_eq!(demo.ask(0, &["status"]).0, Some(3));
     wait_until("b notices", || demo.ask(1, &["status"]).0 == Some(2));
@@ -141,7 +141,7 @@ fn the_primary_is_killed_the_other_promoted_and_nothing_is_lost() {
 #[test]
 fn a_backup_of_the_running_pair_is_restored_checked_and_served() {
     let folder = TempDir::new().unwrap();
-    let mut demo = Demo::start(folder.path());
+    let mut demo = Demo::start(folder.path(), "manual");
     let mut client = TcpStream::connect(("127.0.0.1", demo.base)).unwrap();
     client.write_all(b"SET greeting hello\r\n").unwrap();
     let mut line = String::new();
@@ -190,15 +190,15 @@ fn damage(folder: &Path) {
 #[test]
 fn no_node_outlives_a_demonstration_that_is_interrupted_or_killed() {
     let folder = TempDir::new().unwrap();
-    let mut demo = Demo::start(folder.path());
-    assert_eq!(nodes_left(folder.path()).len(), 2);
+    let mut demo = Demo::start(folder.path(), "manual");
+    assert_eq!(nodes_left(folder.path()).len(), 4, "two supervisors, two nodes");
     demo.signal(Signal::INT);
     demo.wait_line("no process is left");
     assert_eq!(nodes_left(folder.path()), Vec::<String>::new());
     drop(demo);
 
-    let demo = Demo::start(folder.path());
-    assert_eq!(nodes_left(folder.path()).len(), 2);
+    let demo = Demo::start(folder.path(), "manual");
+    assert_eq!(nodes_left(folder.path()).len(), 4, "two supervisors, two nodes");
     demo.signal(Signal::KILL);
     wait_until("the kernel has ended the nodes", || nodes_left(folder.path()).is_empty());
 }

@@ -1,5 +1,6 @@
-//! One node of the demonstration: a process of its own that never outlives it.
+//! One process of the demonstration, which never outlives it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
@@ -11,9 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::demo::plan::Plan;
-
-/// A node that does not end by itself in this time is killed.
+/// A process that does not end by itself in this time is killed.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -26,24 +25,30 @@ pub(crate) struct Child {
     ended: Option<ExitStatus>,
 }
 
+/// What is started.
+pub(crate) struct Order {
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) log: PathBuf,
+}
+
 impl Child {
-    /// Starts a node. It is in a process group of its own, so that Ctrl-C reaches only the
-    /// demonstration, which stops the nodes in order; and the kernel kills it if the demonstration is
-    /// killed (`--with-parent`).
-    pub(crate) fn start(plan: &Plan, node: &str) -> anyhow::Result<Self> {
-        let log = plan.log_file(node);
+    /// Starts it. It is in a process group of its own, so that Ctrl-C reaches only the demonstration,
+    /// which stops everything in order; and the kernel kills it if the demonstration is killed
+    /// (`--with-parent`).
+    pub(crate) fn start(order: &Order) -> anyhow::Result<Self> {
+        let log = order.log.clone();
         let output =
             File::options().create(true).append(true).open(&log).context("open the log")?;
-        let process = Command::new(&plan.program)
-            .args(["serve", "--node", node, "--config"])
-            .arg(plan.config_file())
+        let process = Command::new(&order.program)
+            .args(&order.arguments)
             .args(["--with-parent", &process::id().to_string()])
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .process_group(0)
             .spawn()
-            .with_context(|| format!("start node {node}"))?;
+            .with_context(|| format!("start {}", order.program.display()))?;
         Ok(Self { process, log, ended: None })
     }
 

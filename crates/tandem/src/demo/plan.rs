@@ -1,11 +1,13 @@
 //! Ports, files and configuration of the demonstration.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::cli::DemoOptions;
+use crate::cli::{DemoOptions, DemoSwitch};
+use crate::demo::child::Order;
 
 /// Where the search for free ports begins, and the distance between two tries.
 const BASE_PORT: u16 = 7000;
@@ -13,6 +15,8 @@ const BASE_STEP: u16 = 100;
 const BASE_TRIES: u16 = 20;
 /// Ports of the second node begin this much higher.
 const NODE_STEP: u16 = 10;
+/// The witness' ports, after those of the first node.
+const WITNESS_STEP: u16 = 6;
 
 /// One node's ports, all on 127.0.0.1.
 #[derive(Clone, Copy, Debug)]
@@ -21,19 +25,38 @@ pub(crate) struct Ports {
     pub(crate) client: u16,
     pub(crate) read: u16,
     pub(crate) link: u16,
+    pub(crate) sentinel: u16,
     pub(crate) admin: u16,
 }
 
 impl Ports {
     const fn from(name: &'static str, first: u16) -> Self {
-        Self { name, client: first, read: first + 1, link: first + 2, admin: first + 4 }
+        Self {
+            name,
+            client: first,
+            read: first + 1,
+            link: first + 2,
+            admin: first + 4,
+            sentinel: first + 5,
+        }
     }
 
     fn are_free(self) -> bool {
-        [self.client, self.read, self.link, self.admin]
-            .iter()
-            .all(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
+        [self.client, self.read, self.link, self.admin, self.sentinel].into_iter().all(is_free)
     }
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+/// Who moves the primary.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Switching {
+    /// A person.
+    Manual,
+    /// The rules, with a witness.
+    Mediator,
 }
 
 /// Everything that is fixed before a process starts.
@@ -41,17 +64,45 @@ pub(crate) struct Plan {
     pub(crate) folder: PathBuf,
     pub(crate) program: PathBuf,
     pub(crate) topology: String,
+    pub(crate) switching: Switching,
     pub(crate) ports: [Ports; 2],
+    pub(crate) witness: u16,
+    pub(crate) witness_sentinel: u16,
 }
 
 impl Plan {
     pub(crate) fn new(options: &DemoOptions, folder: &Path) -> anyhow::Result<Self> {
+        let ports = ports(options.base_port)?;
+        let [Ports { client: base, .. }, _] = ports;
         Ok(Self {
             folder: folder.to_path_buf(),
             program: std::env::current_exe().context("find this program")?,
             topology: options.topology.clone(),
-            ports: ports(options.base_port)?,
+            switching: match options.switch {
+                DemoSwitch::Manual => Switching::Manual,
+                DemoSwitch::Mediator => Switching::Mediator,
+            },
+            ports,
+            witness: base + WITNESS_STEP,
+            witness_sentinel: base + WITNESS_STEP + 1,
         })
+    }
+
+    /// How a node is started.
+    pub(crate) fn node(&self, name: &str) -> Order {
+        let mut arguments: Vec<OsString> = vec!["serve".into(), "--node".into(), name.into()];
+        arguments.extend(["--config".into(), self.config_file().into()]);
+        Order { program: self.program.clone(), arguments, log: self.log_file(name) }
+    }
+
+    /// How the witness is started.
+    pub(crate) fn witness(&self) -> Order {
+        let mut arguments: Vec<OsString> = vec!["witness".into()];
+        arguments.extend(["--listen".into(), format!("127.0.0.1:{}", self.witness).into()]);
+        let sentinel = format!("127.0.0.1:{}", self.witness_sentinel);
+        arguments.extend(["--sentinel-listen".into(), sentinel.into()]);
+        arguments.extend(["--data-dir".into(), self.folder.join("witness").into()]);
+        Order { program: self.program.clone(), arguments, log: self.log_file("witness") }
     }
 
     pub(crate) fn config_file(&self) -> PathBuf {
@@ -68,15 +119,24 @@ impl Plan {
             self.topology
         );
         for ports in self.ports {
-            let Ports { name, client, read, link, admin } = ports;
+            let Ports { name, client, read, link, admin, sentinel } = ports;
             let data = toml_text(&self.folder.join(name));
             let section = format!(
                 "\n[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client}\nread_port = {read}\n\
-                 link_port = {link}\nsentinel_port = 0\nadmin_port = {admin}\ndata_dir = {data}\n"
+                 link_port = {link}\nsentinel_port = {sentinel}\nadmin_port = {admin}\ndata_dir = {data}\n"
             );
             text.push_str(&section);
         }
         text.push_str("\n[replication]\nacknowledge = \"durable\"\n");
+        if self.switching == Switching::Mediator {
+            // Whoever tries things does not want to wait half a minute between two of them.
+            text.push_str("\n[switch]\nby = \"mediator\"\nmin_interval = \"3s\"\n");
+            let section = format!(
+                "\n[switch.mediator]\nkind = \"witness\"\nendpoints = [\"127.0.0.1:{}\"]\n",
+                self.witness
+            );
+            text.push_str(&section);
+        }
         text
     }
 }
@@ -96,7 +156,7 @@ fn ports(wanted: Option<u16>) -> anyhow::Result<[Ports; 2]> {
             bail!("--base-port {base} leaves no room for the ports; give 1 to {highest}");
         }
         let pair = pair(base);
-        if !pair.iter().all(|ports| ports.are_free()) {
+        if !all_free(&pair) {
             bail!(
                 "a port between {base} and {} is taken; give another --base-port",
                 base + 2 * NODE_STEP
@@ -106,8 +166,13 @@ fn ports(wanted: Option<u16>) -> anyhow::Result<[Ports; 2]> {
     }
     (0..BASE_TRIES)
         .map(|attempt| pair(BASE_PORT + attempt * BASE_STEP))
-        .find(|pair| pair.iter().all(|ports| ports.are_free()))
+        .find(all_free)
         .context("no free ports from 7000 on; give --base-port")
+}
+
+fn all_free(pair: &[Ports; 2]) -> bool {
+    let witness = pair[0].client + WITNESS_STEP;
+    pair.iter().all(|ports| ports.are_free()) && is_free(witness) && is_free(witness + 1)
 }
 
 #[cfg(test)]
@@ -116,8 +181,16 @@ mod tests {
 
     #[test]
     fn the_configuration_it_writes_is_valid() {
-        for topology in ["primary-standby", "primary-replica"] {
+        let manners = [
+            ("primary-standby", Switching::Manual),
+            ("primary-replica", Switching::Manual),
+            ("primary-replica", Switching::Mediator),
+        ];
+        for (topology, switching) in manners {
             let plan = Plan {
+                switching,
+                witness: 7006,
+                witness_sentinel: 7007,
                 folder: PathBuf::from("/tmp/a \"quoted\" folder"),
                 program: PathBuf::from("tandem"),
                 topology: topology.to_owned(),

@@ -107,12 +107,15 @@ impl Load {
         self.figures.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The longest time without an acknowledged write since the last call of this, up to now.
-    pub(crate) fn take_longest_gap(&self) -> Duration {
-        let mut gaps = self.figures.gaps();
-        let longest = gaps.longest.max(gaps.last.elapsed());
-        *gaps = Gaps { last: Instant::now(), longest: Duration::ZERO };
-        longest
+    /// The longest time without an acknowledged write since [`Self::forget_gaps`], up to now.
+    pub(crate) fn longest_gap(&self) -> Duration {
+        let gaps = self.figures.gaps();
+        gaps.longest.max(gaps.last.elapsed())
+    }
+
+    /// What is longer counts from now on; one that lasts counts whole.
+    pub(crate) fn forget_gaps(&self) {
+        self.figures.gaps().longest = Duration::ZERO;
     }
 
     /// How long nothing has been acknowledged until now.
@@ -290,9 +293,10 @@ mod tests {
         let writer = writer();
         let load = Load { figures: Arc::clone(&writer.figures), writers: Vec::new() };
         load.figures.gaps().longest = Duration::from_secs(9);
-        assert_eq!(load.take_longest_gap(), Duration::from_secs(9));
+        assert_eq!(load.longest_gap(), Duration::from_secs(9));
+        load.forget_gaps();
+        assert!(load.longest_gap() < Duration::from_secs(3));
         load.figures.gaps().last = Instant::now().checked_sub(Duration::from_secs(3)).unwrap();
-        assert!(load.take_longest_gap() >= Duration::from_secs(3));
-        assert!(load.take_longest_gap() < Duration::from_secs(3));
+        assert!(load.longest_gap() >= Duration::from_secs(3));
     }
 }
