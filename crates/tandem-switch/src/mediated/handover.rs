@@ -203,6 +203,8 @@ impl Mediated {
         let change = Change { expect: None, record, unless_present: None };
         let refuses = self.followed.map_or(Epoch::ZERO, |it| it.epoch);
         let bid = Bid::for_begun(change, refuses, true);
+        // What was seen of the record is from before; it is asked for at once.
+        self.mediator.forget_record();
         self.begin(now, PromoteCause::Handover, &bid, out);
     }
 }

@@ -1,11 +1,12 @@
 //! Finding a place: by the record, by the peer, or at the beginning of a pair (R1).
 
-use tandem_types::{Lsn, Monotonic, NodeId, Pair, PairId};
+use tandem_types::{Epoch, ForkId, Lsn, Monotonic, NodeId, Pair, PairId};
 
 use super::bid::{Bid, Purpose};
 use super::mediator::Standing;
 use super::persist::Then;
 use super::{Mediated, Phase};
+use crate::message::PeerMessage;
 use crate::planted::{Rule, holds};
 use crate::{
     Change, Event, FollowerEnds, InSyncSet, Output, PromoteCause, Record, Reign, Revision,
@@ -34,8 +35,8 @@ impl Mediated {
             }
             Standing::Valid(revision, record) => self.tend_takeover(now, revision, &record, out),
             Standing::Absent if self.state.is_empty() => self.settle_new(out),
-            Standing::Absent => self.settle_unrecorded(None, out),
-            Standing::Old(revision) => self.settle_unrecorded(Some(revision), out),
+            Standing::Absent => self.settle_unrecorded(now, None, out),
+            Standing::Old(revision) => self.settle_unrecorded(now, Some(revision), out),
             Standing::Unknown | Standing::Foreign => {}
         }
     }
@@ -109,22 +110,86 @@ impl Mediated {
     }
 
     /// D7: the mediator has lost the record, or has an old one, and this node has data.
-    fn settle_unrecorded(&mut self, expect: Option<Revision>, out: &mut Vec<Output>) {
+    fn settle_unrecorded(
+        &mut self,
+        now: Monotonic,
+        expect: Option<Revision>,
+        out: &mut Vec<Output>,
+    ) {
         let Some(set) = self.state.in_sync.filter(|set| set.has(self.me())) else { return };
         if !self.was_primary() && holds(Rule::RewriteByPrimary) {
             return;
         }
-        let agreed = self.greeting().is_some_and(|theirs| {
-            let ours = self.state.reign;
-            let no_later = theirs.reign.is_none_or(|their_reign| {
-                ours.is_some_and(|ours| their_reign == ours || their_reign.epoch < ours.epoch)
-            });
-            theirs.pair_id == self.state.pair_id && no_later && !self.peer_serves()
-        });
-        if set.is_both() && !agreed && holds(Rule::RewriteByPrimary) {
-            return;
+        if set.is_both() && holds(Rule::RewriteByPrimary) {
+            return self.claim(now, out);
         }
         let Some(change) = self.own_change(expect, set.members) else { return };
+        self.bid_for_reign(PromoteCause::Returned, change, None, out);
+    }
+
+    /// The record is lost and the peer may have been promoted before: only its own word tells.
+    fn claim(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        let ours = self.state.reign;
+        let agrees = self.greeting().is_some_and(|theirs| {
+            theirs.pair_id == self.state.pair_id
+                && theirs
+                    .reign
+                    .is_none_or(|it| ours.is_some_and(|ours| it == ours || it.epoch < ours.epoch))
+        });
+        if !agrees || self.peer_serves() {
+            return;
+        }
+        let (epoch, fork) = (self.next_epoch(), self.random.fork());
+        let patience = self.settings.failure_timeout;
+        let Some(peer) = self.peer.as_mut() else { return };
+        if peer.claimed.is_some_and(|(_, _, at)| now < at.plus(patience)) {
+            return;
+        }
+        peer.claimed = Some((epoch, fork, now));
+        Self::send(PeerMessage::Claim { epoch, fork, reign: ours }, out);
+    }
+
+    /// The peer was primary and asks us to agree that it is again.
+    pub(super) fn claimed(
+        &mut self,
+        epoch: Epoch,
+        fork: ForkId,
+        reign: Option<Reign>,
+        out: &mut Vec<Output>,
+    ) {
+        let free = matches!(self.phase, Phase::Joining | Phase::Following { .. });
+        let new = epoch > self.state.epoch_seen && epoch > self.refused();
+        // It must know of every reign that we know of.
+        let informed = match (reign, self.state.reign) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(theirs), Some(ours)) => theirs == ours || theirs.epoch > ours.epoch,
+        };
+        if !(free && new && informed) || self.bid.is_some() || self.copying {
+            return Self::send(PeerMessage::Decline { epoch }, out);
+        }
+        if let Phase::Following { .. } = self.phase {
+            out.push(Output::Unfollow);
+        }
+        self.phase = Phase::Joining;
+        self.state.epoch_seen = epoch;
+        self.write(Then::Grant { epoch, fork }, out);
+    }
+
+    /// The peer agrees, and obeys nothing older any more.
+    pub(super) fn granted(&mut self, epoch: Epoch, fork: ForkId, out: &mut Vec<Output>) {
+        let asked = self.peer.as_ref().and_then(|peer| peer.claimed);
+        let asked = asked.is_some_and(|(e, f, _)| (e, f) == (epoch, fork));
+        let set = self.state.in_sync.filter(|set| set.has(self.me()));
+        let lost = matches!(self.standing(), Standing::Absent | Standing::Old(_));
+        let free = self.phase == Phase::Joining && self.bid.is_none() && !self.stopping;
+        if !(asked && lost && free && self.was_primary()) || epoch < self.state.epoch_seen {
+            return;
+        }
+        let (Some(set), Some(expect)) = (set, self.expected()) else { return };
+        let Some(mut change) = self.own_change(expect, set.members) else { return };
+        change.record.epoch = epoch;
+        change.record.fork = fork;
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
     }
 
@@ -196,7 +261,7 @@ impl Mediated {
         out.push(Output::BeginReign { reign, pair_id: record.pair_id });
     }
 
-    pub(super) fn reign_begun(&mut self, epoch: tandem_types::Epoch, end: Lsn) {
+    pub(super) fn reign_begun(&mut self, epoch: Epoch, end: Lsn) {
         if let Phase::Starting { reign, begun, .. } = &mut self.phase
             && reign.epoch == epoch
         {
@@ -256,7 +321,10 @@ impl Mediated {
 
     /// The own record is written again where it was lost, or where an old one came back (D7).
     pub(super) fn rewrite_record(&mut self, reign: Reign, expect: Option<Revision>) {
-        let whole = self.greeting().is_some() && self.member_confirmed();
+        // The peer still follows, although it could no longer know of the record: so it had not taken over
+        // before the record was lost, and cannot since.
+        let still = self.mediator.lost_at.is_some_and(|at| self.confirmed_since(at));
+        let whole = self.greeting().is_some() && self.member_confirmed() && still;
         if self.bid.is_some() || (self.needs_peer() && !whole) {
             return;
         }

@@ -76,6 +76,11 @@ impl Mediated {
         self.lease.confirmed.is_some()
     }
 
+    /// The peer has confirmed the own reign when it was asked after `at`.
+    pub(super) fn confirmed_since(&self, at: Monotonic) -> bool {
+        self.lease.confirmed.is_some_and(|it| it.asked > at)
+    }
+
     /// When no lease that this data directory may have given still runs, earlier boots counted.
     pub(super) fn leases_over_at(&self) -> Monotonic {
         if !holds(Rule::LeaseWait) {

@@ -1,6 +1,6 @@
 //! The connection to the peer: what it says of itself, what we say of us.
 
-use tandem_types::{Lsn, Monotonic, PairId, Role};
+use tandem_types::{Epoch, ForkId, Lsn, Monotonic, PairId, Role};
 
 use super::{Mediated, Phase};
 use crate::message::{Greeting, PeerMessage};
@@ -24,6 +24,8 @@ pub(super) struct Peer {
     pub(super) offered: Option<(InSyncSet, Lsn)>,
     /// It resigned in this connection: it is about to stop.
     pub(super) left: bool,
+    /// It was asked to agree to this reign, where the record is lost.
+    pub(super) claimed: Option<(Epoch, ForkId, Monotonic)>,
 }
 
 /// What the primary said about its log.
@@ -49,6 +51,7 @@ impl Mediated {
             confirmed: None,
             offered: None,
             left: false,
+            claimed: None,
         });
     }
 
@@ -82,9 +85,10 @@ impl Mediated {
         }
         match message {
             PeerMessage::Greeting(greeting) => self.greeted(now, greeting, out),
-            // Claims are how two nodes without a mediator agree; the record does it here.
-            PeerMessage::Claim { epoch, .. } => Self::send(PeerMessage::Decline { epoch }, out),
-            PeerMessage::Grant { .. } | PeerMessage::Decline { .. } => {}
+            PeerMessage::Claim { epoch, fork, reign } => self.claimed(epoch, fork, reign, out),
+            PeerMessage::Grant { epoch, fork } => self.granted(epoch, fork, out),
+            // It is asked again after a while.
+            PeerMessage::Decline { .. } => {}
             PeerMessage::InSync { epoch, set, lsn } => self.offered(epoch, set, lsn),
             PeerMessage::InSyncAck { epoch, revision } => self.confirmed(epoch, revision),
             PeerMessage::Resign { epoch, revision } => self.peer_resigned(epoch, revision, out),

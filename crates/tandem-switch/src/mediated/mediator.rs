@@ -26,6 +26,8 @@ pub(super) struct Mediator {
     pub(super) renewed: Option<Monotonic>,
     /// When it was last heard of, or this boot began.
     pub(super) heard: Monotonic,
+    /// Since when the record is seen to be lost, or an old one.
+    pub(super) lost_at: Option<Monotonic>,
     vouched: Option<(Monotonic, Presence)>,
     read_asked: Option<Monotonic>,
 }
@@ -40,10 +42,18 @@ impl Mediator {
             present: Pair::default(),
             viewed: None,
             renewed: None,
+            lost_at: None,
             heard: now,
             vouched: None,
             read_asked: None,
         }
+    }
+
+    /// It has changed without our being shown.
+    pub(super) fn forget_record(&mut self) {
+        self.record = None;
+        self.viewed = None;
+        self.read_asked = None;
     }
 
     /// Signs of life are the model's own business.
@@ -180,6 +190,8 @@ impl Mediated {
         let before = self.mediator.known().map(|(_, record)| record.reign());
         self.mediator.record = Some(view.record);
         self.settle_bid(now, out);
+        let lost = matches!(self.standing(), Standing::Absent | Standing::Old(_));
+        self.mediator.lost_at = self.mediator.lost_at.or(Some(now)).filter(|_| lost);
         self.learn_from_record(now, before, out);
     }
 

@@ -1,6 +1,6 @@
 //! What waits for the disk.
 
-use tandem_types::{Epoch, Monotonic};
+use tandem_types::{Epoch, ForkId, Monotonic};
 
 use super::{Mediated, Phase};
 use crate::message::PeerMessage;
@@ -22,6 +22,10 @@ pub(super) enum Then {
     /// The refusal is on disk: the bid may be sent.
     SendBid,
     Follow(Reign),
+    Grant {
+        epoch: Epoch,
+        fork: ForkId,
+    },
     ConfirmMembership {
         epoch: Epoch,
         revision: u64,
@@ -74,6 +78,11 @@ impl Mediated {
                 let current = self.phase == Phase::Following { reign };
                 if current && same_session {
                     self.follow_now(reign, out);
+                }
+            }
+            Then::Grant { epoch, fork } => {
+                if same_session && self.state.epoch_seen == epoch {
+                    out.push(Output::Send(PeerMessage::Grant { epoch, fork }));
                 }
             }
             Then::ConfirmMembership { epoch, revision } => {
