@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! | "TNDMLINK" | version u16 | protection u8 | node u8 | incarnation u64 | pair id u128 | session u64
-//! | nonce 32 B | pair name: length u8, bytes | software: length u8, bytes |       little-endian
+//! | nonce 32 B | pair name: length u8, bytes | software: length u8, bytes | who u8 |     little-endian
 //! ```
 //! Bytes after these are ignored (they are covered by the proofs), so later versions may add fields.
 
@@ -34,6 +34,8 @@ pub struct PeerHello {
     pub session: u64,
     /// Its software, for people.
     pub software: String,
+    /// It is not the node itself but its supervisor, which has only to say which boot is over.
+    pub supervisor: bool,
 }
 
 /// A whole hello.
@@ -58,6 +60,7 @@ impl Hello {
         out.extend_from_slice(&self.nonce);
         push_name(&mut out, &self.pair_name);
         push_name(&mut out, &self.about.software);
+        out.push(u8::from(self.about.supervisor));
         out
     }
 
@@ -77,7 +80,9 @@ impl Hello {
         let nonce = fields.take()?;
         let pair_name = fields.name()?;
         let software = fields.name()?;
-        let about = PeerHello { node, incarnation, pair_id, session, software };
+        // Earlier software does not say; it has no supervisor.
+        let supervisor = fields.0.first() == Some(&1);
+        let about = PeerHello { node, incarnation, pair_id, session, software, supervisor };
         Ok(Self { about, pair_name, transport, nonce })
     }
 }
@@ -127,6 +132,7 @@ mod tests {
                 pair_id: PairId::new(u128::MAX),
                 session: 9,
                 software: "tandem 0.1.0".to_owned(),
+                supervisor: true,
             },
             pair_name: "main".to_owned(),
             transport: Transport::Plain,
@@ -138,9 +144,12 @@ mod tests {
     fn a_hello_reads_back_the_same_and_every_cut_is_an_error() {
         let bytes = hello().encode();
         assert_eq!(Hello::decode(&bytes), Ok(hello()));
-        for end in 0..bytes.len() {
+        // The last byte is newer than the rest: software that does not send it has no supervisor.
+        let last = bytes.len() - 1;
+        for end in 0..last {
             assert!(Hello::decode(&bytes[..end]).is_err(), "{end}");
         }
+        assert!(!Hello::decode(&bytes[..last]).unwrap().about.supervisor);
         let mut later = bytes;
         later.extend_from_slice(b"a new field");
         assert_eq!(Hello::decode(&later), Ok(hello()));

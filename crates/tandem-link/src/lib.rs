@@ -11,12 +11,14 @@
 //! **Not here:** what a message means (`tandem-replication`), who dials when, time-outs, TLS (`tandem-server`).
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod frame;
 mod hello;
 mod keys;
 mod link_error;
 mod session;
 
+pub use certificate::{CERTIFICATE_KIND, Certificate};
 pub use frame::FRAME_PAYLOAD_BYTES_MAX;
 pub use hello::{NONCE_BYTES, PROTOCOL_VERSION, PeerHello};
 pub use keys::Secret;

@@ -70,6 +70,8 @@ pub struct LinkConfig {
     pub pair_name: String,
     /// This software, for people.
     pub software: String,
+    /// Whether this is the node's supervisor and not the node.
+    pub supervisor: bool,
     /// Number of this connection: the dialer's counter; a listener may leave it at 0.
     pub session: u64,
     /// Fresh random bytes for each connection: repeated ones would let an old conversation be replayed.
@@ -288,6 +290,7 @@ impl LinkSession {
                 pair_id: self.config.pair_id,
                 session: self.config.session,
                 software: self.config.software.clone(),
+                supervisor: self.config.supervisor,
             },
             pair_name: self.config.pair_name.clone(),
             transport,

@@ -16,6 +16,7 @@
 mod admin;
 mod boot;
 mod brain;
+mod certificate;
 mod clients;
 mod clock;
 mod edges;
@@ -31,6 +32,7 @@ mod signals;
 mod workers;
 
 pub use admin::AdminHandle;
+pub use certificate::{CertificateError, Supervised};
 pub use edges::Edges;
 pub use inbox::Gone;
 pub use net::tls::{TlsError, TlsFiles};

@@ -2,7 +2,8 @@
 //!
 //! Node B dials node A; afterwards both ends are alike. Several connections may be shaking hands, at
 //! most one is up: a later session replaces an earlier one, so a half-open connection is no obstacle.
-//! Messages are bytes here; `tandem_link` frames and checks them, the node understands them.
+//! Messages are bytes here; `tandem_link` frames and checks them, the node understands them. Both nodes
+//! listen, because the peer's supervisor dials whichever node is left to say that a boot is over.
 
 mod backoff;
 mod dial;
@@ -18,8 +19,11 @@ use std::time::Duration;
 use mio::Registry;
 use mio::event::Event;
 use mio::net::TcpStream;
-use tandem_link::{LinkConfig, LinkEvent, LinkSession, NONCE_BYTES, Secret};
+use tandem_link::{
+    CERTIFICATE_KIND, Certificate, LinkConfig, LinkEvent, LinkSession, NONCE_BYTES, Secret,
+};
 use tandem_node::{Input, Output};
+use tandem_switch::BootId;
 use tandem_types::{Incarnation, Monotonic, NodeId, Now};
 
 use crate::brain::Brain;
@@ -98,7 +102,7 @@ impl Turn<'_> {
 }
 
 impl Link {
-    /// No connection yet. `listener` is node A's; node B dials.
+    /// No connection yet. Node B dials node A; at B's listener only a supervisor is welcome.
     pub(crate) fn new(
         settings: LinkSettings,
         registry: Registry,
@@ -162,7 +166,7 @@ impl Link {
         if !self.started {
             return None;
         }
-        let dial = self.dial.as_ref().filter(|_| self.lines.is_empty()).and_then(Dial::due);
+        let dial = self.dial.as_ref().filter(|_| !self.dials()).and_then(Dial::due);
         self.lines.values().filter_map(|line| line.deadline).chain(dial).min()
     }
 
@@ -235,6 +239,11 @@ impl Link {
             .map_or(0, |session| session.output().len())
     }
 
+    /// Whether a connection that this node made is there.
+    fn dials(&self) -> bool {
+        self.lines.values().any(|line| line.dialer)
+    }
+
     fn accept(&mut self, turn: &mut Turn<'_>) {
         while let Some(listener) = self.listener.as_mut().filter(|_| self.waiting) {
             match listener.accept() {
@@ -253,7 +262,7 @@ impl Link {
     }
 
     fn dial(&mut self, turn: &Turn<'_>) {
-        if !self.lines.is_empty() {
+        if self.dials() {
             return;
         }
         let Some(dial) = &mut self.dial else { return };
@@ -355,6 +364,7 @@ impl Link {
             pair_id: identity.pair_id,
             pair_name: settings.pair_name.clone(),
             software: settings.software.clone(),
+            supervisor: false,
             session: (identity.boots << 32) | (index & 0xffff_ffff),
             nonce: random_bytes::<NONCE_BYTES>().map_err(LineEnd::Io)?,
             secret: settings.secret.as_ref().map(|bytes| Secret::new(bytes.to_vec())),
@@ -378,14 +388,32 @@ impl Link {
             let Some(session) = &mut line.session else { return Ok(()) };
             let hello = match session.poll().map_err(LineEnd::Link)? {
                 None => return Ok(()),
-                Some(LinkEvent::Message { kind: KIND_NODE, bytes }) => {
+                Some(LinkEvent::Message { kind: KIND_NODE, bytes }) if !line.supervisor => {
                     turn.step(Input::LinkMessage { bytes });
+                    continue;
+                }
+                Some(LinkEvent::Message { kind: CERTIFICATE_KIND, bytes }) if line.supervisor => {
+                    let certificate = Certificate::decode(bytes);
+                    // It is up, so it takes messages.
+                    session.send(CERTIFICATE_KIND, &[]).ok();
+                    if let Some(Certificate { incarnation, boot }) = certificate {
+                        tracing::warn!(boot, "the peer's supervisor says that its process is gone");
+                        turn.step(Input::PeerDied(BootId { incarnation, boot }));
+                    }
                     continue;
                 }
                 // A kind of a later version.
                 Some(LinkEvent::Message { .. }) => continue,
                 Some(LinkEvent::Up(hello)) => hello,
             };
+            if hello.supervisor {
+                // It says what it has to say and goes, or its time runs out.
+                line.supervisor = true;
+                continue;
+            }
+            if self.dial.is_some() && !line.dialer {
+                return Err(LineEnd::WrongWay);
+            }
             line.deadline = None;
             // The dialer's number names the connection on both ends.
             let number = if line.dialer { index } else { hello.session };
@@ -431,10 +459,10 @@ impl Link {
             self.backlog_reported = 0;
             tracing::warn!("the link is down: {reason}");
             turn.step(Input::LinkDown { reason });
-        } else {
+        } else if !line.supervisor {
             self.trouble(&reason);
         }
-        if let Some(dial) = &mut self.dial {
+        if let Some(dial) = self.dial.as_mut().filter(|_| line.dialer) {
             match line.up_since {
                 Some(since) => dial.lost(since, turn.now.mono),
                 None => dial.failed(turn.now.mono),

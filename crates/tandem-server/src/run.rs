@@ -8,7 +8,6 @@ use mio::Poll;
 use tandem_fs::FsDisk;
 use tandem_log::LogOptions;
 use tandem_node::{Facts, Port};
-use tandem_types::NodeId;
 
 use crate::admin::AdminHandle;
 use crate::boot::node::NodeBoot;
@@ -77,7 +76,7 @@ pub struct Addresses {
     pub client: SocketAddr,
     /// Reads whatever the role.
     pub read: Option<SocketAddr>,
-    /// The peer (node A).
+    /// The peer, or its supervisor.
     pub link: Option<SocketAddr>,
 }
 
@@ -124,14 +123,9 @@ impl Server {
         };
         let client = open("clients", settings.client_address, Port::Client, 0)?;
         let read = settings.read_address.map(|at| open("reads", at, Port::Read, 1)).transpose()?;
-        let listener = match settings.node.node {
-            NodeId::A => {
-                let address = settings.link_address;
-                let failed = |source| RunError::Listen { what: "the peer", address, source };
-                Some(Listener::bind(address).map_err(failed)?)
-            }
-            NodeId::B => None,
-        };
+        let address = settings.link_address;
+        let failed = |source| RunError::Listen { what: "the peer", address, source };
+        let listener = Some(Listener::bind(address).map_err(failed)?);
         let link = listener.as_ref().map(Listener::address);
         let peer = link_settings(&settings);
         let line =

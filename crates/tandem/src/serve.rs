@@ -18,14 +18,15 @@ mod tls;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal};
 use tandem_config::Config;
 use tandem_fs::OpenError;
-use tandem_server::{Edges, RunError, Server, ServerSettings};
+use tandem_server::{Edges, RunError, Server, ServerSettings, Supervised};
 use tandem_switch::BootId;
 use tandem_types::NodeId;
 
@@ -39,6 +40,9 @@ use crate::supervise;
 
 /// A process that ends gives its lock and ports back a moment after it is seen to have ended.
 const LEFTOVERS_TIME_MAX: Duration = Duration::from_secs(1);
+/// A peer that cannot be told now will have noticed by itself before long.
+const CERTIFICATE_TRIES: u32 = 5;
+const CERTIFICATE_PAUSE: Duration = Duration::from_millis(200);
 const LEFTOVERS_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
@@ -76,21 +80,41 @@ fn supervised(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     supervise::run(&supervise::Plan {
         arguments,
         watchdog: config.switch.watchdog,
-        on_death: on_death(&config)?,
+        on_death: on_death(&config, node)?,
     })
 }
 
 /// What the supervisor does when the node's process has ended.
-fn on_death(config: &Config) -> anyhow::Result<Box<dyn Fn(Option<BootId>)>> {
+fn on_death(config: &Config, node: NodeId) -> anyhow::Result<supervise::OnDeath> {
     let address = config.vip.as_ref().map(surroundings::address).transpose()?;
-    Ok(Box::new(move |_| {
-        let Some(address) = &address else { return };
-        match tandem_vip::remove_now(address) {
-            Ok(true) => tracing::warn!("{address} was left bound and is removed"),
-            Ok(false) => {}
-            Err(error) => tracing::error!("the virtual address: {error}"),
+    let supervised = Arc::new(Supervised::new(ServerSettings::from_config(config, node)?));
+    Ok(Box::new(move |boot| {
+        let certifying = boot.and_then(|boot| certify(&supervised, boot));
+        if let Some(address) = &address {
+            match tandem_vip::remove_now(address) {
+                Ok(true) => tracing::warn!("{address} was left bound and is removed"),
+                Ok(false) => {}
+                Err(error) => tracing::error!("the virtual address: {error}"),
+            }
         }
+        certifying
     }))
+}
+
+/// Tells the peer, beside the restart: neither waits for the other.
+fn certify(supervised: &Arc<Supervised>, boot: BootId) -> Option<JoinHandle<()>> {
+    let supervised = Arc::clone(supervised);
+    let tell = move || {
+        for _ in 0..CERTIFICATE_TRIES {
+            match supervised.certify(boot) {
+                Ok(()) => return tracing::info!("the peer knows that boot {} is over", boot.boot),
+                Err(error) => tracing::debug!("the peer was not told that a boot is over: {error}"),
+            }
+            thread::sleep(CERTIFICATE_PAUSE);
+        }
+    };
+    // Without a thread the peer waits for silence, as it would without a supervisor.
+    thread::Builder::new().name("certificate".to_owned()).spawn(tell).ok()
 }
 
 /// A node that is about to run.

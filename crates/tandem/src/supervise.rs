@@ -20,6 +20,7 @@ mod signals;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -44,8 +45,12 @@ pub(crate) struct Plan {
     pub(crate) watchdog: Option<Duration>,
     /// What to do at once when the node's process has ended, before it is started again: give up what
     /// it may have left behind, tell the peer. Must return soon.
-    pub(crate) on_death: Box<dyn Fn(Option<BootId>)>,
+    pub(crate) on_death: OnDeath,
 }
+
+/// Takes the boot that was served, as far as known; returns what goes on beside, to be waited for only
+/// at the supervisor's own end.
+pub(crate) type OnDeath = Box<dyn Fn(Option<BootId>) -> Option<JoinHandle<()>>>;
 
 /// Runs the node's process until it ends for good; returns its exit status.
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<ExitCode> {
@@ -67,8 +72,14 @@ impl Supervisor<'_> {
         loop {
             let mut child = Child::start(&self.plan.arguments)?;
             let ended = self.attend(&mut child)?;
-            (self.plan.on_death)(child.boot());
+            // A node that ended in good order has said so itself.
+            let boot = child.boot().filter(|_| !ended.is_orderly());
+            let telling = (self.plan.on_death)(boot);
             if self.stopping || ended.is_final() {
+                if let Some(telling) = telling {
+                    // A panic there is already on the terminal.
+                    let _ended = telling.join();
+                }
                 return Ok(ended.exit_code());
             }
             let pause = backoff.after(ended.ran);

@@ -9,6 +9,7 @@ fn config(node: NodeId, secret: Option<&str>) -> LinkConfig {
         pair_id: PairId::new(5),
         pair_name: "main".to_owned(),
         software: "tandem test".to_owned(),
+        supervisor: false,
         session: 3,
         nonce: [node.as_byte() + 1; NONCE_BYTES],
         secret: secret.map(|text| Secret::new(text.as_bytes().to_vec())),

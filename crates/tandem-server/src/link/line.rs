@@ -18,6 +18,9 @@ pub(crate) enum LineEnd {
     /// A newer connection took its place.
     #[error("a newer connection took its place")]
     Replaced,
+    /// A node that only dials was dialled by a node.
+    #[error("only the peer's supervisor may dial this node")]
+    WrongWay,
     /// The peer has not proven itself in time.
     #[error("no answer in time")]
     TooSlow,
@@ -41,6 +44,8 @@ pub(crate) struct Line {
     pub dialer: bool,
     /// The peer's incarnation and the number of the session, once up.
     pub proven: Option<(Incarnation, u64)>,
+    /// The other end is the peer's supervisor.
+    pub supervisor: bool,
     /// When it came up.
     pub up_since: Option<Monotonic>,
     /// When it is given up unless it is up.
@@ -65,6 +70,7 @@ impl Line {
             peer,
             dialer,
             proven: None,
+            supervisor: false,
             up_since: None,
             deadline: None,
             readable: false,

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use tandem_admin::{AdminReply, AdminRequest, PromoteRequest};
+use tandem_server::{CertificateError, Supervised};
+use tandem_switch::BootId;
+use tandem_types::{Incarnation, NodeId};
 use world::{World, wait_in_sync};
 
 #[test]
@@ -24,6 +27,32 @@ fn an_acknowledged_write_is_on_the_other_node() {
     let refused = b.client().ask(&["SET", "k", "w"]);
     assert!(refused.starts_with("-READONLY"), "{refused}");
     assert_eq!(Client::to(a.addresses.read.unwrap()).ask(&["GET", "k"]), "v");
+    b.stop().unwrap();
+    a.stop().unwrap();
+}
+
+#[test]
+fn a_supervisor_is_heard_by_either_node_and_the_link_stays() {
+    let secret: Option<Arc<[u8]>> = Some(Arc::from(&b"0123456789abcdef0123456789abcdef"[..]));
+    let mut world = World::with(move |it| it.peer_secret.clone_from(&secret));
+    let (a, b) = world.start();
+    let boot = BootId { incarnation: Incarnation::new(7), boot: 3 };
+    for (node, peer) in [(NodeId::B, &a), (NodeId::A, &b)] {
+        let mut settings = world.settings(node);
+        settings.peer_link_port = peer.addresses.link.unwrap().port();
+        Supervised::new(settings.clone()).certify(boot).unwrap();
+        settings.peer_secret = Some(Arc::from(&b"another secret that nobody knows"[..]));
+        let refused = Supervised::new(settings).certify(boot).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                CertificateError::Link(_) | CertificateError::NoAnswer | CertificateError::Io(_)
+            ),
+            "{refused}"
+        );
+    }
+    assert_eq!(a.client().ask(&["SET", "k", "v"]), "OK");
+    wait_in_sync(&a);
     b.stop().unwrap();
     a.stop().unwrap();
 }

@@ -85,13 +85,14 @@ impl World {
         Self { dir: tempfile::tempdir().unwrap(), change: Box::new(change), link: None }
     }
 
-    fn settings(&self, node: NodeId) -> ServerSettings {
+    pub(crate) fn settings(&self, node: NodeId) -> ServerSettings {
         let config = tandem_config::load(CONFIG, []).unwrap();
         let mut settings = ServerSettings::from_config(&config, node).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         settings.client_address = any;
         settings.read_address = Some(any);
-        settings.link_address = self.link.unwrap_or(any);
+        let own_link = self.link.filter(|_| node == NodeId::A);
+        settings.link_address = own_link.unwrap_or(any);
         settings.peer_link_port = self.link.map_or(1, |link| link.port());
         settings.data_dir = self.dir.path().join(format!("{node:?}"));
         settings.segment_bytes = 4 << 20;

@@ -20,7 +20,12 @@ pub(super) struct Ended {
 impl Ended {
     /// Whether it must not be started again.
     pub(super) fn is_final(&self) -> bool {
-        self.hopeless || self.status.success()
+        self.hopeless || self.is_orderly()
+    }
+
+    /// Whether it ended because it was asked to, with everything handed over.
+    pub(super) fn is_orderly(&self) -> bool {
+        self.status.success()
     }
 
     /// The supervisor's own exit status.
