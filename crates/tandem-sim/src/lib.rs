@@ -4,17 +4,35 @@
 //! lies beyond the edges is simulated. The same seed gives the same run, so a failure is replayed by its
 //! seed alone.
 //!
-//! **Not here:** real sockets and processes (`tandem-e2e`).
+//! ```text
+//!  Plan (from the seed: settings, faults) -> Run (events in time) -> Watch (what must hold) -> Tally
+//!                                             | |  |
+//!                              2 x Machine ---' |  '--- clients
+//!                        (node, disk, log thread) '--- link, mediator
+//! ```
+//! [`World`] is the older, simpler stage for pairs in a person's hands, moved step by step by a test.
+//!
+//! **Not here:** real sockets and processes (`tandem-e2e`), single brains (`tandem-switch`'s own tests).
 #![forbid(unsafe_code)]
 
+mod campaign;
 mod client;
 mod machine;
+mod mediator;
+mod plan;
 mod random;
+mod run;
 mod settings;
+mod tally;
 mod world;
 
+pub use campaign::{
+    Failure, Outcome as CampaignOutcome, campaign, report, run_seed, smallest_kinds,
+};
 pub use client::{Outcome, Write};
 pub use machine::{Machine, Stopped};
+pub use plan::{Kind, Kinds};
 pub use random::Random;
 pub use settings::settings;
+pub use tally::Tally;
 pub use world::World;

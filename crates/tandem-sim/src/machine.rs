@@ -1,5 +1,7 @@
 //! One machine: a node, its disk, and what the threads beside it would do.
 
+mod log_thread;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -11,7 +13,11 @@ use tandem_node::{
     Seeds, Settings, SnapshotCommand, boot, generation_name, save_and_cut, save_records,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
+use tandem_switch::{BootId, MediatorRequest};
 use tandem_types::{Lsn, Now};
+
+use log_thread::LogThread;
+pub use log_thread::Work;
 
 /// How a node stopped.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,6 +46,8 @@ pub struct Left {
     pub closed: Vec<ConnId>,
     /// Answers to operators.
     pub admin: Vec<(AdminId, AdminReply)>,
+    /// Requests to the mediator, in order.
+    pub mediator: Vec<MediatorRequest>,
     /// Sentences for people.
     pub events: Vec<String>,
 }
@@ -62,6 +70,10 @@ pub struct Machine {
     boots: u64,
     /// What the threads beside the node have done.
     answers: VecDeque<Input<'static>>,
+    /// The log thread works when it is told to, not at once.
+    thread: Option<LogThread>,
+    boot_id: Option<BootId>,
+    facts: Facts,
 }
 
 impl Machine {
@@ -79,7 +91,33 @@ impl Machine {
             generation: 0,
             boots: 0,
             answers: VecDeque::new(),
+            thread: None,
+            boot_id: None,
+            facts: Facts::default(),
         }
+    }
+
+    /// From now on the log thread works step by step: see [`Self::begin_work`].
+    #[must_use]
+    pub fn with_slow_disk(mut self) -> Self {
+        self.thread = Some(LogThread::default());
+        self
+    }
+
+    /// What the process around the node knows at its next start.
+    pub fn set_facts(&mut self, facts: Facts) {
+        self.facts = facts;
+    }
+
+    /// The boot that runs, or ran last.
+    pub const fn boot_id(&self) -> Option<BootId> {
+        self.boot_id
+    }
+
+    /// The disk is replaced by an empty one.
+    pub fn wipe(&mut self, seed: u64) {
+        self.drop_process();
+        self.disk = SimDisk::new(seed);
     }
 
     /// Starts the node.
@@ -101,7 +139,9 @@ impl Machine {
         };
         booted.damaged = damaged;
         self.generation = booted.state.generation;
-        match Node::new(now, self.settings.clone(), Facts::default(), booted, seeds, None) {
+        let (incarnation, boot) = (booted.state.incarnation, booted.state.boots);
+        self.boot_id = Some(BootId { incarnation, boot });
+        match Node::new(now, self.settings.clone(), self.facts.clone(), booted, seeds, None) {
             Ok((node, recovered)) => {
                 let options = LogOptions { segment_bytes: self.segment_bytes };
                 let mut writer = SegmentWriter::open(self.disk.clone(), &recovered, options);
@@ -129,12 +169,21 @@ impl Machine {
         self.reader = None;
         self.snapshot = None;
         self.answers.clear();
+        if let Some(thread) = &mut self.thread {
+            *thread = LogThread::default();
+        }
     }
 
     /// A client connects.
     pub fn connect(&mut self, now: Now, conn: ConnId) -> Left {
+        self.accept(now, conn, false)
+    }
+
+    /// A client connects, to the read port or the client port.
+    pub fn accept(&mut self, now: Now, conn: ConnId, read_port: bool) -> Left {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let info = ConnInfo { peer: address, local: address, port: Port::Client, tls: false };
+        let port = if read_port { Port::Read } else { Port::Client };
+        let info = ConnInfo { peer: address, local: address, port, tls: false };
         self.input(now, Input::Accepted { conn, info })
     }
 
@@ -165,10 +214,12 @@ impl Machine {
             let Some(node) = &mut self.node else { return };
             let mut out = Vec::new();
             node.step(now, Input::EndOfTurn, &mut out);
-            let again = !out.is_empty() || node.wants_turn();
+            let again = node.wants_turn();
+            let answered = self.thread.is_none() && !out.is_empty();
             self.act(now, out, left);
+            let answered = answered || !self.answers.is_empty();
             self.answer_all(now, left);
-            if !again {
+            if !again && !answered {
                 break;
             }
         }
@@ -210,8 +261,8 @@ impl Machine {
                 | Output::Garbage(_)
                 | Output::DropStore(_)
                 | Output::VirtualAddress(_)
-                | Output::History(_)
-                | Output::Mediator(_) => {}
+                | Output::History(_) => {}
+                Output::Mediator(request) => left.mediator.push(request),
                 Output::Log(command) => self.log(command),
                 Output::Snapshot(command) => self.snapshot(command),
                 Output::ReadLog { from, until, bytes_max } => {
@@ -229,8 +280,12 @@ impl Machine {
                     return self.reboot(now, false, left);
                 }
                 Output::Exit { status, reason } => {
+                    if status == 0 {
+                        self.finish_work();
+                    }
                     self.stopped = Some(Stopped::Exit { status, reason });
                     left.drop_link = true;
+                    self.flush(left);
                     return self.kill();
                 }
             }
@@ -239,11 +294,13 @@ impl Machine {
 
     fn reboot(&mut self, now: Now, damaged: bool, left: &mut Left) {
         left.drop_link = true;
+        self.finish_work();
         self.drop_process();
         self.boot(now, self.boots.wrapping_mul(7919), damaged);
     }
 
     fn save_and_cut(&mut self, now: Now, to: Lsn, chain: tandem_types::Chain, left: &mut Left) {
+        self.finish_work();
         if let Some(writer) = &mut self.writer {
             // What was not synced is saved as well.
             if let Err(error) = writer.close() {
@@ -271,6 +328,9 @@ impl Machine {
     }
 
     fn log(&mut self, command: LogCommand) {
+        if let Some(thread) = &mut self.thread {
+            return thread.order(command);
+        }
         match self.do_log(command) {
             Ok(Some(input)) => self.answers.push_back(input),
             Ok(None) => {}

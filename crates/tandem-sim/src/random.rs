@@ -24,6 +24,22 @@ impl Random {
         self.next() % end
     }
 
+    /// A number in `low..=high`.
+    pub const fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low + 1)
+    }
+
+    /// A number in `-most..=most`.
+    pub fn signed(&mut self, most: u64) -> i64 {
+        let number = self.below(2 * most + 1);
+        i64::try_from(number).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
+    }
+
+    /// A place in something of `len` elements; `len` is at least 1.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).unwrap_or(0)
+    }
+
     /// True once in `times` on average.
     pub const fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0

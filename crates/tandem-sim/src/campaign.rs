@@ -1,0 +1,133 @@
+//! Many seeds on all cores, and what is done about one that fails.
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Tally;
+use crate::plan::{Kind, Kinds, Plan};
+use crate::run::Run;
+
+/// Why a run failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// What did not hold.
+    pub what: String,
+}
+
+/// What a campaign came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All runs together.
+    pub tally: Tally,
+    /// The failing seed that was found first, and why.
+    pub failure: Option<(u64, Failure)>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// One run.
+pub fn run_seed(seed: u64, kinds: Kinds, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
+    let plan = Plan::mediated(seed, kinds);
+    let run = || Run::judge(plan, told);
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic");
+            let what = format!("panic: {text}");
+            (Err(Failure { what }), Tally::default(), Vec::new())
+        }
+    }
+}
+
+/// Runs seeds from `from` on, on `threads` threads, until one fails or one of the bounds is reached.
+pub fn campaign(from: u64, seeds: u64, most: Option<Duration>, threads: usize) -> Outcome {
+    let began = Instant::now();
+    let next = AtomicU64::new(from);
+    let stop = AtomicBool::new(false);
+    let total = Mutex::new(Tally::default());
+    let failure: Mutex<Option<(u64, Failure)>> = Mutex::new(None);
+    let work = || {
+        let mut tally = Tally::default();
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + seeds || most.is_some_and(|most| began.elapsed() >= most) {
+                break;
+            }
+            let (mut result, mut one, _) = run_seed(seed, Kinds::ALL, false);
+            one.runs = 1;
+            // Now and then twice: the same seed must be the same run.
+            if seed % 100 == 17 && result.is_ok() {
+                let (_, again, _) = run_seed(seed, Kinds::ALL, false);
+                if again.hash != one.hash {
+                    result = Err(Failure { what: "the same seed gave another run".into() });
+                }
+            }
+            tally.add(&one);
+            if let Err(why) = result {
+                stop.store(true, Ordering::Relaxed);
+                let mut failure = lock(&failure);
+                if failure.as_ref().is_none_or(|(before, _)| *before > seed) {
+                    *failure = Some((seed, why));
+                }
+            }
+        }
+        lock(&total).add(&tally);
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let tally = lock(&total).clone();
+    let failure = lock(&failure).clone();
+    Outcome { tally, failure, took: began.elapsed() }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Leaves out kinds of faults as long as the run still fails: what is left is enough.
+pub fn smallest_kinds(seed: u64) -> (Kinds, Vec<Kind>) {
+    let mut kinds = Kinds::ALL;
+    let plan = Plan::mediated(seed, kinds);
+    let mut left: Vec<Kind> = plan.faults.iter().map(|(_, kind, _)| *kind).collect();
+    left.sort_unstable();
+    left.dedup();
+    for kind in left.clone() {
+        let fewer = kinds.without(kind);
+        if run_seed(seed, fewer, false).0.is_err() {
+            kinds = fewer;
+            left.retain(|it| *it != kind);
+        }
+    }
+    (kinds, left)
+}
+
+/// Everything a person wants to know of a seed that failed.
+pub fn report(seed: u64, failure: &Failure) -> String {
+    let (kinds, left) = smallest_kinds(seed);
+    let (again, _, story) = run_seed(seed, kinds, true);
+    let mut text = String::new();
+    let what = again.err().unwrap_or_else(|| failure.clone());
+    for line in &story {
+        // Writing to a String cannot fail.
+        let _ignored = writeln!(text, "{line}");
+    }
+    let plan = Plan::mediated(seed, kinds);
+    let _ignored = write!(
+        text,
+        "\nseed {seed} failed: {}\nwith only these kinds of faults {left:?}: {}\n{plan:#?}\n\
+         again: TANDEM_SEED={seed} cargo test --profile e2e -p tandem-sim --test mediated -- --nocapture",
+        failure.what, what.what
+    );
+    text
+}

@@ -1,0 +1,243 @@
+//! Faults, and how they end.
+
+use tandem_admin::{AdminRequest, PromoteRequest, SwitchRequest};
+use tandem_disk::Keep;
+use tandem_node::Acknowledge;
+use tandem_types::Role;
+
+use super::{Arrived, Run, What};
+use crate::plan::{Fault, MS, Wish};
+
+/// The end of a fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ease {
+    Start(usize),
+    Resume(usize),
+    Link([bool; 2]),
+    Reach(usize),
+    Outage(bool),
+    Disk(usize),
+    Net,
+}
+
+impl Run {
+    pub(super) fn strike(&mut self, index: usize) {
+        let Some(&(_, kind, fault)) = self.plan.faults.get(index) else { return };
+        if self.healed {
+            return;
+        }
+        self.trace.note(self.now, format_args!("---- {fault:?}"));
+        self.tally.struck[kind as usize] += 1;
+        match fault {
+            Fault::Kill { host, certified, restart } => {
+                if self.hosts[host].is_up() {
+                    self.kill(host, certified, true);
+                }
+                self.start_later(host, restart);
+            }
+            Fault::Power { host, keep, restart } => self.power_cut(host, keep, restart),
+            Fault::Pause { host, lasting } => {
+                self.pause(host);
+                self.after(lasting, What::Ease(Ease::Resume(host)));
+            }
+            Fault::Link { towards, reset, lasting } => self.cut(towards, reset, lasting),
+            Fault::Reach { host, lasting } => {
+                self.ways[host].cut += 1;
+                self.after(lasting, What::Ease(Ease::Reach(host)));
+            }
+            Fault::Isolate { host, lasting } => {
+                self.ways[host].cut += 1;
+                self.after(lasting, What::Ease(Ease::Reach(host)));
+                self.cut([true, true], false, lasting);
+            }
+            Fault::Outage { lasting, forgets } => {
+                self.mediator.up = false;
+                self.after(lasting, What::Ease(Ease::Outage(forgets)));
+            }
+            Fault::Amnesia { versions } => self.lose_record(versions),
+            Fault::SlowDisk { host, sync, lasting } => {
+                self.hosts[host].slow = Some(sync);
+                self.after(lasting, What::Ease(Ease::Disk(host)));
+            }
+            Fault::BadDisk { host } => self.hosts[host].breaks = true,
+            Fault::FullDisk { host, lasting } => {
+                let disk = &self.hosts[host].machine.disk;
+                disk.set_capacity(Some(disk.used_bytes() + self.random.below(16 << 10)));
+                self.after(lasting, What::Ease(Ease::Disk(host)));
+            }
+            Fault::Wipe { host, restart } => self.wipe(host, restart),
+            Fault::Term { host, restart } => {
+                self.arrive(host, Arrived::Shutdown);
+                self.start_later(host, restart + 3_000 * MS);
+            }
+            Fault::Person { host, wish } => self.arrive(host, Arrived::Admin(request(wish))),
+            Fault::Wall { host, by } => self.hosts[host].clock.jump_wall(by),
+            Fault::SlowNet { delay, lasting } => {
+                self.delay = delay;
+                self.after(lasting, What::Ease(Ease::Net));
+            }
+        }
+    }
+
+    pub(super) fn ease(&mut self, ease: Ease) {
+        if !matches!(ease, Ease::Start(_)) {
+            self.trace.note(self.now, format_args!("---- over: {ease:?}"));
+        }
+        match ease {
+            Ease::Start(host) => self.start(host),
+            Ease::Resume(host) => self.resume(host),
+            Ease::Link(towards) => {
+                for (host, cut) in towards.into_iter().enumerate() {
+                    if cut {
+                        self.link.open(host);
+                    }
+                }
+                self.deliver_soon();
+            }
+            Ease::Reach(host) => self.ways[host].cut = self.ways[host].cut.saturating_sub(1),
+            Ease::Outage(forgets) => self.mediator_returns(forgets),
+            Ease::Disk(host) => {
+                self.hosts[host].slow = None;
+                self.hosts[host].machine.disk.set_capacity(None);
+            }
+            Ease::Net => self.delay = self.plan.delay,
+        }
+    }
+
+    fn kill(&mut self, host: usize, certified: bool, heard: bool) {
+        self.hosts[host].machine.kill();
+        self.bury(host, certified, heard);
+    }
+
+    fn power_cut(&mut self, host: usize, keep: u8, restart: u64) {
+        self.kill(host, false, false);
+        let keep = match keep {
+            0 => Keep::Nothing,
+            255 => Keep::Everything,
+            chance => Keep::Random { chance },
+        };
+        self.hosts[host].machine.disk.crash(keep);
+        self.hosts[host].starting = false;
+        self.start_later(host, restart);
+    }
+
+    fn pause(&mut self, host: usize) {
+        let now = self.now;
+        let host = &mut self.hosts[host];
+        host.paused += 1;
+        if host.paused == 1 {
+            host.paused_at = now;
+        }
+    }
+
+    fn resume(&mut self, which: usize) {
+        let unseen = self.clocks_are_bad() && self.plan.seed.is_multiple_of(2);
+        let now = self.now;
+        let host = &mut self.hosts[which];
+        if host.paused == 0 {
+            return;
+        }
+        host.paused -= 1;
+        if host.paused > 0 {
+            return;
+        }
+        if unseen {
+            host.clock.miss(now - host.paused_at);
+        }
+        host.wake_at = u64::MAX;
+        let held = std::mem::take(&mut host.held);
+        let life = host.life;
+        for arrived in held {
+            if self.hosts[which].life == life {
+                self.arrive(which, arrived);
+            }
+        }
+        self.plan_wake(which);
+    }
+
+    fn cut(&mut self, towards: [bool; 2], reset: bool, lasting: u64) {
+        for (host, cut) in towards.into_iter().enumerate() {
+            if cut {
+                self.link.silence(host);
+            }
+        }
+        if reset {
+            self.reset_link();
+        }
+        self.after(lasting, What::Ease(Ease::Link(towards)));
+    }
+
+    /// Only while both nodes can say what it was: anything else is a person's business.
+    fn lose_record(&mut self, versions: u64) {
+        let whole = self.whole().is_some() && self.reaches(0) && self.reaches(1);
+        if whole {
+            self.mediator.lose_record(versions);
+            self.tally.amnesias += 1;
+            self.push();
+        }
+    }
+
+    /// A disk is lost, while the other one holds everything that was promised.
+    fn wipe(&mut self, host: usize, restart: u64) {
+        if self.whole().is_none() || self.plan.acknowledge != Acknowledge::Durable {
+            return;
+        }
+        self.power_cut(host, 0, restart);
+        let seed = self.random.next();
+        self.hosts[host].machine.wipe(seed);
+        self.hosts[host].slow = None;
+        self.tally.wipes += 1;
+    }
+
+    /// The serving node, if both nodes run and the other one holds everything.
+    pub(super) fn whole(&self) -> Option<usize> {
+        let view = |host: usize| self.hosts[host].machine.node.as_ref().map(|it| &it.core().view);
+        let (first, second) = (view(0)?, view(1)?);
+        let views = [first, second];
+        let primary = views.iter().position(|view| view.role == Role::Primary)?;
+        let other = views[1 - primary];
+        let whole = other.role == Role::Standby
+            && views[primary].peer_in_sync
+            && views[primary].peer_connected
+            && other.epoch == views[primary].epoch;
+        whole.then_some(primary)
+    }
+
+    /// Everything works again.
+    pub(super) fn heal(&mut self) {
+        self.trace.note(self.now, format_args!("==== everything is healed"));
+        self.healed = true;
+        self.link.open_all();
+        self.deliver_soon();
+        self.delay = self.plan.delay;
+        self.mediator_returns(false);
+        for host in 0..2 {
+            self.ways[host].cut = 0;
+            self.hosts[host].breaks = false;
+            self.hosts[host].slow = None;
+            self.hosts[host].machine.disk.set_capacity(None);
+            while self.hosts[host].paused > 0 {
+                self.resume(host);
+            }
+            if !self.hosts[host].is_up() {
+                self.hosts[host].starting = false;
+                self.start_later(host, 100 * MS);
+            }
+        }
+        // What a person had stopped, a person lets go on.
+        for host in 0..2 {
+            self.arrive(host, Arrived::Admin(AdminRequest::Resume));
+        }
+    }
+}
+
+fn request(wish: Wish) -> AdminRequest {
+    match wish {
+        Wish::Switch => AdminRequest::Switch(SwitchRequest::default()),
+        Wish::Pause => AdminRequest::Pause,
+        Wish::Resume => AdminRequest::Resume,
+        Wish::Confirm => AdminRequest::Confirm,
+        Wish::Reject => AdminRequest::Reject,
+        Wish::Promote => AdminRequest::Promote(PromoteRequest { force: false, accept_loss: None }),
+    }
+}

@@ -1,0 +1,39 @@
+//! Automatic switching in the simulated world: thousands of seeds, each with its own faults, and every
+//! promise looked at. A failing seed is replayed, told and shrunk with
+//! `TANDEM_SEED=n cargo test --profile e2e -p tandem-sim --test mediated -- --nocapture`;
+//! `TANDEM_SEEDS=n` runs more of them, `TANDEM_FROM=n` others.
+
+use tandem_sim::{Kinds, campaign, report, run_seed};
+
+/// Seeds run when nothing else is said: `cargo xtask test` asks for more.
+const SEEDS: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "people want to read what happened")]
+fn whatever_happens_nothing_acknowledged_is_lost_and_one_node_serves() {
+    if let Some(seed) = number("TANDEM_SEED") {
+        let (result, tally, story) = run_seed(seed, Kinds::ALL, true);
+        println!("{}\n{tally}", story.join("\n"));
+        if let Err(failure) = result {
+            panic!("{}", report(seed, &failure));
+        }
+        return;
+    }
+    let seeds = number("TANDEM_SEEDS").unwrap_or(SEEDS);
+    let minutes = number("TANDEM_MINUTES").map(std::time::Duration::from_mins);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let outcome = campaign(number("TANDEM_FROM").unwrap_or(0), seeds, minutes, threads);
+    let rate = outcome.tally.runs as f64 / outcome.took.as_secs_f64();
+    println!("{}\n{rate:.0} seeds/s on {threads} threads", outcome.tally);
+    if let Some((seed, failure)) = outcome.failure {
+        panic!("{}", report(seed, &failure));
+    }
+    if seeds >= 2_000 {
+        let missing = outcome.tally.missing();
+        assert!(missing.is_empty(), "this never happened: {missing:?}");
+    }
+}
