@@ -6,12 +6,12 @@ use tandem_types::{Monotonic, Now, WallMillis};
 /// Reads both clocks; about 50 ns, no system call (vDSO).
 ///
 /// `CLOCK_BOOTTIME` and not `CLOCK_MONOTONIC`: a lease must run out while the machine is suspended.
-pub(crate) fn now() -> Now {
+pub fn now() -> Now {
     Now { mono: monotonic(), wall: wall() }
 }
 
 /// Reads the clock that never goes back.
-pub(crate) fn monotonic() -> Monotonic {
+pub fn monotonic() -> Monotonic {
     let at = clock_gettime(ClockId::Boottime);
     Monotonic::from_nanos(unsigned(at.tv_sec) * 1_000_000_000 + unsigned(at.tv_nsec))
 }

@@ -18,7 +18,7 @@ mod boot;
 mod brain;
 mod certificate;
 mod clients;
-mod clock;
+pub mod clock;
 mod edges;
 mod event_loop;
 mod inbox;

@@ -49,6 +49,8 @@ impl AdminOptions {
 pub(crate) enum Command {
     /// Run one node in the foreground, under a small supervisor process that starts it again if it ends.
     Serve(ServeOptions),
+    /// Run the built-in mediator on a third machine, for any number of pairs.
+    Witness(WitnessOptions),
     /// Start a pair and a witness on this machine, with a light load, and show how it is; Ctrl-C stops all of it.
     Demo(DemoOptions),
     /// Show both nodes: roles, epoch, positions, lag. Exit status: 0 healthy, 1 degraded, 2 no primary, 3 not reachable.
@@ -122,6 +124,25 @@ pub(crate) struct ServeOptions {
     /// Run as the node itself, under the supervisor of this number, which must be the parent.
     #[arg(long, hide = true, value_name = "PID", conflicts_with = "with_parent")]
     pub(crate) supervised_by: Option<u32>,
+    /// End when the process of this number, which must be the parent, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) with_parent: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WitnessOptions {
+    /// Where the nodes reach it, for example 0.0.0.0:7390.
+    #[arg(long, env = "TANDEM_WITNESS_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: String,
+    /// Where it keeps one small file per pair.
+    #[arg(long, env = "TANDEM_WITNESS_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// File with the sections [auth] and [tls]; the pair's own file does too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
     /// End when the process of this number, which must be the parent, ends.
     #[arg(long, hide = true, value_name = "PID")]
     pub(crate) with_parent: Option<u32>,

@@ -21,6 +21,7 @@ mod status;
 mod status_table;
 mod supervise;
 mod why;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(options) => serve::run(&options),
+        Command::Witness(options) => witness::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Status(options) => status::run(&cli.admin, &options),
         Command::History(options) => history::run(&cli.admin, &options),

@@ -8,12 +8,12 @@ mod console;
 mod cut;
 mod drill;
 mod lifeline;
-mod logging;
+pub(crate) mod logging;
 mod node_port;
-mod secrets;
+pub(crate) mod secrets;
 mod starts;
 mod surroundings;
-mod tls;
+pub(crate) mod tls;
 
 use std::ffi::OsString;
 use std::io;
@@ -140,10 +140,10 @@ fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started>
     if let Err(error) = starts.write(&config.nodes[node].data_dir) {
         tracing::warn!("this start is not counted: {error}");
     }
-    let (surroundings, edges) = Surroundings::start(&config, &server.admin())?;
+    let cut = Cut::default();
+    let (surroundings, edges) = Surroundings::start(&config, node, &server.admin(), &cut)?;
     let beats = lifeline.duplicate()?;
     server.attach(Edges { beat: Some(Box::new(move |boot| beats.beat(boot))), ..edges });
-    let cut = Cut::default();
     let console = console::Console::start(&config, node, server.admin(), cut)?;
     announce(&config, node, &server, &console);
     server.watch_signals()?;
@@ -228,7 +228,7 @@ fn announce(config: &Config, node: NodeId, server: &Server, console: &console::C
 }
 
 /// The kernel ends this process when its parent ends, however that happens.
-fn end_with_parent(parent: u32) -> anyhow::Result<()> {
+pub(crate) fn end_with_parent(parent: u32) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .context("ask to end with the parent")?;
     // The parent may have ended before the question was asked.

@@ -15,7 +15,7 @@ const BASE_STEP: u16 = 100;
 const BASE_TRIES: u16 = 20;
 /// Ports of the second node begin this much higher.
 const NODE_STEP: u16 = 10;
-/// The witness' ports, after those of the first node.
+/// The witness' port, after those of the first node.
 const WITNESS_STEP: u16 = 6;
 
 /// One node's ports, all on 127.0.0.1.
@@ -25,24 +25,16 @@ pub(crate) struct Ports {
     pub(crate) client: u16,
     pub(crate) read: u16,
     pub(crate) link: u16,
-    pub(crate) sentinel: u16,
     pub(crate) admin: u16,
 }
 
 impl Ports {
     const fn from(name: &'static str, first: u16) -> Self {
-        Self {
-            name,
-            client: first,
-            read: first + 1,
-            link: first + 2,
-            admin: first + 4,
-            sentinel: first + 5,
-        }
+        Self { name, client: first, read: first + 1, link: first + 2, admin: first + 4 }
     }
 
     fn are_free(self) -> bool {
-        [self.client, self.read, self.link, self.admin, self.sentinel].into_iter().all(is_free)
+        [self.client, self.read, self.link, self.admin].into_iter().all(is_free)
     }
 }
 
@@ -67,7 +59,6 @@ pub(crate) struct Plan {
     pub(crate) switching: Switching,
     pub(crate) ports: [Ports; 2],
     pub(crate) witness: u16,
-    pub(crate) witness_sentinel: u16,
 }
 
 impl Plan {
@@ -84,7 +75,6 @@ impl Plan {
             },
             ports,
             witness: base + WITNESS_STEP,
-            witness_sentinel: base + WITNESS_STEP + 1,
         })
     }
 
@@ -99,8 +89,6 @@ impl Plan {
     pub(crate) fn witness(&self) -> Order {
         let mut arguments: Vec<OsString> = vec!["witness".into()];
         arguments.extend(["--listen".into(), format!("127.0.0.1:{}", self.witness).into()]);
-        let sentinel = format!("127.0.0.1:{}", self.witness_sentinel);
-        arguments.extend(["--sentinel-listen".into(), sentinel.into()]);
         arguments.extend(["--data-dir".into(), self.folder.join("witness").into()]);
         Order { program: self.program.clone(), arguments, log: self.log_file("witness") }
     }
@@ -119,11 +107,11 @@ impl Plan {
             self.topology
         );
         for ports in self.ports {
-            let Ports { name, client, read, link, admin, sentinel } = ports;
+            let Ports { name, client, read, link, admin } = ports;
             let data = toml_text(&self.folder.join(name));
             let section = format!(
                 "\n[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client}\nread_port = {read}\n\
-                 link_port = {link}\nsentinel_port = {sentinel}\nadmin_port = {admin}\ndata_dir = {data}\n"
+                 link_port = {link}\nsentinel_port = 0\nadmin_port = {admin}\ndata_dir = {data}\n"
             );
             text.push_str(&section);
         }
@@ -172,7 +160,7 @@ fn ports(wanted: Option<u16>) -> anyhow::Result<[Ports; 2]> {
 
 fn all_free(pair: &[Ports; 2]) -> bool {
     let witness = pair[0].client + WITNESS_STEP;
-    pair.iter().all(|ports| ports.are_free()) && is_free(witness) && is_free(witness + 1)
+    pair.iter().all(|ports| ports.are_free()) && is_free(witness)
 }
 
 #[cfg(test)]
@@ -190,7 +178,6 @@ mod tests {
             let plan = Plan {
                 switching,
                 witness: 7006,
-                witness_sentinel: 7007,
                 folder: PathBuf::from("/tmp/a \"quoted\" folder"),
                 program: PathBuf::from("tandem"),
                 topology: topology.to_owned(),

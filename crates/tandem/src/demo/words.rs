@@ -30,20 +30,18 @@ pub(crate) fn introduction(plan: &Plan, primary_pid: Option<u32>) -> String {
     ];
     for ports in plan.ports {
         lines.push(format!(
-            "  {}  clients 127.0.0.1:{}  reads :{}  sentinel :{}  web http://127.0.0.1:{}/  log {}",
+            "  {}  clients 127.0.0.1:{}  reads :{}  web http://127.0.0.1:{}/  log {}",
             ports.name,
             ports.client,
             ports.read,
-            ports.sentinel,
             ports.admin,
             plan.log_file(ports.name).display()
         ));
     }
     if plan.switching == Switching::Mediator {
         lines.push(format!(
-            "  witness  127.0.0.1:{}  sentinel :{}  log {}",
+            "  witness  127.0.0.1:{}  log {}",
             plan.witness,
-            plan.witness_sentinel,
             plan.log_file("witness").display()
         ));
     }
@@ -57,10 +55,6 @@ pub(crate) fn introduction(plan: &Plan, primary_pid: Option<u32>) -> String {
     ]);
     match plan.switching {
         Switching::Mediator => {
-            lines.push(format!(
-                "  redis-cli -p {} sentinel get-master-addr-by-name mymaster",
-                plan.witness_sentinel
-            ));
             lines.extend(primary_pid.map(|pid| {
                 format!("  kill -9 {pid}     (the primary's process; watch the next lines)")
             }));

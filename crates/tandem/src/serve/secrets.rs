@@ -22,15 +22,20 @@ pub(crate) fn admin_token(auth: &AuthConfig) -> anyhow::Result<Option<Vec<u8>>> 
 pub(crate) fn warn_of_readable(auth: &AuthConfig) {
     let files = [&auth.password_file, &auth.peer_secret_file, &auth.admin_token_file];
     for path in files.into_iter().flatten() {
-        let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-        if mode & 0o077 != 0 {
-            tracing::warn!("{} can be read by other users; run: chmod 600 {0}", path.display());
-        }
+        warn_of_readable_file(path);
+    }
+}
+
+/// Warns if other users of the machine can read it.
+pub(crate) fn warn_of_readable_file(path: &Path) {
+    let mode = fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o077 != 0 {
+        tracing::warn!("{} can be read by other users; run: chmod 600 {0}", path.display());
     }
 }
 
 /// The file's content without the line end that editors put there; spaces and `#` belong to the secret.
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let secret = trim_line_end(&bytes);
     ensure!(!secret.is_empty(), "{} is empty; put the secret there", path.display());

@@ -3,13 +3,19 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tandem_config::{Config, VipConfig};
-use tandem_server::{AdminHandle, Edges};
+use anyhow::{Context as _, bail};
+use tandem_config::{Config, MediatorKind, SwitchBy, VipConfig};
+use tandem_server::{AdminHandle, Edges, clock};
+use tandem_switch::MediatorRequest;
+use tandem_types::NodeId;
 use tandem_vip::{Address, Interface, Keeper};
+use tandem_witness::{Client, ClientSettings, Secret};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use crate::serve::cut::Cut;
+use crate::serve::{secrets, tls};
 
 /// How long the end of this process waits for the virtual address to be given up and the like.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -23,7 +29,12 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     /// Starts what the configuration asks for, and gives the node its ways there.
-    pub(crate) fn start(config: &Config, admin: &AdminHandle) -> anyhow::Result<(Self, Edges)> {
+    pub(crate) fn start(
+        config: &Config,
+        node: NodeId,
+        admin: &AdminHandle,
+        cut: &Cut,
+    ) -> anyhow::Result<(Self, Edges)> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("surroundings")
@@ -32,6 +43,9 @@ impl Surroundings {
             .context("start the surroundings")?;
         let mut surroundings = Self { runtime, last: Vec::new() };
         let mut edges = Edges::default();
+        if config.switch.by == SwitchBy::Mediator {
+            edges.mediator = Some(surroundings.ask_mediator(config, node, admin.clone(), cut)?);
+        }
         if let Some(vip) = &config.vip {
             let wish = surroundings.keep_address(vip, admin.clone())?;
             edges.virtual_address = Some(Box::new(move |wanted| {
@@ -40,6 +54,49 @@ impl Surroundings {
             }));
         }
         Ok((surroundings, edges))
+    }
+
+    fn ask_mediator(
+        &mut self,
+        config: &Config,
+        node: NodeId,
+        admin: AdminHandle,
+        cut: &Cut,
+    ) -> anyhow::Result<MediatorEdge> {
+        let mediator = &config.switch.mediator;
+        if mediator.kind != MediatorKind::Witness {
+            bail!(
+                "`switch.mediator.kind` = \"{}\" is not built yet; use \"witness\"",
+                mediator.kind
+            );
+        }
+        let secret = config.auth.peer_secret_file.as_deref().map(secrets::read).transpose();
+        let settings = ClientSettings {
+            endpoints: mediator.endpoints.clone(),
+            pair: config.pair.name.clone(),
+            node,
+            session: mediator.session,
+            secret: secret
+                .context("read the secret of `auth.peer_secret_file`")?
+                .map_or_else(Secret::default, Secret::new),
+            tls: config.tls.as_ref().map(tls::client_config).transpose()?,
+            now: clock::monotonic,
+        };
+        let gate = cut.clone();
+        let tell = move |event| {
+            // The node may have ended.
+            if gate.left().is_none() {
+                let _told = admin.mediator_said(event);
+            }
+        };
+        let (client, task) = Client::start(self.runtime.handle(), settings, tell);
+        self.last.push(task);
+        let gate = cut.clone();
+        Ok(Box::new(move |request| {
+            if gate.left().is_none() {
+                client.ask(request);
+            }
+        }))
     }
 
     fn keep_address(
@@ -79,6 +136,8 @@ impl Surroundings {
         runtime.shutdown_timeout(Duration::from_millis(100));
     }
 }
+
+type MediatorEdge = Box<dyn FnMut(MediatorRequest) + Send>;
 
 /// The virtual address of a configuration.
 pub(crate) fn address(vip: &VipConfig) -> anyhow::Result<Address> {

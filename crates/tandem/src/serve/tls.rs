@@ -1,14 +1,15 @@
-//! TLS of the admin port: the certificate of `[tls]`.
+//! TLS of the admin port and of the way to a witness: the certificate of `[tls]`.
 //!
 //! No client certificate is asked for here, also with `client_ca`: a load balancer's health checks and
 //! Prometheus have none, and what changes anything needs the token.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tandem_config::TlsConfig;
 
 pub(crate) fn server_config(files: &TlsConfig) -> anyhow::Result<Arc<ServerConfig>> {
@@ -23,6 +24,30 @@ pub(crate) fn server_config(files: &TlsConfig) -> anyhow::Result<Arc<ServerConfi
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)
+        .with_context(|| format!("use the certificate {}", files.cert.display()))?;
+    Ok(Arc::new(config))
+}
+
+/// The dialling side, for a witness: it must show a certificate of the pair's authority, or without one
+/// the pair's own certificate.
+pub(crate) fn client_config(files: &TlsConfig) -> anyhow::Result<Arc<ClientConfig>> {
+    let read = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
+        CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .with_context(|| format!("read the certificate {}", path.display()))
+    };
+    let chain = read(&files.cert)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .with_context(|| format!("read the key {}", files.key.display()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in read(files.client_ca.as_deref().unwrap_or(&files.cert))? {
+        roots.add(certificate).context("use the authority")?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
         .with_context(|| format!("use the certificate {}", files.cert.display()))?;
     Ok(Arc::new(config))
 }

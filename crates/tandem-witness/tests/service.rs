@@ -1,0 +1,217 @@
+//! A real witness and real connections.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tandem_switch::{
+    Acknowledge, BootId, Change, MediatorEvent, MediatorRequest, MediatorView, Outcome, Presence,
+    Record, RecordState, Revision,
+};
+use tandem_types::{Epoch, ForkId, Incarnation, Monotonic, NodeId, Pair, PairId, Role};
+use tandem_witness::{Client, ClientSettings, Secret, Server, ServerSettings};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+const SESSION: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Node {
+    client: Client,
+    events: mpsc::UnboundedReceiver<MediatorEvent>,
+    which: NodeId,
+}
+
+fn presence(node: NodeId, pair_id: PairId) -> Presence {
+    let incarnation = Incarnation::new(u64::from(node.as_byte()) + 10);
+    let boot = BootId { incarnation, boot: 1 };
+    Presence { boot, pair_id, epoch_seen: Epoch::new(1), role: Role::Standby }
+}
+
+fn record(epoch: u64, primary: NodeId) -> Record {
+    Record {
+        pair_id: PairId::new(5),
+        epoch: Epoch::new(epoch),
+        fork: ForkId::new(epoch),
+        primary,
+        primary_boot: presence(primary, PairId::NONE).boot,
+        members: Pair { a: Some(Incarnation::new(10)), b: Some(Incarnation::new(11)) },
+        strength: Acknowledge::Durable,
+    }
+}
+
+impl Node {
+    fn start(node: NodeId, address: SocketAddr, secret: &str) -> Self {
+        let (sender, events) = mpsc::unbounded_channel();
+        let settings = ClientSettings {
+            endpoints: vec![address.to_string()],
+            pair: "main".to_owned(),
+            node,
+            session: SESSION,
+            secret: Secret::new(secret.as_bytes().to_vec()),
+            tls: None,
+            now: || Monotonic::ZERO,
+        };
+        let tell = move |event| {
+            let _sent = sender.send(event);
+        };
+        let (client, _task) = Client::start(&tokio::runtime::Handle::current(), settings, tell);
+        Self { client, events, which: node }
+    }
+
+    async fn next<T>(&mut self, wanted: impl Fn(MediatorEvent) -> Option<T>) -> T {
+        tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(it) = wanted(self.events.recv().await.unwrap()) {
+                    return it;
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn up(&mut self) {
+        self.next(|event| matches!(event, MediatorEvent::Up { .. }).then_some(())).await;
+    }
+
+    fn vouch(&self, pair_id: PairId) {
+        self.client.ask(MediatorRequest::Vouch(presence(self.which, pair_id)));
+    }
+
+    async fn view(&mut self) -> MediatorView {
+        self.client.ask(MediatorRequest::Read);
+        self.next(|event| match event {
+            MediatorEvent::View(view) if view.asked.is_some() => Some(view),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn change(&mut self, change: Change) -> Outcome {
+        self.client.ask(MediatorRequest::Change { number: 7, change });
+        self.next(|event| match event {
+            MediatorEvent::Outcome { number: 7, outcome } => Some(outcome),
+            _ => None,
+        })
+        .await
+    }
+}
+
+async fn witness(folder: &Path, address: &str) -> (SocketAddr, JoinHandle<()>) {
+    let settings = ServerSettings {
+        listen: address.parse().unwrap(),
+        data_dir: folder.to_owned(),
+        secret: Secret::new(b"secret".to_vec()),
+        tls: None,
+    };
+    let server = Server::open(settings).await.unwrap();
+    let address = server.address().unwrap();
+    (address, tokio::spawn(server.run()))
+}
+
+fn create() -> Change {
+    Change { expect: None, record: record(1, NodeId::A), unless_present: None }
+}
+
+#[test]
+fn one_of_two_changes_wins_and_presence_ends_with_its_session() {
+    Runtime::new().unwrap().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, _running) = witness(folder.path(), "127.0.0.1:0").await;
+        let (mut a, mut b) =
+            (Node::start(NodeId::A, address, "secret"), Node::start(NodeId::B, address, "secret"));
+        a.up().await;
+        b.up().await;
+        a.vouch(PairId::NONE);
+        b.vouch(PairId::NONE);
+        b.next(|event| matches!(event, MediatorEvent::Renewed { .. }).then_some(())).await;
+        assert_eq!(a.view().await.record, RecordState::Absent);
+        let Outcome::Won { revision } = a.change(create()).await else { unreachable!("it is new") };
+        assert!(matches!(b.change(create()).await, Outcome::Lost(_)), "only one is the first");
+
+        // b may not take over while a lives; a stops vouching, and then b may.
+        let boot = presence(NodeId::A, PairId::NONE).boot;
+        let take = Change {
+            expect: Some(revision),
+            record: record(2, NodeId::B),
+            unless_present: Some((NodeId::A, boot)),
+        };
+        assert!(matches!(b.change(take).await, Outcome::Lost(_)), "a is present");
+        b.next(|event| match event {
+            MediatorEvent::View(view) => view.present.a.is_none().then_some(()),
+            _ => None,
+        })
+        .await;
+        let Outcome::Won { revision: second } = b.change(take).await else {
+            unreachable!("a is gone")
+        };
+        assert_eq!(second, Revision { version: revision.version + 1, ..revision });
+        // a hears of it without asking.
+        a.next(|event| match event {
+            MediatorEvent::View(MediatorView {
+                asked: None,
+                record: RecordState::Present { record, .. },
+                ..
+            }) => (record.primary == NodeId::B).then_some(()),
+            _ => None,
+        })
+        .await;
+    });
+}
+
+#[test]
+fn the_record_survives_a_restart_and_nobody_is_absent_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Runtime::new().unwrap();
+    let (address, revision) = first.block_on(async {
+        let (address, _running) = witness(folder.path(), "127.0.0.1:0").await;
+        let mut a = Node::start(NodeId::A, address, "secret");
+        a.up().await;
+        a.vouch(PairId::NONE);
+        let Outcome::Won { revision } = a.change(create()).await else { unreachable!("new") };
+        (address, revision)
+    });
+    // As kill -9: nothing is told to anybody.
+    first.shutdown_background();
+    let second = Runtime::new().unwrap();
+    second.block_on(async {
+        // The lock goes with the task that held it, a moment later.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let (address, _running) = witness(folder.path(), &address.to_string()).await;
+        let mut b = Node::start(NodeId::B, address, "secret");
+        b.up().await;
+        b.vouch(PairId::new(5));
+        let begun = std::time::Instant::now();
+        let view = b.view().await;
+        assert!(begun.elapsed() >= SESSION * 9 / 10, "a had no chance to be heard");
+        assert!(view.present.a.is_none());
+        let want = RecordState::Present { revision, record: record(1, NodeId::A) };
+        assert_eq!(view.record, want);
+    });
+}
+
+#[test]
+fn a_node_with_another_secret_is_not_heard() {
+    Runtime::new().unwrap().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, _running) = witness(folder.path(), "127.0.0.1:0").await;
+        let mut stranger = Node::start(NodeId::A, address, "guess");
+        let reason = stranger
+            .next(|event| match event {
+                MediatorEvent::Down { reason } => Some(reason),
+                _ => None,
+            })
+            .await;
+        assert!(reason.contains("secret"), "{reason}");
+        stranger.client.ask(MediatorRequest::Change { number: 7, change: create() });
+        stranger
+            .next(|event| match event {
+                MediatorEvent::Outcome { outcome: Outcome::Unknown { .. }, .. } => Some(()),
+                _ => None,
+            })
+            .await;
+    });
+}
