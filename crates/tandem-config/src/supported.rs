@@ -24,17 +24,17 @@ impl Config {
                         \"manual\" and use `tandem promote`";
             problems.push(Problem::new(what, todo).at(at("switch.by")));
         }
-        if self.switch.by == SwitchBy::Mediator
-            && self.switch.mediator.kind == MediatorKind::Keepalived
-        {
-            problems.push(
-                Problem::new(
-                    "`switch.mediator.kind` = \"keepalived\": it keeps no record, so this version \
-                     does not let it decide",
-                    "use \"witness\", \"zookeeper\" or \"etcd\"",
-                )
-                .at(at("switch.mediator.kind")),
-            );
+        let kind = self.switch.mediator.kind;
+        if self.switch.by == SwitchBy::Mediator && kind != MediatorKind::Witness {
+            let why = match kind {
+                MediatorKind::Keepalived => "it keeps no record, so it cannot decide",
+                MediatorKind::Witness | MediatorKind::Zookeeper | MediatorKind::Etcd => {
+                    "this version does not speak to it"
+                }
+            };
+            let what = format!("`switch.mediator.kind` = \"{kind}\": {why}");
+            let todo = "use \"witness\": `tandem witness` on a third machine";
+            problems.push(Problem::new(what, todo).at(at("switch.mediator.kind")));
         }
         if self.pair.topology == Topology::PrimaryPrimary {
             problems.push(

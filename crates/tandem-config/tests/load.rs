@@ -290,9 +290,15 @@ const MEDIATED: &str = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127
 fn a_mediator_is_supported_and_switching_without_a_third_party_is_not() {
     let text = format!("{MEDIATED}[switch.mediator]\nendpoints = [\"10.0.0.3:7390\"]\n");
     config(&text).supported().unwrap();
-    let keepalived = text.replace("endpoints", "kind = \"keepalived\"\nendpoints");
-    let error = config(&keepalived).supported().unwrap_err().to_string();
-    assert!(error.contains("it keeps no record"), "{error}");
+    for (kind, why) in [
+        ("keepalived", "it keeps no record"),
+        ("zookeeper", "does not speak to it"),
+        ("etcd", "does not speak to it"),
+    ] {
+        let text = text.replace("endpoints", &format!("kind = \"{kind}\"\nendpoints"));
+        let error = config(&text).supported().unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("tandem witness"), "{error}");
+    }
     for by in ["direct", "probe"] {
         let text = text.replace("by = \"mediator\"", &format!("by = \"{by}\""));
         let error = config(&text).supported().unwrap_err().to_string();
