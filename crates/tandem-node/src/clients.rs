@@ -28,7 +28,7 @@ use crate::command_stats::CommandStats;
 use crate::facts::{Facts, Stopwatch};
 use crate::latency::Latency;
 use crate::pubsub::PubSub;
-use crate::session::{Session, What};
+use crate::session::{Gate, Session, What};
 use crate::sessions::Sessions;
 use crate::slow_log::SlowLog;
 use crate::{ConnId, ConnInfo, Core, Output};
@@ -112,7 +112,7 @@ pub struct Clients {
     backlog: backlog::Backlog,
     sweep: sweep::Sweep,
     /// `commit_end` when held replies were last looked at.
-    released_to: Lsn,
+    released_to: Gate,
 }
 
 impl Clients {
@@ -141,7 +141,7 @@ impl Clients {
             last_id: 0,
             backlog: backlog::Backlog::default(),
             sweep: sweep::Sweep::default(),
-            released_to: Lsn::ZERO,
+            released_to: Gate { commit_end: Lsn::ZERO, executed_by: Monotonic::ZERO },
         }
     }
 
@@ -192,14 +192,14 @@ impl Clients {
 
     /// `commit_end` or what the peer has moved: lets replies go and ends waits.
     pub fn committed(&mut self, core: &mut Core) {
-        let commit_end = core.positions.commit_end;
-        if commit_end != self.released_to {
-            self.released_to = commit_end;
+        let gate = core.gate();
+        if gate != self.released_to {
+            self.released_to = gate;
             self.shrink_backlog(core);
             let Self { gated, sessions, dirty, .. } = self;
             gated.retain(|&conn| {
                 let Some(session) = sessions.get_mut(conn) else { return false };
-                if session.outbox.release(commit_end) && !session.dirty {
+                if session.outbox.release(gate) && !session.dirty {
                     session.dirty = true;
                     dirty.push(conn);
                 }
@@ -231,7 +231,7 @@ impl Clients {
         }
         self.run_ready(core);
         self.mark_backlog(core);
-        if core.positions.commit_end != self.released_to || self.blocked.has_position_waiters() {
+        if core.gate() != self.released_to || self.blocked.has_position_waiters() {
             self.committed(core);
         }
     }
@@ -332,7 +332,7 @@ impl Clients {
 
     /// Makes what was written leave as soon as it may.
     fn seal(&mut self, core: &Core, session: &mut Session) {
-        if session.outbox.seal(core.positions.commit_end) && !session.dirty {
+        if session.outbox.seal(core.gate()) && !session.dirty {
             session.dirty = true;
             self.dirty.push(session.conn);
         }

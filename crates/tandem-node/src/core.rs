@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use tandem_log::{Appender, RecordKind, RecordMeta, Tip};
 use tandem_resp::{Args, Proto, Reply};
 use tandem_store::{Call, Command, EffectBuf, Outcome, Store};
-use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Now};
+use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Monotonic, Now};
 
 use crate::operator::Operation;
+use crate::session::Gate;
 use crate::{Output, Positions, RoleView, Settings};
 
 /// Bytes of one command's words: what it does must fit into one log record, with room for framing.
@@ -75,6 +76,10 @@ pub struct Core {
     pub(crate) appended_bytes: u64,
     pub(crate) log: Appender,
     pub(crate) epoch: Epoch,
+    /// What was executed by then may be told to clients (R6).
+    pub(crate) executed_by: Monotonic,
+    /// Something was executed since that waits for the peer to confirm that it still follows.
+    pub(crate) wants_confirmation: bool,
     effects: EffectBuf,
     group_open: bool,
 }
@@ -103,15 +108,30 @@ impl Core {
             appended_bytes: 0,
             log: Appender::new(tip),
             epoch: tip.epoch,
+            executed_by: Monotonic::from_nanos(u64::MAX),
+            wants_confirmation: false,
             effects: EffectBuf::new(),
             group_open: false,
         }
     }
 
-    /// Whether a reply that depends on records before `wait` may leave.
+    /// What may leave now.
     #[inline]
-    pub fn may_answer(&self, wait: Lsn) -> bool {
-        wait <= self.positions.commit_end
+    pub(crate) const fn gate(&self) -> Gate {
+        Gate { commit_end: self.positions.commit_end, executed_by: self.executed_by }
+    }
+
+    /// When what runs now is executed: just after everything that this turn sent so far.
+    #[inline]
+    pub(crate) const fn executed_at(&self) -> Monotonic {
+        Monotonic::from_nanos(self.now.mono.as_nanos().saturating_add(1))
+    }
+
+    /// Whether a reply of a command that was executed then and depends on records before `wait` may
+    /// leave.
+    #[inline]
+    pub fn may_answer(&self, wait: Lsn, executed: Monotonic) -> bool {
+        wait <= self.positions.commit_end && executed <= self.executed_by
     }
 
     /// Runs one data command, writing its reply to `reply`. What it changed becomes one log record, or
@@ -129,6 +149,7 @@ impl Core {
             Reply::new(reply, caller.proto).error(TOO_LARGE_TEXT);
             return Executed { outcome: Outcome::Done, wait: Lsn::ZERO, wrote: false };
         }
+        self.wants_confirmation = true;
         let before = self.effects.count();
         let mut call = Call {
             now: self.now.wall,

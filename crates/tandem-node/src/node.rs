@@ -23,7 +23,7 @@ use std::time::Duration;
 use tandem_log::Tail;
 use tandem_replication::{follower, heart, leader};
 use tandem_store::SlotLsns;
-use tandem_switch::{Manual, Ticket};
+use tandem_switch::{Brain, Ticket};
 use tandem_types::{EpochHistory, Lsn, Monotonic, Now, Role};
 
 use crate::apply_queue::ApplyQueue;
@@ -60,7 +60,7 @@ enum SavedFor {
 pub struct Node {
     core: Core,
     clients: Clients,
-    switch: Manual,
+    switch: Brain,
     switch_state: tandem_switch::NodeState,
     heart: heart::Heart,
     leader: Option<leader::Leader>,
@@ -118,6 +118,7 @@ impl Node {
         if self.stale_at.is_some_and(|at| now.mono >= at) {
             self.refresh_view();
         }
+        self.refresh_right();
         self.dispatch(input);
         std::mem::swap(&mut self.core.out, out);
     }
@@ -222,7 +223,9 @@ impl Node {
         self.clients.end_of_turn(&mut self.core);
         self.carry_out_operations();
         self.hand_over_batches();
+        self.ask_for_confirmation();
         self.update_commit();
+        self.release_forwarded();
         self.tell_switch();
         self.background();
         while let Some(garbage) = self.core.store.take_garbage() {

@@ -12,7 +12,7 @@ use tandem_types::{DbIndex, LogPosition, Monotonic};
 
 use crate::{ConnId, ConnInfo};
 
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Gate, Outbox};
 pub(crate) use pending::Pending;
 pub(crate) use transaction::{Queued, Transaction, Watched};
 pub(crate) use waiting::{Waiting, What};

@@ -23,6 +23,8 @@ pub enum Input {
     Alive,
     /// The connection is gone.
     Down,
+    /// Something that happened before this instant wants to be confirmed by the peer: send one now.
+    Ask,
     /// Time passed; at least as often as [`Heart::deadline`] asks.
     Tick,
 }
@@ -87,6 +89,12 @@ impl Heart {
             }
             Input::Down => self.live = None,
             Input::Tick => self.tick(now, out),
+            Input::Ask => {
+                if let Some(live) = &mut self.live {
+                    live.next_send = now;
+                    self.tick(now, out);
+                }
+            }
             Input::Alive => {
                 if self.live.is_some() {
                     self.last_heard = Some(now);

@@ -15,7 +15,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use decode::DecodeError;
-pub use heartbeat::{Beat, Echo, Heartbeat, Status};
+pub use heartbeat::{Beat, Echo, Grant, Heartbeat, Status};
 pub use hello::{Follow, Formats, Hello};
 pub use notice::{Notice, NoticeCode};
 pub use stream::{Ack, CopyStart, Keep, Records, SlotPieces, SnapshotChunk, push_slot};

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Silence after which the link counts as dead.
     pub failure_timeout: Duration,
+    /// Heartbeats are not further apart than this, whatever counts as silence: leases ride on them.
+    pub heartbeat_max: Duration,
     /// Bytes sent and not yet acknowledged as received, at most (one more piece may be begun below it).
     pub window_bytes: u64,
     /// Bytes of one `Records` message, at most; a single longer record travels alone.
@@ -28,7 +30,7 @@ pub struct Settings {
 impl Settings {
     /// Heartbeats are sent this often: five chances before silence counts.
     pub fn heartbeat_every(&self) -> Duration {
-        self.failure_timeout / 5
+        (self.failure_timeout / 5).min(self.heartbeat_max)
     }
 }
 
@@ -36,6 +38,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             failure_timeout: Duration::from_secs(1),
+            heartbeat_max: Duration::MAX,
             // Twice the bandwidth-delay product of 10 Gbit/s at 3 ms.
             window_bytes: 8 << 20,
             // 30 ms of a 64 Mbit/s line: a heartbeat behind it is still in time.

@@ -20,7 +20,7 @@ impl Clients {
         channel: &[u8],
         payload: &[u8],
     ) -> usize {
-        let commit_end = core.positions.commit_end;
+        let gate = core.gate();
         let Self { pubsub, sessions, dirty, gated, .. } = self;
         let mut count = 0;
         let mut too_much = Vec::new();
@@ -38,7 +38,7 @@ impl Clients {
             }
             let proto = session.proto;
             message(session.outbox.bytes_mut(), proto, delivery.pattern, channel, payload);
-            if session.outbox.seal(commit_end) && !session.dirty {
+            if session.outbox.seal(gate) && !session.dirty {
                 session.dirty = true;
                 dirty.push(session.conn);
             }
@@ -88,7 +88,7 @@ impl Clients {
         for &conn in &self.monitors {
             let Some(monitor) = self.sessions.get_mut(conn) else { continue };
             monitor.outbox.bytes_mut().extend_from_slice(&line);
-            if monitor.outbox.seal(core.positions.commit_end) && !monitor.dirty {
+            if monitor.outbox.seal(core.gate()) && !monitor.dirty {
                 monitor.dirty = true;
                 self.dirty.push(conn);
             }

@@ -213,7 +213,7 @@ impl Clients {
         let caller =
             Caller { db: session.db, proto: session.proto, deny_blocking: false, woken: false };
         let executed = core.execute(command, args, caller, session.outbox.bytes_mut());
-        session.outbox.depend_on(executed.wait);
+        session.outbox.depend_on(executed.wait, core.executed_at());
         if executed.wrote {
             session.last_write = LogPosition { epoch: core.view.epoch, lsn: executed.wait };
         }

@@ -71,7 +71,7 @@ impl Clients {
         match executed.outcome {
             Outcome::Block(_) => session.waiting = Some(waiting),
             Outcome::Done => {
-                session.outbox.depend_on(executed.wait);
+                session.outbox.depend_on(executed.wait, core.executed_at());
                 if executed.wrote {
                     let epoch = core.view.epoch;
                     session.last_write = LogPosition { epoch, lsn: executed.wait };

@@ -9,7 +9,7 @@ use tandem_log::{
 };
 use tandem_replication::heart::Heart;
 use tandem_store::Store;
-use tandem_switch::Manual;
+use tandem_switch::{BootFacts, Brain, By};
 use tandem_types::{EpochHistory, Incarnation, Lsn, Now, PairId};
 
 use super::Node;
@@ -22,7 +22,7 @@ use crate::conflicts::open_conflicts;
 use crate::generation::{generation_name, parse_generation_name};
 use crate::snapshot_job::SnapshotJob;
 use crate::snapshots::{Loaded, load_newest};
-use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch};
+use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch, SwitchBy};
 
 /// Random numbers from the system, drawn anew for each boot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -265,7 +265,19 @@ impl Node {
         let tip = recovered.tip();
         let history = recovered.history().clone();
         let stream = stream_settings(&settings, seeds);
-        let switch = Manual::new(switch_settings(&settings), switch_state, seeds.switch, now.mono);
+        let by = match settings.switch_by {
+            SwitchBy::Manual => By::Manual,
+            SwitchBy::Mediator => By::Mediator,
+        };
+        let boot_facts = BootFacts { starts_in_window: facts.starts_in_window };
+        let switch = Brain::new(
+            by,
+            switch_settings(&settings),
+            switch_state,
+            boot_facts,
+            seeds.switch,
+            now.mono,
+        );
         let tail = Tail::new(tip, settings.tail_bytes_max);
         let mut core = Core::new(settings, store, tip);
         core.now = now;
@@ -365,8 +377,14 @@ fn switch_settings(settings: &Settings) -> tandem_switch::Settings {
 }
 
 fn stream_settings(settings: &Settings, seeds: Seeds) -> tandem_replication::Settings {
+    let heartbeat_max = match settings.switch_by {
+        SwitchBy::Manual => std::time::Duration::MAX,
+        // Four chances to renew a lease.
+        SwitchBy::Mediator => settings.automatic.read_lease / 4,
+    };
     tandem_replication::Settings {
         failure_timeout: settings.failure_timeout,
+        heartbeat_max,
         report_received: settings.acknowledge == Acknowledge::Received,
         seed: seeds.stream,
         ..tandem_replication::Settings::default()

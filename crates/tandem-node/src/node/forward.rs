@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tandem_replication::Message;
 use tandem_resp::{Proto, Reply};
-use tandem_types::{DbIndex, Lsn};
+use tandem_types::{DbIndex, Lsn, Monotonic};
 
 use super::Node;
 use crate::ConnId;
@@ -31,6 +31,7 @@ pub(super) struct Forwards {
 struct Ran {
     token: u64,
     wait: Lsn,
+    executed: Monotonic,
     reply: Vec<u8>,
 }
 
@@ -78,14 +79,15 @@ impl Node {
         } else {
             self.clients.run_forwarded(&mut self.core, db, proto, command, &mut reply)
         };
-        self.forwards.ran.push_back(Ran { token, wait, reply });
+        let executed = self.core.executed_at();
+        self.forwards.ran.push_back(Ran { token, wait, executed, reply });
         self.release_forwarded();
     }
 
     /// Answers the peer's commands whose writes are safe now.
     pub(super) fn release_forwarded(&mut self) {
         while let Some(first) = self.forwards.ran.front() {
-            if !self.core.may_answer(first.wait) {
+            if !self.core.may_answer(first.wait, first.executed) {
                 break;
             }
             if let Some(Ran { token, reply, .. }) = self.forwards.ran.pop_front() {

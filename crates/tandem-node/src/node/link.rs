@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tandem_replication::message::{Formats, Heartbeat, Hello, Notice, NoticeCode, Status};
+use tandem_replication::message::{Formats, Grant, Heartbeat, Hello, Notice, NoticeCode, Status};
 use tandem_replication::{Message, follower, heart, leader};
-use tandem_switch::PeerMessage;
+use tandem_switch::{PeerMessage, ReadRight};
 use tandem_types::PairId;
 
 use super::Node;
@@ -237,7 +238,7 @@ impl Node {
         let peer =
             tandem_switch::PeerStatus { epoch: status.epoch, appended_end: status.appended_end };
         self.switch_step(tandem_switch::Input::PeerStatus(peer));
-        self.beat_with(heart::Input::Heard(heartbeat.beat), Some(status));
+        self.beat_with(heart::Input::Heard(heartbeat.beat), Some(heartbeat));
     }
 
     /// Advances the heart.
@@ -245,20 +246,44 @@ impl Node {
         self.beat_with(input, None);
     }
 
-    fn beat_with(&mut self, input: heart::Input, status: Option<Status>) {
+    /// What ran in this turn waits for the peer's word that it still follows: asks for it, at a time that
+    /// is after all of it.
+    pub(super) fn ask_for_confirmation(&mut self) {
+        if !std::mem::take(&mut self.core.wants_confirmation) {
+            return;
+        }
+        let executed = self.core.executed_at();
+        let right = self.switch.read_right(self.core.now.mono);
+        if matches!(right, ReadRight::ExecutedBy(by) if by < executed) {
+            let mut out = Vec::new();
+            self.heart.step(executed, heart::Input::Ask, &mut out);
+            self.do_for_heart(out, None);
+        }
+    }
+
+    fn beat_with(&mut self, input: heart::Input, heard: Option<&Heartbeat>) {
         let mut out = Vec::new();
         self.heart.step(self.core.now.mono, input, &mut out);
+        self.do_for_heart(out, heard);
+    }
+
+    fn do_for_heart(&mut self, out: Vec<heart::Output>, heard: Option<&Heartbeat>) {
         for output in out {
             match output {
                 heart::Output::Send(beat) => {
                     let status = self.own_status();
-                    self.send(&Message::Heartbeat(Heartbeat { beat, status }));
+                    let grant = if beat.echo.is_some() { self.grant() } else { None };
+                    self.send(&Message::Heartbeat(Heartbeat { beat, status, grant }));
                 }
                 heart::Output::Answered { asked, .. } => {
-                    if let Some(status) = status {
-                        self.follow(follower::Input::Answered { asked, status });
-                        self.refresh_view();
+                    let Some(heard) = heard else { continue };
+                    if let Some(Grant { epoch, lease_ms }) = heard.grant {
+                        let lease = Duration::from_millis(lease_ms.into());
+                        self.switch_step(tandem_switch::Input::Confirmed { epoch, asked, lease });
                     }
+                    let status = heard.status;
+                    self.follow(follower::Input::Answered { asked, status });
+                    self.refresh_view();
                 }
                 heart::Output::Dead { silent } => {
                     let reason = format!("nothing was heard for {} ms", silent.as_millis());
@@ -267,6 +292,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// What a follower promises with its answer.
+    fn grant(&mut self) -> Option<Grant> {
+        let grant = self.switch.grant_lease(self.core.now.mono)?;
+        let lease_ms = u32::try_from(grant.lease.as_millis()).unwrap_or(u32::MAX);
+        Some(Grant { epoch: grant.epoch, lease_ms })
     }
 
     /// How this node is, for the peer.

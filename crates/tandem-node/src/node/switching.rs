@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tandem_replication::message::NoticeCode;
 use tandem_replication::{LinkFault, Message, follower, leader};
-use tandem_switch::{DemoteCause, Event, Input, Output as Decision, Reign};
+use tandem_switch::{DemoteCause, Event, Input, Output as Decision, ReadRight, Reign};
 use tandem_types::{Epoch, Monotonic, PairId, Role};
 
 use super::{Node, SavedFor};
@@ -30,6 +30,20 @@ impl Node {
         for decision in out {
             self.carry_out(decision);
         }
+        self.refresh_right();
+    }
+
+    /// What may be told to clients right now (R6): looked at whenever a reply may be released.
+    pub(super) fn refresh_right(&mut self) {
+        let now = self.core.now.mono;
+        self.core.executed_by = match self.switch.read_right(now) {
+            // A follower tells what was acknowledged: its staleness is another matter.
+            _ if !self.switch.is_serving() => Monotonic::from_nanos(u64::MAX),
+            ReadRight::Free => Monotonic::from_nanos(u64::MAX),
+            ReadRight::Until(until) if now < until => Monotonic::from_nanos(u64::MAX),
+            ReadRight::ExecutedBy(by) => by,
+            ReadRight::Until(_) | ReadRight::None => Monotonic::ZERO,
+        };
     }
 
     fn carry_out(&mut self, decision: Decision) {

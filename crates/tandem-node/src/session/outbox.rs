@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tandem_types::Lsn;
+use tandem_types::{Lsn, Monotonic};
 
 /// A buffer larger than this is given back once it is empty.
 const KEPT_BYTES_MAX: usize = 64 << 10;
@@ -10,10 +10,26 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 /// Sent bytes stay in front of the buffer up to this many, so that small writes do not move it.
 const COMPACT_BYTES: usize = 64 << 10;
 
+/// What may leave at this moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Gate {
+    /// Everything before this position is safe.
+    pub(crate) commit_end: Lsn,
+    /// What was read or written by then may be told: nobody else can have become primary before.
+    pub(crate) executed_by: Monotonic,
+}
+
+impl Gate {
+    const fn lets(self, chunk: &Held) -> bool {
+        chunk.wait.get() <= self.commit_end.get()
+            && chunk.executed.as_nanos() <= self.executed_by.as_nanos()
+    }
+}
+
 /// Replies in the order of the requests, and how many of them may leave.
 ///
-/// A reply may leave once `commit_end` has reached the position it depends on, and after all replies
-/// before it. Costs nothing while nothing is held.
+/// A reply may leave once `commit_end` has reached the position it depends on, while this node has the
+/// right to tell what it executed then, and after all replies before it. Costs nothing while nothing is held.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
@@ -27,12 +43,15 @@ pub(crate) struct Outbox {
     gone: u64,
     /// What the bytes since the last [`Self::seal`] depend on.
     wait: Lsn,
+    executed: Monotonic,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Held {
     end: u64,
     wait: Lsn,
+    /// When the last data command of the chunk was executed; zero: there is none.
+    executed: Monotonic,
 }
 
 impl Outbox {
@@ -64,19 +83,22 @@ impl Outbox {
         self.bytes.truncate(at);
     }
 
-    /// What is written now must not leave before `wait` is safe.
+    /// What is written now must not leave before `wait` is safe, and while the right to tell what was
+    /// executed at that time is in doubt.
     #[inline]
-    pub(crate) fn depend_on(&mut self, wait: Lsn) {
+    pub(crate) fn depend_on(&mut self, wait: Lsn, executed: Monotonic) {
         self.wait = self.wait.max(wait);
+        self.executed = self.executed.max(executed);
     }
 
     /// Ends a chunk: everything written since the last call may leave once it is safe. `true` if
     /// something may leave now.
     #[inline]
-    pub(crate) fn seal(&mut self, commit_end: Lsn) -> bool {
+    pub(crate) fn seal(&mut self, gate: Gate) -> bool {
         let wait = std::mem::take(&mut self.wait);
+        let executed = std::mem::take(&mut self.executed);
         if self.held.is_empty() {
-            if wait <= commit_end {
+            if gate.lets(&Held { end: 0, wait, executed }) {
                 self.free_end = self.bytes.len();
                 return self.free_end > self.sent;
             }
@@ -84,24 +106,24 @@ impl Outbox {
                 return false;
             }
         }
-        self.hold(wait);
+        self.hold(wait, executed);
         false
     }
 
-    fn hold(&mut self, wait: Lsn) {
+    fn hold(&mut self, wait: Lsn, executed: Monotonic) {
         let end = self.gone + to_u64(self.bytes.len());
         match self.held.back_mut() {
             // Replies leave in order, so a chunk never waits for less than the one before it.
-            Some(last) if wait <= last.wait => last.end = end,
-            Some(_) | None => self.held.push_back(Held { end, wait }),
+            Some(last) if wait <= last.wait && executed <= last.executed => last.end = end,
+            Some(_) | None => self.held.push_back(Held { end, wait, executed }),
         }
     }
 
     /// Lets go what has become safe; `true` if something did.
-    pub(crate) fn release(&mut self, commit_end: Lsn) -> bool {
+    pub(crate) fn release(&mut self, gate: Gate) -> bool {
         let mut released = false;
         while let Some(first) = self.held.front() {
-            if first.wait > commit_end {
+            if !gate.lets(first) {
                 break;
             }
             self.free_end = usize::try_from(first.end - self.gone).unwrap_or(usize::MAX);
@@ -121,6 +143,7 @@ impl Outbox {
     pub(crate) fn drop_held(&mut self) {
         self.held.clear();
         self.wait = Lsn::ZERO;
+        self.executed = Monotonic::ZERO;
         self.bytes.truncate(self.free_end);
     }
 
@@ -178,8 +201,32 @@ mod tests {
 
     fn write(outbox: &mut Outbox, text: &[u8], wait: u64, commit_end: u64) -> bool {
         outbox.bytes_mut().extend_from_slice(text);
-        outbox.depend_on(Lsn::new(wait));
-        outbox.seal(Lsn::new(commit_end))
+        outbox.depend_on(Lsn::new(wait), Monotonic::ZERO);
+        outbox.seal(gate(commit_end))
+    }
+
+    fn gate(commit_end: u64) -> Gate {
+        Gate { commit_end: Lsn::new(commit_end), executed_by: Monotonic::from_nanos(u64::MAX) }
+    }
+
+    #[test]
+    fn what_was_executed_leaves_only_while_the_right_to_tell_it_lasts() {
+        let by =
+            |millis| Gate { commit_end: Lsn::new(9), executed_by: Monotonic::from_millis(millis) };
+        let mut outbox = Outbox::default();
+        outbox.bytes_mut().extend_from_slice(b"pong");
+        assert!(outbox.seal(by(0)), "an answer that shows no data needs no right");
+        outbox.bytes_mut().extend_from_slice(b"old");
+        outbox.depend_on(Lsn::new(1), Monotonic::from_millis(5));
+        assert!(!outbox.seal(by(4)));
+        outbox.bytes_mut().extend_from_slice(b"new");
+        outbox.depend_on(Lsn::new(1), Monotonic::from_millis(7));
+        assert!(!outbox.seal(by(4)));
+        assert!(!outbox.release(by(4)));
+        assert!(outbox.release(by(6)));
+        assert_eq!(outbox.writable(), b"pongold");
+        assert!(outbox.release(by(7)));
+        assert_eq!(outbox.writable(), b"pongoldnew");
     }
 
     #[test]
@@ -191,12 +238,12 @@ mod tests {
         assert!(!write(&mut outbox, b"d", 9, 5));
         assert_eq!(outbox.writable(), b"a");
         outbox.written(1);
-        assert!(!outbox.release(Lsn::new(6)));
-        assert!(outbox.release(Lsn::new(7)));
+        assert!(!outbox.release(gate(6)));
+        assert!(outbox.release(gate(7)));
         assert_eq!(outbox.writable(), b"bc");
         outbox.written(1);
         assert_eq!(outbox.writable(), b"c");
-        assert!(outbox.release(Lsn::new(100)));
+        assert!(outbox.release(gate(100)));
         assert_eq!(outbox.writable(), b"cd");
         outbox.written(2);
         assert_eq!(outbox.unsent_bytes(), 0);
@@ -223,7 +270,7 @@ mod tests {
         write(&mut outbox, b"tail", 3, 0);
         outbox.written(99_999);
         assert_eq!(outbox.writable(), b"x");
-        assert!(outbox.release(Lsn::new(3)));
+        assert!(outbox.release(gate(3)));
         assert_eq!(outbox.writable(), b"xtail");
         outbox.written(5);
         assert!(outbox.writable().is_empty());

@@ -40,7 +40,8 @@ pub(super) fn watch(visit: &mut Visit<'_>, args: &Args<'_>) {
         core.store.interest_add(db, key);
         session.watched.push(Watched { db, key: key.into(), was_expired });
         // What was seen before `EXEC` must not be taken back: its outcome waits for it too.
-        session.outbox.depend_on(core.store.last_write_end_of(db, key));
+        let end = core.store.last_write_end_of(db, key);
+        session.outbox.depend_on(end, core.executed_at());
     }
     session.reply().ok();
 }
@@ -58,7 +59,7 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
     // Whatever the outcome, it tells whether those keys were touched.
     for watched in &visit.session.watched {
         let end = visit.core.store.last_write_end_of(watched.db, &watched.key);
-        visit.session.outbox.depend_on(end);
+        visit.session.outbox.depend_on(end, visit.core.executed_at());
     }
     visit.clients.unwatch_all(visit.core, visit.session);
     if transaction.aborted {
@@ -86,7 +87,7 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
     }
     // Everything the transaction wrote is one record, so a switch keeps all of it or nothing.
     if let Some(end) = visit.core.end_group() {
-        visit.session.outbox.depend_on(end);
+        visit.session.outbox.depend_on(end, visit.core.executed_at());
         visit.session.last_write = LogPosition { epoch: visit.core.view.epoch, lsn: end };
     }
 }
@@ -130,7 +131,7 @@ fn run(visit: &mut Visit<'_>, queued: &Queued) {
             let caller =
                 Caller { db: session.db, proto: session.proto, deny_blocking: true, woken: false };
             let executed = visit.core.execute(command, &args, caller, session.outbox.bytes_mut());
-            session.outbox.depend_on(executed.wait);
+            session.outbox.depend_on(executed.wait, visit.core.executed_at());
         }
         Runnable::Session(command) => {
             visit.in_exec = true;

@@ -9,8 +9,8 @@ use tandem_types::{
 
 use super::encode::tag;
 use super::{
-    Ack, Beat, CopyStart, Echo, Follow, Formats, HISTORY_ENTRIES_MAX, Heartbeat, Hello, Keep,
-    Message, Notice, NoticeCode, Records, SnapshotChunk, Status, TEXT_BYTES_MAX, VERSION,
+    Ack, Beat, CopyStart, Echo, Follow, Formats, Grant, HISTORY_ENTRIES_MAX, Heartbeat, Hello,
+    Keep, Message, Notice, NoticeCode, Records, SnapshotChunk, Status, TEXT_BYTES_MAX, VERSION,
 };
 
 /// Epochs rise by one; a number beyond this is damage or malice, and would leave no room for later ones.
@@ -349,7 +349,12 @@ fn heartbeat(f: &mut Fields<'_>) -> Result<Heartbeat, DecodeError> {
         config_digest: f.u64()?,
         commit_known: f.flag("commit_known")?,
     };
-    Ok(Heartbeat { beat, status })
+    let grants = f.flag("grant")?;
+    let grant = Grant { epoch: f.epoch()?, lease_ms: f.u32()? };
+    if !grants && grant != (Grant { epoch: Epoch::ZERO, lease_ms: 0 }) {
+        return Err(DecodeError::Value { field: "grant" });
+    }
+    Ok(Heartbeat { beat, status, grant: grants.then_some(grant) })
 }
 
 fn notice(f: &mut Fields<'_>) -> Result<Notice, DecodeError> {

@@ -248,6 +248,9 @@ fn heartbeat(it: &Heartbeat, w: &mut Fields<'_>) {
     w.u32(status.sync_age_ms);
     w.u64(status.config_digest);
     w.u8(u8::from(status.commit_known));
+    w.u8(u8::from(it.grant.is_some()));
+    w.u64(it.grant.map_or(0, |grant| grant.epoch.get()));
+    w.u32(it.grant.map_or(0, |grant| grant.lease_ms));
 }
 
 fn notice(tag: u8, it: &Notice, w: &mut Fields<'_>) {

@@ -9,6 +9,17 @@ pub struct Heartbeat {
     pub beat: Beat,
     /// How the sender is.
     pub status: Status,
+    /// In an answer to its primary: what a follower promises.
+    pub grant: Option<Grant>,
+}
+
+/// A follower's promise not to become primary before the lease is over, by its own clock from its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Grant {
+    /// The reign it follows.
+    pub epoch: Epoch,
+    /// How long.
+    pub lease_ms: u32,
 }
 
 /// The timing part: made and read by [`crate::heart::Heart`].

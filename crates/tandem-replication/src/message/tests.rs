@@ -93,8 +93,12 @@ fn one_of_each() -> Vec<Message<'static>> {
             applied_end: commit_end,
             copied_bytes: 12,
         }),
-        Message::Heartbeat(Heartbeat { beat: beat(1, None), status }),
-        Message::Heartbeat(Heartbeat { beat: beat(0, echo), status }),
+        Message::Heartbeat(Heartbeat { beat: beat(1, None), status, grant: None }),
+        Message::Heartbeat(Heartbeat {
+            beat: beat(0, echo),
+            status,
+            grant: Some(Grant { epoch, lease_ms: 500 }),
+        }),
         Message::Switch((&b"opaque"[..]).into()),
         Message::Publish { channel: (&b"news"[..]).into(), payload: (&b""[..]).into() },
         Message::Forward {

@@ -104,6 +104,7 @@ impl World {
     pub(crate) fn new(seed: u64, plan: Plan, trace: bool) -> Self {
         let mut rng = Rng::new(seed);
         let settings = Settings {
+            heartbeat_max: Duration::MAX,
             failure_timeout: Duration::from_millis(100),
             window_bytes: 1000 + rng.below(3000),
             records_bytes_max: 100 + u32::try_from(rng.below(400)).unwrap(),
