@@ -23,8 +23,8 @@ pub struct Failure {
 pub struct Outcome {
     /// All runs together.
     pub tally: Tally,
-    /// The failing seed that was found first, and why.
-    pub failure: Option<(u64, Failure)>,
+    /// The failing seeds that were found, lowest first, and why.
+    pub failures: Vec<(u64, Failure)>,
     /// How long it took.
     pub took: Duration,
 }
@@ -47,13 +47,20 @@ pub fn run_seed(seed: u64, kinds: Kinds, told: bool) -> (Result<(), Failure>, Ta
     }
 }
 
-/// Runs seeds from `from` on, on `threads` threads, until one fails or one of the bounds is reached.
-pub fn campaign(from: u64, seeds: u64, most: Option<Duration>, threads: usize) -> Outcome {
+/// Runs seeds from `from` on, on `threads` threads, until `failures_max` have failed or one of the bounds
+/// is reached.
+pub fn campaign(
+    from: u64,
+    seeds: u64,
+    most: Option<Duration>,
+    threads: usize,
+    failures_max: usize,
+) -> Outcome {
     let began = Instant::now();
     let next = AtomicU64::new(from);
     let stop = AtomicBool::new(false);
     let total = Mutex::new(Tally::default());
-    let failure: Mutex<Option<(u64, Failure)>> = Mutex::new(None);
+    let failures: Mutex<Vec<(u64, Failure)>> = Mutex::new(Vec::new());
     let work = || {
         let mut tally = Tally::default();
         while !stop.load(Ordering::Relaxed) {
@@ -72,11 +79,9 @@ pub fn campaign(from: u64, seeds: u64, most: Option<Duration>, threads: usize) -
             }
             tally.add(&one);
             if let Err(why) = result {
-                stop.store(true, Ordering::Relaxed);
-                let mut failure = lock(&failure);
-                if failure.as_ref().is_none_or(|(before, _)| *before > seed) {
-                    *failure = Some((seed, why));
-                }
+                let mut failures = lock(&failures);
+                failures.push((seed, why));
+                stop.fetch_or(failures.len() >= failures_max, Ordering::Relaxed);
             }
         }
         lock(&total).add(&tally);
@@ -87,8 +92,9 @@ pub fn campaign(from: u64, seeds: u64, most: Option<Duration>, threads: usize) -
         }
     });
     let tally = lock(&total).clone();
-    let failure = lock(&failure).clone();
-    Outcome { tally, failure, took: began.elapsed() }
+    let mut failures = lock(&failures).clone();
+    failures.sort_by_key(|(seed, _)| *seed);
+    Outcome { tally, failures, took: began.elapsed() }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

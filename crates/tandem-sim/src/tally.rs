@@ -27,6 +27,8 @@ pub struct Tally {
     pub refused: u64,
     /// See `calls`.
     pub unknown: u64,
+    /// Reads answered by a replica.
+    pub old_reads: u64,
     /// Starts of processes; ends by themselves; starts in place.
     pub boots: u64,
     /// See `boots`.
@@ -131,7 +133,7 @@ impl Tally {
         for (here, there) in self.struck.iter_mut().zip(other.struck) {
             *here += there;
         }
-        let all: [fn(&mut Self) -> &mut u64; 29] = [
+        let all: [fn(&mut Self) -> &mut u64; 30] = [
             |it| &mut it.runs,
             |it| &mut it.events,
             |it| &mut it.simulated,
@@ -140,6 +142,7 @@ impl Tally {
             |it| &mut it.acknowledged,
             |it| &mut it.refused,
             |it| &mut it.unknown,
+            |it| &mut it.old_reads,
             |it| &mut it.boots,
             |it| &mut it.ends,
             |it| &mut it.reboots,

@@ -26,11 +26,16 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_one_node_serves() {
     let seeds = number("TANDEM_SEEDS").unwrap_or(SEEDS);
     let minutes = number("TANDEM_MINUTES").map(std::time::Duration::from_mins);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let outcome = campaign(number("TANDEM_FROM").unwrap_or(0), seeds, minutes, threads);
+    let from = number("TANDEM_FROM").unwrap_or(0);
+    let most = number("TANDEM_FAILURES").map_or(1, |most| usize::try_from(most).unwrap_or(1));
+    let outcome = campaign(from, seeds, minutes, threads, most);
     let rate = outcome.tally.runs as f64 / outcome.took.as_secs_f64();
     println!("{}\n{rate:.0} seeds/s on {threads} threads", outcome.tally);
-    if let Some((seed, failure)) = outcome.failure {
-        panic!("{}", report(seed, &failure));
+    for (seed, failure) in outcome.failures.iter().skip(1) {
+        println!("also: seed {seed}: {}", failure.what.lines().next().unwrap_or_default());
+    }
+    if let Some((seed, failure)) = outcome.failures.first() {
+        panic!("{}", report(*seed, failure));
     }
     if seeds >= 2_000 {
         let missing = outcome.tally.missing();

@@ -3,6 +3,7 @@
 use tandem_admin::{AdminRequest, PromoteRequest, SwitchRequest};
 use tandem_disk::Keep;
 use tandem_node::Acknowledge;
+use tandem_switch::Automation;
 use tandem_types::Role;
 
 use super::{Arrived, Run, What};
@@ -201,6 +202,18 @@ impl Run {
             && views[primary].peer_connected
             && other.epoch == views[primary].epoch;
         whole.then_some(primary)
+    }
+
+    /// Where decisions are a person's, somebody is there in the end; nothing is forced.
+    pub(super) fn person_helps(&mut self) {
+        let request = match self.plan.automatic.automation {
+            Automation::Auto => return,
+            Automation::Confirm => Wish::Confirm,
+            Automation::Observe => Wish::Promote,
+        };
+        for host in 0..2 {
+            self.arrive(host, Arrived::Admin(self::request(request)));
+        }
     }
 
     /// Everything works again.

@@ -105,7 +105,11 @@ impl Run {
 
     /// The node wants something of the mediator.
     pub(super) fn ask_mediator(&mut self, host: usize, request: MediatorRequest) {
-        self.trace.note(self.now, format_args!("{host} -> mediator {request:?}"));
+        if self.trace.is_told()
+            && let Some(wish) = super::trace::wish(&request)
+        {
+            self.trace.note(self.now, format_args!("{host} -> mediator {wish}"));
+        }
         let asked = self.hosts[host].clock.now(self.now).mono;
         let mut arrives = (self.now + self.travel()).max(self.ways[host].last_there);
         if !self.ways[host].connected {

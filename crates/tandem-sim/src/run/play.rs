@@ -49,6 +49,8 @@ pub(crate) enum Call {
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Done(Value),
+    /// Read at a node that does not serve: how old it is, nobody promised.
+    Old,
     Refused(String),
     Unknown,
 }
@@ -230,6 +232,10 @@ impl Run {
             let answer = match value.as_error() {
                 Some(text) if text.starts_with(b"UNKNOWNRESULT") => Answer::Unknown,
                 Some(text) => Answer::Refused(String::from_utf8_lossy(text).into_owned()),
+                None if epoch.is_none() && matches!(call, Call::Get { .. } | Call::Count { .. }) => {
+                    Answer::Old
+                }
+                None if epoch.is_none() && call == Call::GetBoth => Answer::Old,
                 None => Answer::Done(value),
             };
             if let (Answer::Done(_), true, Some(epoch)) = (&answer, writes(call), epoch) {
@@ -250,6 +256,7 @@ impl Run {
         match answer {
             Answer::Done(value) => self.done(index, call, since, &value),
             Answer::Unknown => self.unknown(call, since),
+            Answer::Old => self.tally.old_reads += 1,
             Answer::Refused(_) => {
                 self.tally.refused += 1;
                 // It looks for the primary elsewhere.

@@ -3,7 +3,11 @@
 use std::fmt;
 
 use tandem_replication::Message;
-use tandem_switch::{MediatorEvent, Outcome, PeerMessage};
+use tandem_switch::{
+    MediatorEvent, MediatorRequest, MediatorView, Outcome, PeerMessage, Presence, Record,
+    RecordState, Revision,
+};
+use tandem_types::{Incarnation, NodeId, Pair};
 
 use super::Arrived;
 use crate::plan::MS;
@@ -78,9 +82,72 @@ pub(super) fn brief(arrived: &Arrived) -> String {
         Arrived::Bytes { bytes, .. } => {
             format!("client: {}", String::from_utf8_lossy(bytes).replace("\r\n", " "))
         }
-        Arrived::Mediator(MediatorEvent::Outcome { number, outcome: Outcome::Lost(_) }) => {
-            format!("mediator: change {number} lost")
+        Arrived::Mediator(MediatorEvent::Outcome { number, outcome: Outcome::Lost(seen) }) => {
+            format!("mediator: change {number} lost, {}", view(seen))
         }
+        Arrived::Mediator(MediatorEvent::View(seen)) => format!("mediator: {}", view(seen)),
         other => format!("{other:?}"),
+    }
+}
+
+fn members(members: &Pair<Option<Incarnation>>) -> &'static str {
+    match (members.a.is_some(), members.b.is_some()) {
+        (true, true) => "{a,b}",
+        (true, false) => "{a}",
+        (false, true) => "{b}",
+        (false, false) => "{}",
+    }
+}
+
+fn record(revision: Option<Revision>, record: &Record) -> String {
+    let at = revision.map_or(String::new(), |at| format!("r{}.{} ", at.life, at.version));
+    let boot = record.primary_boot;
+    let fork = record.fork.get() % 10_000;
+    format!(
+        "{at}epoch {} ~{fork} {:?} boot {}:{} {}",
+        record.epoch.get(),
+        record.primary,
+        boot.incarnation.get() % 1_000,
+        boot.boot,
+        members(&record.members)
+    )
+}
+
+fn presence(node: NodeId, it: &Option<Presence>) -> String {
+    it.map_or(String::new(), |it| {
+        let boot = it.boot;
+        format!(
+            " {node:?}={}:{} {:?} e{}",
+            boot.incarnation.get() % 1_000,
+            boot.boot,
+            it.role,
+            it.epoch_seen.get()
+        )
+    })
+}
+
+fn view(view: &MediatorView) -> String {
+    let what = match &view.record {
+        RecordState::Absent => "no record".to_owned(),
+        RecordState::Present { revision, record: it } => record(Some(*revision), it),
+        RecordState::Unreadable { reason } => reason.clone(),
+    };
+    let asked = if view.asked.is_some() { "" } else { " (pushed)" };
+    let (a, b) = (presence(NodeId::A, &view.present.a), presence(NodeId::B, &view.present.b));
+    format!("{what};{a}{b}{asked}")
+}
+
+/// What a node wants of the mediator, in one line; signs of life and readings are not worth one.
+pub(super) fn wish(request: &MediatorRequest) -> Option<String> {
+    match request {
+        MediatorRequest::Vouch(_) | MediatorRequest::Read => None,
+        MediatorRequest::Leave => Some("leave".into()),
+        MediatorRequest::Change { number, change } => {
+            let expect = change.expect.map_or("none".into(), |it| format!("r{}.{}", it.life, it.version));
+            let unless = change.unless_present.map_or(String::new(), |(node, boot)| {
+                format!(" unless {node:?} {}:{}", boot.incarnation.get() % 1_000, boot.boot)
+            });
+            Some(format!("change {number}: {expect} -> {}{unless}", record(None, &change.record)))
+        }
     }
 }

@@ -111,8 +111,13 @@ impl Run {
         let healed = self.now;
         let end = healed + WHOLE_WITHIN;
         let mut since = None;
+        let mut person = healed + 2_000 * MS;
         while self.now < end {
             self.run_until(self.now + 20 * MS);
+            if self.now > person && self.whole().is_none() {
+                person = self.now + 1_500 * MS;
+                self.person_helps();
+            }
             if self.whole().is_none() || self.watch.last_write <= healed {
                 since = None;
                 continue;
