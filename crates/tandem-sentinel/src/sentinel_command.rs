@@ -39,12 +39,12 @@ const MANAGED: [&[u8]; 10] = [
 /// Answers one; `Next::Failover` leaves the answer to whoever carries it out.
 pub(crate) fn answer(view: &SentinelView, args: &Args<'_>, reply: &mut Reply<'_>) -> Next {
     let word = args.get(1).to_ascii_lowercase();
-    let named = |reply: &mut Reply<'_>| match view.find(args.get(2)) {
-        Some(master) => Some(master),
-        None => {
+    let named = |reply: &mut Reply<'_>| {
+        let found = view.find(args.get(2));
+        if found.is_none() {
             reply.error(UNKNOWN_MASTER);
-            None
         }
+        found
     };
     let words = match word.as_slice() {
         b"get-master-addr-by-name"
