@@ -13,6 +13,7 @@ mod admission;
 mod backlog;
 mod closing;
 mod delivery;
+mod lingering;
 mod running;
 mod serving;
 mod sweep;
@@ -109,6 +110,8 @@ pub struct Clients {
     /// Reused.
     touched: Vec<(DbIndex, Box<[u8]>)>,
     last_id: u64,
+    /// The role was handed over a moment ago.
+    linger: Option<lingering::Linger>,
     backlog: backlog::Backlog,
     sweep: sweep::Sweep,
     /// `commit_end` when held replies were last looked at.
@@ -139,6 +142,7 @@ impl Clients {
             ready: VecDeque::new(),
             touched: Vec::new(),
             last_id: 0,
+            linger: None,
             backlog: backlog::Backlog::default(),
             sweep: sweep::Sweep::default(),
             released_to: Gate { commit_end: Lsn::ZERO, executed_by: Monotonic::ZERO },
@@ -315,7 +319,9 @@ impl Clients {
 
     /// Whether some command may be held back right now.
     fn is_holding_back(&self, core: &Core) -> bool {
-        core.view.hold_writes || self.pause.is_some_and(|pause| core.now.mono < pause.until)
+        core.view.hold_writes
+            || self.awaits_new_primary()
+            || self.pause.is_some_and(|pause| core.now.mono < pause.until)
     }
 
     /// Ends what a session did: seals its replies, applies the limits, puts it back.

@@ -57,7 +57,9 @@ impl Clients {
             return self.refuse_text(session, OUT_OF_MEMORY);
         }
         let writes = runnable.is(Flags::WRITE);
-        if let Some(refusal) = refusal(core, session, runnable) {
+        // Who passed a write on must not read what this follower has not applied yet.
+        let elsewhere = self.is_elsewhere(core, session, runnable).then_some(Refusal::Standby);
+        if let Some(refusal) = elsewhere.or_else(|| refusal(core, session, runnable)) {
             if refusal == Refusal::ReadOnly
                 && core.view.forward_writes
                 && session.info.port == Port::Client
@@ -66,6 +68,13 @@ impl Clients {
                 && !runnable.is(Flags::BLOCKING)
             {
                 return Admission::Forward;
+            }
+            let moved = matches!(
+                refusal,
+                Refusal::Standby | Refusal::ReadOnly | Refusal::NotPrimary | Refusal::Stale
+            );
+            if moved && let Some(admission) = self.admit_lingering(core, session, runnable) {
+                return admission;
             }
             let text = refusal_text(core, refusal);
             self.refuse_text(session, &text);

@@ -62,7 +62,7 @@ impl Clients {
         self.close_where(core, |_| true);
     }
 
-    fn close_where(&mut self, core: &mut Core, which: impl Fn(&Session) -> bool) {
+    pub(super) fn close_where(&mut self, core: &mut Core, which: impl Fn(&Session) -> bool) {
         for conn in self.sessions.conns() {
             let Some(mut session) = self.sessions.take(conn) else { continue };
             if !session.closing && which(&session) {

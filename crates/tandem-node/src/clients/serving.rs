@@ -177,6 +177,9 @@ impl Clients {
                 self.count_error(&session, start);
                 self.end_wait(core, &mut session);
                 Self::end_reply(&mut session, start);
+                if session.outlived_role && self.linger.is_none() {
+                    self.close(core, &mut session);
+                }
             } else {
                 self.close(core, &mut session);
             }
@@ -212,7 +215,8 @@ impl Clients {
             ));
             return tandem_types::Lsn::ZERO;
         }
-        if let Some(refusal) = core.view.writes {
+        let writes = command.flags.has(tandem_store::Flags::WRITE);
+        if let Some(refusal) = if writes { core.view.writes } else { core.view.reads } {
             writer.error(&super::refusal_text(core, refusal));
             return tandem_types::Lsn::ZERO;
         }

@@ -24,7 +24,8 @@ impl Clients {
     pub fn deadline(&self) -> Option<Monotonic> {
         let pause = self.pause.map(|pause| pause.until);
         let sweep = (self.sessions.len() > 0).then(|| self.sweep.last.plus(EVERY));
-        [self.blocked.next_deadline(), pause, sweep].into_iter().flatten().min()
+        let linger = self.linger.map(|linger| linger.until);
+        [self.blocked.next_deadline(), pause, sweep, linger].into_iter().flatten().min()
     }
 
     /// Ends waits whose time is up, a pause, idle connections; measures rates.
@@ -39,6 +40,7 @@ impl Clients {
         if self.pause.is_some_and(|pause| pause.until <= now) {
             self.pause = None;
         }
+        self.end_linger(core);
         if now.since(self.sweep.last) >= EVERY {
             self.sweep_all(core);
         }

@@ -129,7 +129,11 @@ impl Node {
         at.peer_applied_end = tandem_types::Lsn::ZERO;
         self.queue = crate::apply_queue::ApplyQueue::new(self.core.log.tip());
         self.refresh_view();
-        self.clients.demoted(&mut self.core);
+        if cause == DemoteCause::HandedOver {
+            self.clients.handed_over(&mut self.core);
+        } else {
+            self.clients.demoted(&mut self.core);
+        }
         self.event(Severity::Note, format!("no longer primary of epoch {epoch}: {cause:?}"));
     }
 
@@ -152,6 +156,8 @@ impl Node {
         self.follower = Some(follower::Follower::new(self.stream, position));
         self.refresh_view();
         self.follow(follower::Input::Begin(request));
+        self.clients.new_primary_serves(&mut self.core);
+        self.carry_out_operations();
     }
 
     fn release_writes(&mut self) {

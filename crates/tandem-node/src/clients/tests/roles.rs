@@ -150,3 +150,78 @@ fn a_connection_that_outlived_the_role_ends_with_its_first_refusal() {
     world.ask(new, "set a 1");
     assert!(!world.is_closed(new), "who comes now may have been told to read here");
 }
+
+fn hand_over(world: &mut World) {
+    world.core.view.role = Role::Standby;
+    world.core.view.reads = Some(Refusal::Standby);
+    world.core.view.writes = Some(Refusal::Standby);
+    world.core.view.hold_writes = false;
+    world.clients.handed_over(&mut world.core);
+}
+
+fn passed_on(world: &mut World) -> String {
+    match world.core.operations.pop_front() {
+        Some(Operation::Forward { command, .. }) => {
+            String::from_utf8(command).unwrap().replace("\r\n", " ")
+        }
+        other => panic!("nothing was passed on: {other:?}"),
+    }
+}
+
+#[test]
+fn after_a_planned_change_held_and_new_requests_reach_the_new_primary_in_order() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.core.view.hold_writes = true;
+    world.send_bytes(conn, b"INCR a\r\nGET a\r\n");
+    assert_eq!(world.take(conn), "");
+    hand_over(&mut world);
+    world.clients.end_of_turn(&mut world.core);
+    assert!(world.core.operations.is_empty(), "the new primary does not serve yet");
+    world.clients.new_primary_serves(&mut world.core);
+    assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
+    assert!(world.core.operations.is_empty(), "the second waits for the first");
+    world.clients.forwarded(&mut world.core, conn, Some(b":8\r\n"));
+    assert_eq!(passed_on(&mut world), "*2 $3 GET $1 a ");
+    world.clients.forwarded(&mut world.core, conn, Some(b"$1\r\n8\r\n"));
+    assert_eq!(world.take(conn), ":8\r\n$1\r\n8\r\n");
+    assert!(!world.is_closed(conn));
+}
+
+#[test]
+fn a_planned_change_ends_those_whose_wait_or_transaction_cannot_move() {
+    let mut world = World::new();
+    let lines = ["blpop k 0", "multi", "watch k", "subscribe c"];
+    let conns = lines.map(|line| {
+        let conn = world.connect();
+        world.send(conn, line);
+        world.take(conn);
+        conn
+    });
+    let idle = world.connect();
+    hand_over(&mut world);
+    for (conn, line) in conns.into_iter().zip(lines) {
+        assert!(world.is_closed(conn), "{line}");
+    }
+    assert!(!world.is_closed(idle));
+    world.send(idle, "blpop k 0");
+    assert_eq!(world.take(idle), "", "no error that a library would keep asking after");
+    assert!(world.is_closed(idle));
+}
+
+#[test]
+fn after_the_linger_time_connections_end_once_they_are_answered() {
+    let mut world = World::new();
+    let (idle, asking) = (world.connect(), world.connect());
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    world.send(asking, "set a 1");
+    let linger = world.core.settings.linger;
+    world.core.now.mono = world.core.now.mono.plus(linger);
+    world.clients.tick(&mut world.core);
+    assert!(world.is_closed(idle));
+    assert!(!world.is_closed(asking), "its answer is under way");
+    world.clients.forwarded(&mut world.core, asking, Some(b"+OK\r\n"));
+    assert_eq!(world.take(asking), "+OK\r\n");
+    assert!(world.is_closed(asking));
+}
