@@ -14,6 +14,7 @@ mod backlog;
 mod closing;
 mod delivery;
 mod lingering;
+mod moving;
 mod running;
 mod serving;
 mod sweep;
@@ -112,6 +113,8 @@ pub struct Clients {
     last_id: u64,
     /// The role was handed over a moment ago.
     linger: Option<lingering::Linger>,
+    /// Of the last `MOVING` message.
+    moving_number: i64,
     backlog: backlog::Backlog,
     sweep: sweep::Sweep,
     /// `commit_end` when held replies were last looked at.
@@ -143,6 +146,7 @@ impl Clients {
             touched: Vec::new(),
             last_id: 0,
             linger: None,
+            moving_number: 0,
             backlog: backlog::Backlog::default(),
             sweep: sweep::Sweep::default(),
             released_to: Gate { commit_end: Lsn::ZERO, executed_by: Monotonic::ZERO },

@@ -29,6 +29,17 @@ pub(crate) enum ReplyMode {
     Skip,
 }
 
+/// Whether a client wants to be told when the primary moves (`CLIENT MAINT_NOTIFICATIONS`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Moving {
+    #[default]
+    Unasked,
+    /// With the new primary's address.
+    WithAddress,
+    /// It finds the address by itself.
+    WithoutAddress,
+}
+
 /// What a client said about itself.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
@@ -78,6 +89,7 @@ pub(crate) struct Session {
     pub(crate) monitor: bool,
     pub(crate) no_evict: bool,
     pub(crate) no_touch: bool,
+    pub(crate) moving: Moving,
     pub(crate) waiting: Option<Box<Waiting>>,
     /// Nothing more is read; the connection ends once everything that may leave has left.
     pub(crate) closing: bool,
@@ -129,6 +141,7 @@ impl Session {
             monitor: false,
             no_evict: false,
             no_touch: false,
+            moving: Moving::Unasked,
             waiting: None,
             closing: false,
             close_told: false,

@@ -45,6 +45,7 @@ impl Clients {
     pub fn new_primary_serves(&mut self, core: &mut Core) {
         if let Some(linger) = &mut self.linger {
             linger.passes_on = true;
+            self.tell_moving(core);
             self.end_of_turn(core);
         }
     }

@@ -7,7 +7,7 @@ use tandem_resp::{Args, parse_i64, parse_u64};
 use super::hello::BAD_NAME;
 use super::{Visit, client_kill, client_list, help, is};
 use crate::clients::Pause;
-use crate::session::{ReplyMode, What};
+use crate::session::{Moving, ReplyMode, What};
 
 pub(super) const SUBCOMMANDS: &[&str] = &[
     "client|caching",
@@ -84,10 +84,7 @@ pub(super) fn client(visit: &mut Visit<'_>, args: &Args<'_>) {
             "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
              OPTOUT mode enabled",
         ),
-        // An error here makes libraries go on without hand-off messages.
-        (b"maint_notifications", _) => {
-            visit.reply().error("ERR maintenance notifications are not offered by this node");
-        }
+        (b"maint_notifications", 3..) => maint_notifications(visit, args),
         (b"help", 2) => help::write(visit, "CLIENT", HELP),
         _ if SUBCOMMANDS.iter().any(|full| {
             full.split_once('|').is_some_and(|(_, name)| name.as_bytes() == &*subcommand)
@@ -205,6 +202,39 @@ fn unblock(visit: &mut Visit<'_>, args: &Args<'_>) {
     let Some(conn) = conn.map(|session| session.conn) else { return visit.reply().int(0) };
     visit.clients.unblock(visit.core, conn, with_error);
     visit.reply().int(1);
+}
+
+/// Options that are not known here are refused, so that libraries go on without instead of waiting for
+/// what never comes.
+fn maint_notifications(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let on = match on_or_off(args.get(2)) {
+        Some(on) => on,
+        None => return visit.syntax_error(),
+    };
+    let moving = match (on, args.opt(3), args.opt(4), args.len()) {
+        (false, None, None, _) => Moving::Unasked,
+        (true, None, None, _) => Moving::WithAddress,
+        (true, Some(option), Some(kind), 5) if is(option, "moving-endpoint-type") => {
+            let kinds = ["internal-ip", "internal-fqdn", "external-ip", "external-fqdn"];
+            if is(kind, "none") {
+                Moving::WithoutAddress
+            } else if kinds.iter().any(|known| is(kind, known)) {
+                Moving::WithAddress
+            } else {
+                return visit.reply().error("ERR unknown moving-endpoint-type");
+            }
+        }
+        _ => return visit.reply().error("ERR unknown option of CLIENT MAINT_NOTIFICATIONS"),
+    };
+    if on && visit.session.proto != tandem_resp::Proto::Resp3 {
+        return visit.reply().error("ERR maintenance notifications need RESP3: say HELLO 3 first");
+    }
+    visit.session.moving = moving;
+    visit.reply().ok();
+    // Who comes to the wrong node is told at once, after the answer.
+    let mut message = Vec::new();
+    visit.clients.moving(visit.core, visit.session, &mut message);
+    visit.session.deferred.extend_from_slice(&message);
 }
 
 fn tracking_info(visit: &mut Visit<'_>) {

@@ -225,3 +225,27 @@ fn after_the_linger_time_connections_end_once_they_are_answered() {
     assert_eq!(world.take(asking), "+OK\r\n");
     assert!(world.is_closed(asking));
 }
+
+#[test]
+fn who_asked_is_told_where_the_primary_went() {
+    let mut world = World::new();
+    let (asked, not) = (world.connect(), world.connect());
+    let on = "client maint_notifications on moving-endpoint-type internal-ip";
+    assert!(world.ask(asked, on).starts_with("-ERR maintenance notifications need RESP3"));
+    for conn in [asked, not] {
+        world.ask(conn, "hello 3");
+    }
+    assert_eq!(world.ask(asked, on), "+OK\r\n");
+    assert!(world.ask(not, "client maint_notifications on x y").starts_with("-ERR unknown option"));
+    world.core.view.primary_address = Some("10.0.0.2:6379".to_owned());
+    hand_over(&mut world);
+    assert_eq!(world.take(asked), "");
+    world.clients.new_primary_serves(&mut world.core);
+    let moving =
+        |number| format!(">4\r\n$6\r\nMOVING\r\n:{number}\r\n:1\r\n$13\r\n10.0.0.2:6379\r\n");
+    assert_eq!(world.take(asked), moving(1));
+    assert_eq!(world.take(not), "");
+    let late = world.connect();
+    world.ask(late, "hello 3");
+    assert_eq!(world.ask(late, on), format!("+OK\r\n{}", moving(2)));
+}
