@@ -61,6 +61,10 @@ pub struct Node {
     core: Core,
     clients: Clients,
     switch: Brain,
+    /// The virtual address is bound on this machine.
+    address_held: bool,
+    /// Why it is not where it should be.
+    address_trouble: Option<String>,
     switch_state: tandem_switch::NodeState,
     heart: heart::Heart,
     leader: Option<leader::Leader>,
@@ -152,7 +156,7 @@ impl Node {
             Input::Admin { id, request } => self.admin(id, &request),
             Input::Mediator(event) => self.switch_step(tandem_switch::Input::Mediator(event)),
             Input::PeerDied(boot) => self.switch_step(tandem_switch::Input::PeerDied(boot)),
-            Input::VirtualAddress { .. } => {}
+            Input::VirtualAddress { held, trouble } => self.address_moved(held, trouble),
             Input::Shutdown => self.shutdown(),
             Input::Tick => self.tick(),
             Input::EndOfTurn => self.end_of_turn(),

@@ -70,6 +70,16 @@ pub enum SwitchBy {
     Mediator,
 }
 
+impl SwitchBy {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Mediator => "mediator",
+        }
+    }
+}
+
 /// What the follower is for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Topology {

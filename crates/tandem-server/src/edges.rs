@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_switch::{BootId, MediatorRequest};
+use tandem_switch::{BootId, MediatorEvent, MediatorRequest};
 use tandem_types::Monotonic;
 
 /// How often the data thread says that it lives.
@@ -26,11 +26,29 @@ pub struct Edges {
 pub(crate) struct Attached {
     edges: Edges,
     beat_at: Monotonic,
+    /// The mediator's endpoint, while a session is open.
+    mediator: Option<String>,
 }
 
 impl Attached {
     pub(crate) fn new(edges: Edges) -> Self {
-        Self { edges, beat_at: Monotonic::ZERO }
+        Self { edges, beat_at: Monotonic::ZERO, mediator: None }
+    }
+
+    /// Remembers whether a session is open: a node that boots while it is must hear of it.
+    pub(crate) fn note(&mut self, event: &MediatorEvent) {
+        match event {
+            MediatorEvent::Up { endpoint } => self.mediator = Some(endpoint.clone()),
+            MediatorEvent::Down { .. } => self.mediator = None,
+            MediatorEvent::Renewed { .. }
+            | MediatorEvent::View(_)
+            | MediatorEvent::Outcome { .. } => {}
+        }
+    }
+
+    /// The news of an open session, again.
+    pub(crate) fn mediator_up(&self) -> Option<MediatorEvent> {
+        self.mediator.clone().map(|endpoint| MediatorEvent::Up { endpoint })
     }
 
     pub(crate) fn ask_mediator(&mut self, request: MediatorRequest) {
@@ -66,6 +84,18 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[test]
+    fn a_node_that_boots_later_hears_of_an_open_session() {
+        let mut attached = Attached::default();
+        assert_eq!(attached.mediator_up(), None);
+        let up = MediatorEvent::Up { endpoint: "w:1".to_owned() };
+        attached.note(&up);
+        attached.note(&MediatorEvent::Renewed { sent: Monotonic::ZERO });
+        assert_eq!(attached.mediator_up(), Some(up));
+        attached.note(&MediatorEvent::Down { reason: String::new() });
+        assert_eq!(attached.mediator_up(), None);
+    }
 
     #[test]
     fn beats_come_ten_times_per_second_and_only_if_someone_listens() {

@@ -265,7 +265,10 @@ impl EventLoop {
                     self.asked.insert(id, reply);
                     self.step(now, Input::Admin { id, request });
                 }
-                Mail::Mediator(event) => self.step(now, Input::Mediator(event)),
+                Mail::Mediator(event) => {
+                    self.edges.note(&event);
+                    self.step(now, Input::Mediator(event));
+                }
                 Mail::VirtualAddress { held, trouble } => {
                     self.step(now, Input::VirtualAddress { held, trouble });
                 }
@@ -335,6 +338,10 @@ impl EventLoop {
         clients.hand_over(stand_in.as_mut(), &mut turn);
         if self.isolated_until.is_none() {
             self.link.start(now.mono);
+        }
+        // What was said while the data was read went to the stand-in, which knows nothing of it.
+        if let Some(up) = self.edges.mediator_up() {
+            self.step(now, Input::Mediator(up));
         }
         if self.shutdown_wanted {
             self.step(now, Input::Shutdown);

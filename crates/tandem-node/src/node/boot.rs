@@ -324,6 +324,8 @@ impl Node {
             next_expire: now.mono,
             started: now,
             switch_told: tandem_switch::OwnEnds::default(),
+            address_held: false,
+            address_trouble: None,
         };
         node.switch_step(tandem_switch::Input::Tick);
         node.refresh_view();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tandem_replication::message::{Formats, Grant, Heartbeat, Hello, Notice, NoticeCode, Status};
 use tandem_replication::{Message, follower, heart, leader};
 use tandem_switch::{PeerMessage, ReadRight};
-use tandem_types::PairId;
+use tandem_types::{Monotonic, PairId};
 
 use super::Node;
 use crate::{Output, Severity};
@@ -17,6 +17,8 @@ use crate::{Output, Severity};
 pub(super) struct LinkState {
     /// Where the peer is; `None`: no link.
     pub(super) address: Option<SocketAddr>,
+    /// When the peer must have said who it is: until then the heart does not beat.
+    pub(super) hello_by: Option<Monotonic>,
     /// The peer's `Hello` on this connection.
     pub(super) hello: Option<Hello>,
     /// What its last heartbeat said, also of a connection that is gone.
@@ -47,6 +49,7 @@ impl Node {
             self.link_down("a newer connection took its place");
         }
         self.link.address = Some(address);
+        self.link.hello_by = Some(self.core.now.mono.plus(self.core.settings.failure_timeout));
         self.link.trouble = None;
         self.link.backlog_bytes = 0;
         let hello = Hello {
@@ -68,6 +71,7 @@ impl Node {
             self.link.trouble = Some(reason.to_owned());
             return;
         }
+        self.link.hello_by = None;
         let was_up = self.link.hello.take().is_some();
         self.link.backlog_bytes = 0;
         self.link.trouble.get_or_insert_with(|| reason.to_owned());
@@ -101,6 +105,15 @@ impl Node {
         self.link.trouble = Some(reason.to_owned());
         self.core.out.push(Output::LinkDrop { reason: reason.to_owned() });
         self.link_down(reason);
+    }
+
+    /// A peer that connects and says nothing is as good as gone.
+    pub(super) fn tend_hello(&mut self) {
+        if self.link.hello_by.is_some_and(|by| self.core.now.mono >= by) {
+            let reason = "the peer did not introduce itself in time".to_owned();
+            self.core.out.push(Output::LinkDrop { reason: reason.clone() });
+            self.link_down(&reason);
+        }
     }
 
     pub(super) fn send(&mut self, message: &Message<'_>) {
@@ -158,6 +171,7 @@ impl Node {
             Severity::Note,
             format!("the link to {peer} is up (boot {}, version {})", hello.boot, hello.version),
         );
+        self.link.hello_by = None;
         self.link.hello = Some(hello);
         self.beat(heart::Input::Up);
         self.switch_step(tandem_switch::Input::PeerUp);

@@ -1,12 +1,13 @@
 //! What people and dashboards see.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tandem_admin::{
-    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, MetricsView, PeerView,
-    RoleName, StatusView, SwitchView, WaitView, WhyView,
+    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, MediatorView, MetricsView,
+    PeerView, PendingView, RoleName, StatusView, SwitchView, VipView, WaitView, WhyView,
 };
-use tandem_switch::{PromoteCause, Reign};
+use tandem_switch::{Gap, PromoteCause, Proposed, ReadRight, Reign};
 use tandem_types::{DbIndex, Lsn, NodeId, Now, Role};
 
 use super::Node;
@@ -54,6 +55,10 @@ pub(super) const fn role_name(role: Role, topology: Topology) -> RoleName {
         (Role::Joining, _) => RoleName::Joining,
         (Role::Isolated, _) => RoleName::Isolated,
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn count(number: usize) -> u64 {
@@ -132,7 +137,12 @@ impl Node {
             address: settings.client_addresses[settings.node].clone(),
             acknowledge: settings.acknowledge.word().to_owned(),
             fsync: settings.fsync.word().to_owned(),
-            switch_by: "manual".to_owned(),
+            switch_by: settings.switch_by.word().to_owned(),
+            read_lease_ms: self.read_lease_ms(),
+            vip: self.vip_view(),
+            mediator: self.mediator_view(),
+            pending: self.pending_view(),
+            paused: self.switch.paused(),
             clients: count(self.clients.connected()),
             keys: count(keys),
             used_memory: count(self.core.store.used_memory()),
@@ -142,8 +152,70 @@ impl Node {
             config_digest: format!("{:016x}", settings.config_digest),
             config_differs: self.config_differs(),
             warnings: self.warnings(),
-            ..StatusView::default()
         }
+    }
+
+    /// How long a primary that needs the peer's word may still answer reads.
+    fn read_lease_ms(&self) -> Option<u64> {
+        let now = self.core.now.mono;
+        match self.switch.read_right(now) {
+            ReadRight::Until(until) => Some(millis(until.since(now))),
+            ReadRight::None if self.core.view.role == Role::Primary => Some(0),
+            ReadRight::Free | ReadRight::ExecutedBy(_) | ReadRight::None => None,
+        }
+    }
+
+    fn vip_view(&self) -> Option<VipView> {
+        let address = &self.clients.facts.virtual_address;
+        (!address.is_empty()).then(|| VipView { address: address.clone(), held: self.address_held })
+    }
+
+    fn mediator_view(&self) -> Option<MediatorView> {
+        let status = self.switch.mediator_status()?;
+        let names = &self.core.settings.names;
+        let record = self.switch.record().map(|record| {
+            let members: Vec<&str> = [NodeId::A, NodeId::B]
+                .into_iter()
+                .filter(|&node| record.members[node].is_some())
+                .map(|node| names[node].as_str())
+                .collect();
+            let unsettled = if status.unsettled { ", a change is not settled" } else { "" };
+            format!(
+                "epoch {}, primary {}, in sync {}{unsettled}",
+                record.epoch.get(),
+                names[record.primary],
+                members.join(" and ")
+            )
+        });
+        Some(MediatorView {
+            kind: self.clients.facts.mediator_kind.clone(),
+            connected: status.connected,
+            endpoint: status.endpoint,
+            record: record.or(status.trouble),
+        })
+    }
+
+    fn pending_view(&self) -> Option<PendingView> {
+        let proposal = self.switch.pending()?;
+        let now = self.core.now.mono;
+        let names = &self.core.settings.names;
+        let (to, what) = match proposal.what {
+            Proposed::TakeOver { from } => {
+                let to = names[from.peer()].clone();
+                (to, format!("take over from {}", names[from]))
+            }
+            Proposed::HandOver { to } => (names[to].clone(), format!("hand over to {}", names[to])),
+        };
+        Some(PendingView {
+            proposal: format!("{what}, because {}", proposal.cause),
+            to,
+            records_lost: match proposal.lost {
+                Gap::Zero => Some(0),
+                Gap::AtLeast { records, .. } => Some(records),
+                Gap::Unknown => None,
+            },
+            expires_ms: proposal.expires.map_or(0, |at| millis(at.since(now))),
+        })
     }
 
     fn config_differs(&self) -> Vec<String> {
@@ -160,7 +232,8 @@ impl Node {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = Vec::new();
+        warnings.extend(self.address_trouble.iter().map(|it| format!("the virtual address: {it}")));
         let settings = &self.core.settings;
         match settings.fsync {
             Fsync::Always => {}

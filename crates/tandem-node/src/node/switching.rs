@@ -118,6 +118,20 @@ impl Node {
         self.next_expire = self.core.now.mono;
         self.refresh_view();
         self.update_commit();
+        self.want_address(true);
+    }
+
+    /// The virtual address comes after the right to serve, and goes when that goes.
+    fn want_address(&mut self, wanted: bool) {
+        if self.core.settings.virtual_address {
+            self.core.out.push(Output::VirtualAddress(wanted));
+        }
+    }
+
+    /// The virtual address was bound or removed here, or could not be.
+    pub(super) fn address_moved(&mut self, held: bool, trouble: Option<String>) {
+        self.address_held = held;
+        self.address_trouble = trouble;
     }
 
     fn demote(&mut self, epoch: Epoch, cause: DemoteCause) {
@@ -134,6 +148,7 @@ impl Node {
         } else {
             self.clients.demoted(&mut self.core);
         }
+        self.want_address(false);
         self.event(Severity::Note, format!("no longer primary of epoch {epoch}: {cause:?}"));
     }
 
