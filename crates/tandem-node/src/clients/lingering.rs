@@ -29,7 +29,7 @@ impl Clients {
         self.forget_backlog(core);
         self.close_where(core, |session| {
             session.outbox.is_holding()
-                || (session.waits_for_others() && !is_held(session))
+                || (session.waits_for_others() && !may_stay(session))
                 || session.transaction.is_some()
                 || !session.watched.is_empty()
                 || session.is_subscriber()
@@ -99,8 +99,12 @@ impl Clients {
     }
 }
 
-fn is_held(session: &Session) -> bool {
-    matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Held))
+/// Its request is still in the input, or it is the person who asked for the change.
+fn may_stay(session: &Session) -> bool {
+    matches!(
+        session.waiting.as_deref(),
+        Some(waiting) if matches!(waiting.what, What::Held | What::Answer)
+    )
 }
 
 fn is_passed_on(session: &Session) -> bool {

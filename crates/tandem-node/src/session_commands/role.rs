@@ -74,8 +74,50 @@ pub(super) fn replicaof(visit: &mut Visit<'_>, _args: &Args<'_>) {
     );
 }
 
-pub(super) fn failover(visit: &mut Visit<'_>, _args: &Args<'_>) {
-    visit
-        .reply()
-        .error("ERR FAILOVER is not offered by this version: use tandem promote on the standby");
+/// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms]`: a planned change of primary, as in Redis. The
+/// reply comes when it is done; how long writes may be held is `switch.hold`, so `TIMEOUT` only has to be
+/// a number.
+pub(super) fn failover(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let mut target = None;
+    let mut at = 1;
+    while let Some(word) = args.opt(at) {
+        if is(word, "to") && args.len() > at + 2 {
+            target = Some((args.get(at + 1), args.get(at + 2)));
+            at += 3;
+        } else if is(word, "timeout") && args.len() > at + 1 {
+            match tandem_resp::parse_i64(args.get(at + 1)) {
+                Some(1..) => at += 2,
+                Some(_) => {
+                    return visit.reply().error("ERR FAILOVER timeout must be greater than 0");
+                }
+                None => return visit.not_an_integer(),
+            }
+        } else if is(word, "abort") && args.len() == 2 {
+            let text = "ERR No failover in progress that could be aborted: it ends by itself";
+            return visit.reply().error(text);
+        } else if is(word, "force") {
+            let text =
+                "ERR FAILOVER FORCE may lose writes: say TANDEM PROMOTE FORCE to the standby";
+            return visit.reply().error(text);
+        } else {
+            return visit.syntax_error();
+        }
+    }
+    let core = &*visit.core;
+    let peer = &core.settings.client_addresses[core.settings.node.peer()];
+    let (host, port) = split(peer);
+    let elsewhere = target.is_some_and(|to| to != (host.as_bytes(), port.as_bytes()));
+    let refusal = if core.view.role != Role::Primary {
+        "ERR FAILOVER is not valid when server is a replica."
+    } else if !core.view.peer_connected {
+        "ERR FAILOVER requires connected replicas."
+    } else if elsewhere {
+        "ERR FAILOVER target HOST and PORT is not a replica."
+    } else if core.view.hold_writes {
+        "ERR FAILOVER already in progress."
+    } else {
+        let to = Some(core.settings.node.peer());
+        return super::tandem::wish(visit, Wish::Switch { to });
+    };
+    visit.reply().error(refusal);
 }

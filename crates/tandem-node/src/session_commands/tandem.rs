@@ -1,7 +1,7 @@
 //! `TANDEM`: what only a pair can answer.
 
 use tandem_resp::{Args, parse_u64};
-use tandem_types::{Epoch, LogPosition, Lsn};
+use tandem_types::{Epoch, LogPosition, Lsn, NodeId};
 
 use super::wait::timeout;
 use super::{Visit, help, is};
@@ -10,11 +10,16 @@ use crate::session::{Waiting, What};
 use crate::{Operation, Wish};
 
 pub(super) const SUBCOMMANDS: &[&str] = &[
+    "tandem|confirm",
     "tandem|help",
+    "tandem|pause",
     "tandem|position",
     "tandem|promote",
+    "tandem|reject",
+    "tandem|resume",
     "tandem|solo",
     "tandem|status",
+    "tandem|switch",
     "tandem|waitpos",
 ];
 
@@ -28,18 +33,24 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"waitpos", 5) => waitpos(visit, args),
         (b"promote", _) => promote(visit, args),
         (b"solo", 2) => wish(visit, Wish::Solo),
+        (b"switch", 2) => wish(visit, Wish::Switch { to: None }),
+        (b"switch", 4) => switch_to(visit, args),
+        (b"confirm", 2) => wish(visit, Wish::Confirm),
+        (b"reject", 2) => wish(visit, Wish::Reject),
+        (b"pause", 2) => wish(visit, Wish::Pause),
+        (b"resume", 2) => wish(visit, Wish::Resume),
         (b"help", 2) => help::write(visit, "TANDEM", HELP),
-        (
-            b"switch" | b"confirm" | b"reject" | b"pause" | b"resume" | b"conflicts" | b"pp"
-            | b"bc" | b"seq",
-            _,
-        ) => {
+        (b"conflicts" | b"pp" | b"bc" | b"seq", _) => {
             let name = String::from_utf8_lossy(args.get(1)).to_ascii_uppercase();
             visit
                 .reply()
                 .error_fmt(format_args!("ERR TANDEM {name} is not offered by this version"));
         }
-        (b"status" | b"position" | b"waitpos" | b"solo", _) => {
+        (
+            b"status" | b"position" | b"waitpos" | b"solo" | b"switch" | b"confirm" | b"reject"
+            | b"pause" | b"resume",
+            _,
+        ) => {
             let name = String::from_utf8_lossy(args.get(1)).to_ascii_lowercase();
             visit.wrong_arity(&format!("tandem|{name}"));
         }
@@ -125,8 +136,21 @@ fn promote(visit: &mut Visit<'_>, args: &Args<'_>) {
     wish(visit, Wish::Promote { accept_loss, force });
 }
 
+/// `TANDEM SWITCH TO node`.
+fn switch_to(visit: &mut Visit<'_>, args: &Args<'_>) {
+    if !is(args.get(2), "to") {
+        return visit.syntax_error();
+    }
+    let names = &visit.core.settings.names;
+    let named = [NodeId::A, NodeId::B].into_iter().find(|&node| is(args.get(3), &names[node]));
+    match named {
+        Some(node) => wish(visit, Wish::Switch { to: Some(node) }),
+        None => visit.reply().error("ERR there is no node of that name in this pair"),
+    }
+}
+
 /// Passes a wish to the node; the client waits for the answer.
-fn wish(visit: &mut Visit<'_>, wish: Wish) {
+pub(super) fn wish(visit: &mut Visit<'_>, wish: Wish) {
     if visit.in_exec {
         return visit.reply().error("ERR Command not allowed inside a transaction");
     }
@@ -144,6 +168,12 @@ const HELP: &[&str] = &[
     "    Wait until reads on this node see that position.",
     "PROMOTE [FORCE] [ACCEPT-LOSS <records>]",
     "    Make this node primary.",
+    "SWITCH [TO <node>]",
+    "    Planned change of primary, without loss.",
+    "CONFIRM | REJECT",
+    "    Carry out, or drop, the change that waits for a person.",
+    "PAUSE | RESUME",
+    "    Suspend or resume automatic changes.",
     "SOLO",
     "    Let the primary go on without its peer, on your word that the peer is off.",
 ];
