@@ -329,7 +329,13 @@ impl Machine {
 
     fn log(&mut self, command: LogCommand) {
         if let Some(thread) = &mut self.thread {
-            return thread.order(command);
+            let begins = matches!(command, LogCommand::StartGeneration { .. });
+            thread.order(command);
+            if begins {
+                // The snapshot thread waits for the directory: so does everything after this.
+                self.work_off();
+            }
+            return;
         }
         match self.do_log(command) {
             Ok(Some(input)) => self.answers.push_back(input),

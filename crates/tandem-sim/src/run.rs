@@ -136,6 +136,7 @@ pub(crate) struct Run {
     trace: Trace,
     /// No faults any more.
     healed: bool,
+    wiped: bool,
 }
 
 impl Run {
@@ -160,6 +161,7 @@ impl Run {
             tally: Tally::default(),
             trace: Trace::new(told),
             healed: false,
+            wiped: false,
             random,
             plan,
         };

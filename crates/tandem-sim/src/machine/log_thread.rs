@@ -157,12 +157,17 @@ impl Machine {
 
     /// An orderly end waits for all that was ordered.
     pub(super) fn finish_work(&mut self) {
+        self.work_off();
+        self.answers.clear();
+    }
+
+    /// Does everything that was ordered.
+    pub(super) fn work_off(&mut self) {
         loop {
             self.end_one();
             if self.begin_work() != Work::Begun {
                 break;
             }
         }
-        self.answers.clear();
     }
 }

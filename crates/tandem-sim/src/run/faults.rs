@@ -67,6 +67,8 @@ impl Run {
                 self.after(lasting, What::Ease(Ease::Disk(host)));
             }
             Fault::Wipe { host, restart } => self.wipe(host, restart),
+            // A standby that is told to stop leaves the set: not while it holds the only copy.
+            Fault::Term { .. } if self.is_mourning() => {}
             Fault::Term { host, restart } => {
                 self.arrive(host, Arrived::Shutdown);
                 self.start_later(host, restart + 3_000 * MS);
@@ -188,6 +190,13 @@ impl Run {
         self.hosts[host].machine.wipe(seed);
         self.hosts[host].slow = None;
         self.tally.wipes += 1;
+        self.wiped = true;
+    }
+
+    /// A disk was lost, and the copy that is left is still the only one.
+    fn is_mourning(&mut self) -> bool {
+        self.wiped = self.wiped && self.whole().is_none();
+        self.wiped
     }
 
     /// The serving node, if both nodes run and the other one holds everything.
@@ -206,10 +215,11 @@ impl Run {
 
     /// Where decisions are a person's, somebody is there in the end; nothing is forced.
     pub(super) fn person_helps(&mut self) {
+        let again = self.random.once_in(2);
         let request = match self.plan.automatic.automation {
             Automation::Auto => return,
-            Automation::Confirm => Wish::Confirm,
-            Automation::Observe => Wish::Promote,
+            Automation::Confirm if again => Wish::Confirm,
+            Automation::Confirm | Automation::Observe => Wish::Promote,
         };
         for host in 0..2 {
             self.arrive(host, Arrived::Admin(self::request(request)));

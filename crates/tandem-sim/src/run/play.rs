@@ -232,10 +232,13 @@ impl Run {
             let answer = match value.as_error() {
                 Some(text) if text.starts_with(b"UNKNOWNRESULT") => Answer::Unknown,
                 Some(text) => Answer::Refused(String::from_utf8_lossy(text).into_owned()),
-                None if epoch.is_none() && matches!(call, Call::Get { .. } | Call::Count { .. }) => {
+                None if epoch.is_none()
+                    && matches!(call, Call::Get { .. } | Call::Count { .. }) =>
+                {
                     Answer::Old
                 }
                 None if epoch.is_none() && call == Call::GetBoth => Answer::Old,
+                None if epoch.is_none() && call == Call::Watch && self.watch.closing => Answer::Old,
                 None => Answer::Done(value),
             };
             if let (Answer::Done(_), true, Some(epoch)) = (&answer, writes(call), epoch) {
@@ -432,23 +435,41 @@ impl Run {
         }
         self.run_until(self.now + 50 * MS);
         let index = self.players.len();
-        let mut player = Player::new(&self.plan, 2);
-        player.guess = primary;
-        self.players.push(player);
-        self.connect_player(index);
+        self.players.push(Player::new(&self.plan, 2));
+        self.players[index].guess = primary;
         let mut calls: Vec<Call> = (0..REGISTERS).map(|key| Call::Get { key }).collect();
         calls.extend((0..COUNTERS).map(|key| Call::Count { key }));
         calls.extend([Call::GetBoth, Call::Watch]);
         for call in calls {
-            self.make_call(index, call);
-            let end = self.now + 3_000 * MS;
-            while self.players[index].doing.is_some() && self.now < end {
-                self.run_until(self.now + 5 * MS);
-            }
-            if self.players[index].at.is_none() || self.players[index].doing.is_some() {
+            if !self.insist(index, call) {
                 return self.watch.broken(format!("{call:?} was not answered at the end"));
             }
         }
         self.watch.last_risen = self.players[index].risen;
+    }
+
+    /// Makes a call until the primary has answered it: a planned change may still come between.
+    fn insist(&mut self, index: usize, call: Call) -> bool {
+        let end = self.now + 10_000 * MS;
+        while self.now < end {
+            if self.players[index].at.is_none() {
+                self.connect_player(index);
+            }
+            let done = self.tally.done;
+            self.make_call(index, call);
+            let patience = self.now + self.plan.patience;
+            while self.players[index].doing.is_some() && self.now <= patience {
+                self.run_until(self.now + 5 * MS);
+            }
+            if self.tally.done > done {
+                return true;
+            }
+            self.leave(index);
+            self.run_until(self.now + 50 * MS);
+            if let Some(primary) = self.whole() {
+                self.players[index].guess = primary;
+            }
+        }
+        false
     }
 }

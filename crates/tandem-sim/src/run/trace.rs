@@ -143,7 +143,8 @@ pub(super) fn wish(request: &MediatorRequest) -> Option<String> {
         MediatorRequest::Vouch(_) | MediatorRequest::Read => None,
         MediatorRequest::Leave => Some("leave".into()),
         MediatorRequest::Change { number, change } => {
-            let expect = change.expect.map_or("none".into(), |it| format!("r{}.{}", it.life, it.version));
+            let expect =
+                change.expect.map_or("none".into(), |it| format!("r{}.{}", it.life, it.version));
             let unless = change.unless_present.map_or(String::new(), |(node, boot)| {
                 format!(" unless {node:?} {}:{}", boot.incarnation.get() % 1_000, boot.boot)
             });
