@@ -3,8 +3,8 @@
 use tandem_resp::Args;
 use tandem_types::Role;
 
-use super::Visit;
-use crate::Port;
+use super::{Visit, is};
+use crate::{Port, Wish};
 
 /// Redis' shapes: `["master", offset, [[ip, port, offset]...]]` and
 /// `["slave", ip, port, state, offset]`. The read port says "slave" whatever the role.

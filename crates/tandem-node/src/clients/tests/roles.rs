@@ -249,3 +249,42 @@ fn who_asked_is_told_where_the_primary_went() {
     world.ask(late, "hello 3");
     assert_eq!(world.ask(late, on), format!("+OK\r\n{}", moving(2)));
 }
+
+#[test]
+fn failover_and_switch_ask_for_a_planned_change_and_wait_for_its_end() {
+    let mut world = World::new();
+    let conn = world.connect();
+    let requires = "-ERR FAILOVER requires connected replicas.\r\n";
+    world.core.view.peer_connected = false;
+    assert_eq!(world.ask(conn, "failover"), requires);
+    world.core.view.peer_connected = true;
+    let wrong = "-ERR FAILOVER target HOST and PORT is not a replica.\r\n";
+    assert_eq!(world.ask(conn, "failover to 1.2.3.4 5"), wrong);
+    assert!(world.ask(conn, "failover timeout 0").starts_with("-ERR FAILOVER timeout must be"));
+    assert!(world.ask(conn, "failover force").starts_with("-ERR FAILOVER FORCE may lose writes"));
+    let name = world.core.settings.peer_name().to_owned();
+    let peer = world.core.settings.node.peer();
+    let to_peer = crate::Wish::Switch { to: Some(peer) };
+    for (line, want) in [
+        ("failover timeout 500".to_owned(), to_peer),
+        (format!("tandem switch to {name}"), to_peer),
+        ("tandem switch".to_owned(), crate::Wish::Switch { to: None }),
+        ("tandem confirm".to_owned(), crate::Wish::Confirm),
+        ("tandem reject".to_owned(), crate::Wish::Reject),
+        ("tandem pause".to_owned(), crate::Wish::Pause),
+        ("tandem resume".to_owned(), crate::Wish::Resume),
+    ] {
+        world.send(conn, &line);
+        let asked = world.core.operations.pop_front();
+        assert_eq!(asked, Some(Operation::Wish { conn, wish: want }), "{line}");
+        world.clients.answer(&mut world.core, conn, Ok("done"));
+        assert_eq!(world.take(conn), "+done\r\n", "{line}");
+    }
+    // The one who asked hears how it ended, although the role is gone by then.
+    world.send(conn, "failover");
+    hand_over(&mut world);
+    world.clients.answer(&mut world.core, conn, Ok("done"));
+    assert_eq!(world.take(conn), "+done\r\n");
+    let other = world.connect();
+    assert!(world.ask(other, "failover").starts_with("-ERR FAILOVER is not valid"));
+}
