@@ -207,10 +207,7 @@ fn unblock(visit: &mut Visit<'_>, args: &Args<'_>) {
 /// Options that are not known here are refused, so that libraries go on without instead of waiting for
 /// what never comes.
 fn maint_notifications(visit: &mut Visit<'_>, args: &Args<'_>) {
-    let on = match on_or_off(args.get(2)) {
-        Some(on) => on,
-        None => return visit.syntax_error(),
-    };
+    let Some(on) = on_or_off(args.get(2)) else { return visit.syntax_error() };
     let moving = match (on, args.opt(3), args.opt(4), args.len()) {
         (false, None, None, _) => Moving::Unasked,
         (true, None, None, _) => Moving::WithAddress,
