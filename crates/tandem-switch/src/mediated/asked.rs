@@ -94,7 +94,7 @@ impl Mediated {
             What::StopPrimary if !self.is_serving() && peer_serves => {
                 self.answer_stop(&format!("node {peer} is primary; no write was lost"), out);
             }
-            What::Solo if self.is_serving() && !self.needs_peer() => {
+            What::Solo if self.is_serving() && !self.counts_peer() => {
                 self.asked = None;
                 Self::answer_done(ticket, "this node goes on alone", out);
             }

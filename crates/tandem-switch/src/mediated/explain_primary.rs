@@ -24,7 +24,7 @@ impl Mediated {
             return self.why_stalled(now);
         }
         let recorded = self.valid_record().is_some_and(|(_, record)| record.is_both());
-        let how = match (self.needs_peer(), recorded) {
+        let how = match (self.counts_peer(), recorded) {
             (true, true) => "primary, in sync with its standby",
             (true, false) if self.mediator.is_fresh() => {
                 "primary; the standby is about to be in sync"

@@ -10,7 +10,7 @@ impl Mediated {
     /// Whether the right to serve rests on the mediator's session (D11, `when_lost = "step-down"`).
     fn needs_session(&self) -> bool {
         let steps_down = self.settings.automatic.when_lost == WhenLost::StepDown;
-        let local = self.settings.acknowledge == Acknowledge::Local && self.needs_peer();
+        let local = self.settings.acknowledge == Acknowledge::Local && self.counts_peer();
         (steps_down || local) && !self.by_force
     }
 
@@ -20,7 +20,7 @@ impl Mediated {
 
     /// When a primary that hears nobody gives up; `None`: not as things are.
     pub(super) fn isolated_at(&self) -> Option<Monotonic> {
-        let alone = self.peer.is_none() && self.needs_peer() && !self.by_force;
+        let alone = self.peer.is_none() && self.counts_peer() && !self.by_force;
         let serves = matches!(self.phase, Phase::Primary { .. });
         if !(alone && serves) || !holds(Rule::Isolation) {
             return None;
@@ -69,7 +69,7 @@ impl Mediated {
         let hung = matches!(self.trouble, Some(Trouble::SlowDisk { .. }));
         let giving =
             matches!(self.phase, Phase::Giving { .. } | Phase::Primary { hold: Some(_), .. });
-        let replaceable = self.is_serving() && self.needs_peer();
+        let replaceable = self.is_serving() && self.counts_peer();
         !(hung && replaceable && !giving)
     }
 

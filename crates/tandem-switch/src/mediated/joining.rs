@@ -325,7 +325,7 @@ impl Mediated {
         // before the record was lost, and cannot since.
         let still = self.mediator.lost_at.is_some_and(|at| self.confirmed_since(at));
         let whole = self.greeting().is_some() && self.member_confirmed() && still;
-        if self.bid.is_some() || (self.needs_peer() && !whole) {
+        if self.bid.is_some() || (self.counts_peer() && !whole) {
             return;
         }
         let record = self.record_of(reign);

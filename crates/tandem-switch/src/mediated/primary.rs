@@ -19,6 +19,11 @@ impl Mediated {
         if growing && !holds(Rule::GrowWaits) {
             return false;
         }
+        self.counts_peer()
+    }
+
+    /// The set on this disk, or on its way there, holds both.
+    pub(super) fn counts_peer(&self) -> bool {
         self.state.in_sync.is_none_or(|set| set.is_both())
     }
 
@@ -30,7 +35,7 @@ impl Mediated {
 
     /// First word of the peer in this connection: does it still know that it is a member?
     pub(super) fn member_came_back(&mut self, greeting: &Greeting, out: &mut Vec<Output>) {
-        if !self.needs_peer() || self.is_replaced(greeting) {
+        if !self.counts_peer() || self.is_replaced(greeting) {
             return; // Another directory: the record must leave the old one out first.
         }
         let member = Member { node: self.peer_node(), incarnation: greeting.incarnation };
@@ -74,7 +79,7 @@ impl Mediated {
         if self.bid.is_some() {
             return;
         }
-        match (self.needs_peer(), record.is_both()) {
+        match (self.counts_peer(), record.is_both()) {
             (true, true) => {
                 if self.solo_at().is_some_and(|at| now >= at) {
                     if !holds(Rule::ShrinkFirst) {
@@ -220,7 +225,7 @@ impl Mediated {
     /// R3: the peer is out of the set, by a right that does not rest on silence.
     pub(super) fn go_alone(&mut self, cause: ShrinkCause, out: &mut Vec<Output>) {
         let Phase::Primary { reign, .. } = self.phase else { return };
-        if !self.needs_peer() {
+        if !self.counts_peer() {
             return;
         }
         let set = self.alone_set(reign.epoch);

@@ -262,7 +262,7 @@ impl Mediated {
     }
 
     fn solo_as_primary(&mut self, now: Monotonic, ticket: Ticket, out: &mut Vec<Output>) {
-        if !self.needs_peer() {
+        if !self.counts_peer() {
             return Self::answer_done(ticket, "this node is alone in the in-sync set already", out);
         }
         if self.member_confirmed() && self.peer.as_ref().is_some_and(|it| it.follower.caught_up) {
@@ -324,7 +324,7 @@ impl Mediated {
         let serving = self.is_serving();
         let phase = match self.phase {
             Phase::Primary { hold: Some(hold), .. } => Some(hold.deadline),
-            Phase::Primary { .. } if self.needs_peer() => self.solo_at(),
+            Phase::Primary { .. } if self.counts_peer() => self.solo_at(),
             Phase::Starting { serve_at, begun: Some(_), .. } => Some(serve_at),
             Phase::Joining => Some(self.return_at()),
             _ => None,

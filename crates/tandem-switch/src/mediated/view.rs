@@ -66,7 +66,7 @@ impl Mediated {
                     _ => true, // The mediator is not there to say so; the set on disk is what counts.
                 };
                 let told = self.peer.is_none() || self.member_confirmed();
-                self.needs_peer() && recorded && told
+                self.counts_peer() && recorded && told
             }
             Phase::Following { .. } => self.is_member(),
             _ => false,
@@ -75,7 +75,7 @@ impl Mediated {
 
     /// A primary that may acknowledge nothing, because the peer it needs is not there.
     pub fn is_stalled(&self) -> bool {
-        let waits = self.needs_peer() && self.settings.acknowledge != Acknowledge::Local;
+        let waits = self.counts_peer() && self.settings.acknowledge != Acknowledge::Local;
         self.is_serving() && waits && self.peer.is_none()
     }
 
