@@ -2,7 +2,7 @@
 
 use crate::choice::{MediatorKind, SwitchBy, Topology};
 use crate::error::{ConfigError, Problem};
-use crate::{Config, Origin, Value};
+use crate::{Config, Origin};
 
 impl Config {
     /// Checks that this version can do what the configuration asks for.
@@ -51,7 +51,7 @@ impl Config {
     /// Settings that were given explicitly but have no effect in this version: worth a warning.
     pub fn without_effect(&self) -> Vec<String> {
         self.entries()
-            .filter(|entry| self.is_idle(&entry.path) && entry.value != Value::Whole(0))
+            .filter(|entry| self.is_idle(&entry.path))
             .filter(|entry| {
                 matches!(entry.origin, Origin::File { .. } | Origin::Environment { .. })
             })
@@ -75,10 +75,6 @@ impl Config {
         let without_third_party =
             path.starts_with("switch.direct.") || path.starts_with("switch.probe.");
         if without_third_party || LATER.contains(&path) {
-            return true;
-        }
-        // No Sentinel port is served yet.
-        if path.starts_with("nodes.") && path.ends_with(".sentinel_port") {
             return true;
         }
         let automatic = path.starts_with("switch.") || path == "replication.reads";

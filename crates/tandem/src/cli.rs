@@ -171,9 +171,9 @@ pub(crate) struct DemoOptions {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(crate) enum DemoSwitch {
     /// A person.
-    #[default]
     Manual,
     /// The rules, with a witness.
+    #[default]
     Mediator,
 }
 

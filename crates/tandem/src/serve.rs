@@ -11,6 +11,7 @@ mod lifeline;
 pub(crate) mod logging;
 mod node_port;
 pub(crate) mod secrets;
+mod sentinel;
 mod starts;
 mod surroundings;
 pub(crate) mod tls;

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,9 +85,12 @@ impl Demo {
 
 /// First of twenty free ports in a row, below the range from which the system hands out others.
 fn free_base() -> u16 {
-    let first = u16::try_from(std::process::id() % 1_000).unwrap();
+    // Tests run beside one another: each looks in a stretch of its own.
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let taken = TAKEN.fetch_add(100, Ordering::Relaxed);
+    let first = u16::try_from(std::process::id() % 100).unwrap() + taken;
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    (0..1_000)
+    (0..100)
         .map(|step| 10_000 + (first + step) % 1_000 * 20)
         .find(|base| (*base..*base + 20).all(is_free))
         .unwrap()
@@ -136,6 +140,67 @@ fn the_primary_is_killed_the_other_promoted_and_nothing_is_lost() {
     demo.wait_line("no process is left");
     assert!(demo.process.wait().unwrap().success());
     assert_eq!(nodes_left(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn the_primary_moves_by_itself_when_its_process_or_its_machine_dies_and_nothing_is_lost() {
+    let folder = TempDir::new().unwrap();
+    let mut demo = Demo::start(folder.path(), "mediator");
+    assert_eq!(nodes_left(folder.path()).len(), 4);
+    demo.press("c");
+    let moved = demo.wait_line("the primary moved a -> b");
+    assert!(moved.contains(" 0 acknowledged writes lost"), "{moved}");
+    wait_until("both are in sync again", || demo.ask(1, &["status"]).0 == Some(0));
+    // No second automatic switch within min_interval.
+    thread::sleep(Duration::from_secs(3));
+    demo.press("k");
+    let moved = demo.wait_line("the primary moved b -> a");
+    assert!(moved.contains(" 0 acknowledged writes lost"), "{moved}");
+    wait_until("both are in sync again", || demo.ask(0, &["status"]).0 == Some(0));
+    thread::sleep(Duration::from_secs(3));
+    demo.press("m");
+    let moved = demo.wait_line("the primary moved a -> b");
+    assert!(moved.contains(" 0 acknowledged writes lost"), "{moved}");
+    demo.press("r");
+    wait_until("a is back in sync", || demo.ask(1, &["status"]).0 == Some(0));
+    let (code, status) = demo.ask(1, &["status", "--json"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        status.contains("\"kind\": \"witness\"") || status.contains("\"kind\":\"witness\""),
+        "{status}"
+    );
+    // The witness may go and come back.
+    demo.press("w");
+    wait_until("its end is noticed", || demo.ask(1, &["status"]).0 == Some(1));
+    demo.press("r");
+    wait_until("it is back", || demo.ask(1, &["status"]).0 == Some(0));
+    demo.press("q");
+    demo.wait_line(" 0 lost");
+    demo.wait_line("no process is left");
+    assert_eq!(nodes_left(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_drill_on_the_running_pair_prints_a_receipt_without_loss() {
+    let folder = TempDir::new().unwrap();
+    let mut demo = Demo::start(folder.path(), "mediator");
+    let (code, said) = demo.ask(1, &["drill", "kill"]);
+    assert_eq!(code, Some(1), "it is about the primary: {said}");
+    let (code, said) = demo.ask(0, &["drill", "switch", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let receipt: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(receipt["primary_after"], "b", "{said}");
+    assert_eq!(receipt["writes_lost"], 0, "{said}");
+    thread::sleep(Duration::from_secs(3));
+    let (code, said) = demo.ask(1, &["drill", "kill"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("drill kill: passed") && said.contains("b -> a"), "{said}");
+    thread::sleep(Duration::from_secs(3));
+    let (code, said) = demo.ask(0, &["drill", "isolate", "--seconds", "3"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("a -> b") && said.contains("writes lost             0"), "{said}");
+    demo.press("q");
+    demo.wait_line("no process is left");
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! `tandem witness` as a real process.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -25,16 +25,24 @@ pub(crate) struct Ports {
     pub(crate) client: u16,
     pub(crate) read: u16,
     pub(crate) link: u16,
+    pub(crate) sentinel: u16,
     pub(crate) admin: u16,
 }
 
 impl Ports {
     const fn from(name: &'static str, first: u16) -> Self {
-        Self { name, client: first, read: first + 1, link: first + 2, admin: first + 4 }
+        Self {
+            name,
+            client: first,
+            read: first + 1,
+            link: first + 2,
+            admin: first + 4,
+            sentinel: first + 5,
+        }
     }
 
     fn are_free(self) -> bool {
-        [self.client, self.read, self.link, self.admin].into_iter().all(is_free)
+        [self.client, self.read, self.link, self.admin, self.sentinel].into_iter().all(is_free)
     }
 }
 
@@ -107,11 +115,11 @@ impl Plan {
             self.topology
         );
         for ports in self.ports {
-            let Ports { name, client, read, link, admin } = ports;
+            let Ports { name, client, read, link, admin, sentinel } = ports;
             let data = toml_text(&self.folder.join(name));
             let section = format!(
                 "\n[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client}\nread_port = {read}\n\
-                 link_port = {link}\nsentinel_port = 0\nadmin_port = {admin}\ndata_dir = {data}\n"
+                 link_port = {link}\nsentinel_port = {sentinel}\nadmin_port = {admin}\ndata_dir = {data}\n"
             );
             text.push_str(&section);
         }

@@ -30,10 +30,11 @@ pub(crate) fn introduction(plan: &Plan, primary_pid: Option<u32>) -> String {
     ];
     for ports in plan.ports {
         lines.push(format!(
-            "  {}  clients 127.0.0.1:{}  reads :{}  web http://127.0.0.1:{}/  log {}",
+            "  {}  clients 127.0.0.1:{}  reads :{}  sentinel :{}  web http://127.0.0.1:{}/  log {}",
             ports.name,
             ports.client,
             ports.read,
+            ports.sentinel,
             ports.admin,
             plan.log_file(ports.name).display()
         ));
@@ -50,6 +51,7 @@ pub(crate) fn introduction(plan: &Plan, primary_pid: Option<u32>) -> String {
         "try next, in another terminal:".to_owned(),
         format!("  redis-cli -p {} set greeting hello", a.client),
         format!("  redis-cli -p {} get greeting", b.read),
+        format!("  redis-cli -p {} sentinel get-master-addr-by-name mymaster", b.sentinel),
         format!("  redis-benchmark -p {} -t set,get -P 16 -q", a.client),
         format!("  {program} status --watch --admin http://127.0.0.1:{}", a.admin),
     ]);

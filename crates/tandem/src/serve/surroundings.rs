@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::serve::cut::Cut;
-use crate::serve::{secrets, tls};
+use crate::serve::{secrets, sentinel, tls};
 
 /// How long the end of this process waits for the virtual address to be given up and the like.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -46,6 +46,7 @@ impl Surroundings {
         if config.switch.by == SwitchBy::Mediator {
             edges.mediator = Some(surroundings.ask_mediator(config, node, admin.clone(), cut)?);
         }
+        sentinel::start(surroundings.runtime.handle(), config, node, admin)?;
         if let Some(vip) = &config.vip {
             let wish = surroundings.keep_address(vip, admin.clone())?;
             edges.virtual_address = Some(Box::new(move |wanted| {
