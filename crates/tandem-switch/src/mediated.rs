@@ -368,7 +368,6 @@ impl Mediated {
         }
         self.stepped = Monotonic::ZERO;
         self.own = OwnEnds::default();
-        self.heard = None;
         self.mediator.forget_timing();
         if let Some(peer) = &mut self.peer {
             peer.session = 1;

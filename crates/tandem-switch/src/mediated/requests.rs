@@ -296,13 +296,19 @@ impl Mediated {
                     self.answer_stop(&format!("stops without a successor: {reason}"), out);
                 }
             },
-            Phase::Following { reign } if self.peer.is_some() && self.is_member() => {
+            Phase::Following { reign } if self.heard_lately(now) && self.is_member() => {
                 self.decline_offers();
                 self.resign(reign, out);
             }
             _ => self.answer_stop("nothing to hand over", out),
         }
         self.stopping = true;
+    }
+
+    /// A resignation that the primary never hears of only takes a candidate away.
+    fn heard_lately(&self, now: Monotonic) -> bool {
+        let patience = self.settings.failure_timeout / 2;
+        self.peer.is_some() && self.heard.is_some_and(|heard| now < heard.at.plus(patience))
     }
 
     /// The text of a refused promotion: what could be lost, and what to do.

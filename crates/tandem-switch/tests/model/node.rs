@@ -238,7 +238,7 @@ impl Node {
         let from = self.end();
         self.log.push(Rec::Write(id));
         let mut effects = Effects::default();
-        if self.life.as_ref().is_some_and(|life| life.streaming) {
+        if self.life.as_ref().is_some_and(|life| life.streaming && life.peer_end == from) {
             effects.sent.push(Message::Records { epoch, from, recs: vec![Rec::Write(id)] });
         }
         self.commit(&mut effects);
@@ -268,7 +268,8 @@ impl Node {
                     let same = self.log.iter().zip(&log).take_while(|(a, b)| a == b).count();
                     life.streaming = true;
                     life.peer_end = 0;
-                    let recs = self.log[same..].to_vec();
+                    // One record at a time: the next when this one is acknowledged.
+                    let recs = self.log[same..].iter().copied().take(1).collect();
                     let from = u8::try_from(same).unwrap();
                     effects.sent.push(Message::Records { epoch, from, recs });
                 }
@@ -288,6 +289,10 @@ impl Node {
                 if serves == Some(epoch) && life.streaming {
                     life.peer_end = end;
                     self.commit(&mut effects);
+                    if let Some(&next) = self.log.get(usize::from(end)) {
+                        let recs = vec![next];
+                        effects.sent.push(Message::Records { epoch, from: end, recs });
+                    }
                     let end_lsn = Lsn::new(u64::from(end));
                     // The worst that a leader may call so.
                     let caught_up = true;
@@ -299,6 +304,8 @@ impl Node {
                     };
                     let mut more = self.give(now, Input::Follower(ends));
                     more.acked.extend(effects.acked);
+                    effects.sent.append(&mut more.sent);
+                    more.sent = effects.sent;
                     return more;
                 }
             }

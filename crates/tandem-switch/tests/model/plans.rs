@@ -77,6 +77,8 @@ pub fn deep() -> Vec<Named> {
             Budget { presence_lapses: 2, link_breaks: 3, beats: 9, ticks: 9, ..rich },
         ),
     ];
+    let leaving = Budget { stops: 1, crashes: 3, mediator_cuts: 2, writes: 2, ..rich };
+    plans.push(named("deep leaving", 0, leaving));
     for acknowledge in [Acknowledge::Received] {
         let mut named = named("deep received", 0, Budget { stops: 1, crashes: 3, ..faults });
         named.plan.acknowledge = acknowledge;
@@ -85,7 +87,22 @@ pub fn deep() -> Vec<Named> {
     plans
 }
 
-/// Protected a second time: see docs/adr.
-pub const fn is_redundant(_: Rule) -> bool {
-    false
+/// Why nothing here misses the rule (docs/adr/2026-11-23-redundant-switch-rules.md).
+pub const fn redundant(rule: Rule) -> Option<&'static str> {
+    Some(match rule {
+        Rule::RefuseFirst => {
+            "no stream while the primary's link is down, and a reign waits for leases"
+        }
+        Rule::RefuseDurably => {
+            "what was acknowledged meanwhile is in the log that begins the reign"
+        }
+        Rule::FenceByEpoch => "an old primary has no acknowledgement, lease or record left",
+        Rule::Isolation => "it only stalls: clients are cut so that they look elsewhere",
+        Rule::UnlessPresent => "needless take-overs, not lost writes",
+        Rule::LiveLink => "needless take-overs, not lost writes",
+        Rule::HandoverWaits => "only unacknowledged writes would end as unknown",
+        Rule::StopBeforeGiving => "leases still run out before the next reign serves",
+        Rule::ReceivedEndsWithBoot => "left to the simulator: the model's log is always on disk",
+        _ => return None,
+    })
 }
