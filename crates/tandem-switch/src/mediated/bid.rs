@@ -253,9 +253,8 @@ impl Mediated {
         let Some(bid) = &self.bid else { return };
         let (seen, record) = match &self.mediator.record {
             Some(RecordState::Present { revision, record }) => (Some(*revision), Some(*record)),
-            Some(RecordState::Absent) => (None, None),
-            // Whatever is there, it is not what was to be replaced.
-            Some(RecordState::Unreadable { .. }) => (None, None),
+            // Whatever cannot be read, it is not what was to be replaced.
+            Some(RecordState::Absent | RecordState::Unreadable { .. }) => (None, None),
             None => return,
         };
         if seen == bid.change.expect {
@@ -335,6 +334,7 @@ impl Mediated {
     }
 
     /// What a change replaces, whatever is there; `None`: it must not be replaced without a person.
+    #[expect(clippy::option_option, reason = "a change may expect that there is no record")]
     pub(super) fn expected(&self) -> Option<Option<Revision>> {
         match self.standing() {
             Standing::Absent => Some(None),

@@ -22,7 +22,8 @@ impl Mediated {
     pub(super) fn isolated_at(&self) -> Option<Monotonic> {
         let alone = self.peer.is_none() && self.counts_peer() && !self.by_force;
         let serves = matches!(self.phase, Phase::Primary { .. });
-        if !(alone && serves) || !holds(Rule::Isolation) {
+        let applies = alone && serves && holds(Rule::Isolation);
+        if !applies {
             return None;
         }
         let lost = if self.mediator.connected {

@@ -60,7 +60,7 @@ impl Mediated {
         if self.yields_return(now, record) {
             return;
         }
-        let Some(change) = self.own_change(Some(revision), record.members) else { return };
+        let change = self.own_change(Some(revision), record.members);
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
     }
 
@@ -101,7 +101,7 @@ impl Mediated {
         let pair_id = self.random.pair();
         out.push(Output::Event(Event::PairCreated(pair_id)));
         let members = self.only_me();
-        let Some(mut change) = self.own_change(None, members) else { return };
+        let mut change = self.own_change(None, members);
         change.record.pair_id = pair_id;
         self.bid_for_reign(cause, change, None, out);
         if let Some(bid) = &mut self.bid {
@@ -123,7 +123,7 @@ impl Mediated {
         if set.is_both() && holds(Rule::RewriteByPrimary) {
             return self.claim(now, out);
         }
-        let Some(change) = self.own_change(expect, set.members) else { return };
+        let change = self.own_change(expect, set.members);
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
     }
 
@@ -187,7 +187,7 @@ impl Mediated {
             return;
         }
         let (Some(set), Some(expect)) = (set, self.expected()) else { return };
-        let Some(mut change) = self.own_change(expect, set.members) else { return };
+        let mut change = self.own_change(expect, set.members);
         change.record.epoch = epoch;
         change.record.fork = fork;
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
@@ -204,12 +204,12 @@ impl Mediated {
         members
     }
 
-    /// The record of a new reign of this node. `None`: epochs have run out.
+    /// The record of a new reign of this node.
     pub(super) fn own_change(
         &mut self,
         expect: Option<Revision>,
         members: Pair<Option<tandem_types::Incarnation>>,
-    ) -> Option<Change> {
+    ) -> Change {
         let pair_id = match self.valid_record() {
             Some((_, record)) if self.state.is_empty() => record.pair_id,
             _ => self.state.pair_id,
@@ -223,7 +223,7 @@ impl Mediated {
             members,
             strength: self.settings.acknowledge,
         };
-        Some(Change { expect, record, unless_present: None })
+        Change { expect, record, unless_present: None }
     }
 
     /// The record names this node and this boot: the reign goes to the disk, then it serves.
@@ -309,7 +309,7 @@ impl Mediated {
             out.push(Output::Unfollow);
         }
         let members = self.only_me();
-        let Some(mut change) = self.own_change(None, members) else { return };
+        let mut change = self.own_change(None, members);
         if change.record.pair_id == PairId::NONE {
             change.record.pair_id = self.random.pair();
             out.push(Output::Event(Event::PairCreated(change.record.pair_id)));

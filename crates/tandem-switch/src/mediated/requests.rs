@@ -130,7 +130,7 @@ impl Mediated {
         let cause = if clean { PromoteCause::Promoted } else { PromoteCause::Forced };
         self.wait_for_reign(now, ticket, accepted);
         let members = self.only_me();
-        let Some(mut change) = self.own_change(expect, members) else { return };
+        let mut change = self.own_change(expect, members);
         if !accepted.force
             && let Some(record) = record
         {
@@ -145,6 +145,7 @@ impl Mediated {
     }
 
     /// Another pair's record, or one from elsewhere: only a person may put ours in its place.
+    #[expect(clippy::option_option, reason = "a change may expect that there is no record")]
     fn expected_by_force(&self, accepted: Accepted) -> Option<Option<crate::Revision>> {
         let known = self.mediator.known().map(|(revision, _)| Some(revision));
         known.filter(|_| accepted.force && self.standing() == Standing::Foreign)

@@ -125,7 +125,7 @@ impl Mediated {
         out: &mut Vec<Output>,
     ) {
         let members = self.only_me();
-        let Some(change) = self.own_change(Some(revision), members) else { return };
+        let change = self.own_change(Some(revision), members);
         let guarded = !certified && holds(Rule::UnlessPresent);
         let unless_present = guarded.then_some((record.primary, record.primary_boot));
         let change = Change { unless_present, ..change };
