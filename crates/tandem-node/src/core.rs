@@ -8,6 +8,7 @@ use tandem_store::{Call, Command, EffectBuf, Outcome, Store};
 use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Monotonic, Now};
 
 use crate::operator::Operation;
+use crate::planted::{NodeRule, holds};
 use crate::session::Gate;
 use crate::{Output, Positions, RoleView, Settings};
 
@@ -117,8 +118,10 @@ impl Core {
 
     /// What may leave now.
     #[inline]
-    pub(crate) const fn gate(&self) -> Gate {
-        Gate { commit_end: self.positions.commit_end, executed_by: self.executed_by }
+    pub(crate) fn gate(&self) -> Gate {
+        let commit_end =
+            if holds(NodeRule::CommitFirst) { self.positions.commit_end } else { Lsn::MAX };
+        Gate { commit_end, executed_by: self.executed_by }
     }
 
     /// When what runs now is executed: just after everything that this turn sent so far.

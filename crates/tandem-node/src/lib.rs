@@ -22,6 +22,7 @@ mod latency;
 mod node;
 mod operator;
 mod output;
+mod planted;
 mod positions;
 mod pubsub;
 mod role_view;
@@ -45,6 +46,8 @@ pub use input::{AdminId, ConnId, ConnInfo, Input, LogFault, Port};
 pub use node::{Boot, BootError, BootReport, Node, Seeds, boot};
 pub use operator::{Operation, Wish};
 pub use output::{Event, LogCommand, Output, Severity, SnapshotCommand};
+#[cfg(feature = "planted")]
+pub use planted::{NodeRule, remove_rule};
 pub use positions::{CommitRule, Positions};
 pub use role_view::{Refusal, RoleView};
 pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, SwitchBy, Topology, WithoutPeer};

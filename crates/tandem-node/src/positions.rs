@@ -2,6 +2,7 @@
 
 use tandem_types::Lsn;
 
+use crate::planted::{NodeRule, holds};
 use crate::{Acknowledge, Fsync};
 
 /// Ends (exclusive) of what is in memory, on disk, at the peer, and safe.
@@ -40,7 +41,8 @@ impl CommitRule {
     /// The first position that may not yet be acknowledged by a primary.
     pub fn commit_end(self, at: &Positions) -> Lsn {
         let own = match self.fsync {
-            Fsync::Always => at.durable_end,
+            Fsync::Always if holds(NodeRule::SyncFirst) => at.durable_end,
+            Fsync::Always => at.appended_end,
             Fsync::Interval(_) => at.written_end,
             Fsync::Never => at.appended_end,
         };

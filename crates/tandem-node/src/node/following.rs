@@ -9,6 +9,7 @@ use tandem_types::{Epoch, EpochHistory, Lsn, PairId, SlotId};
 
 use super::{Node, SavedFor};
 use crate::apply_queue::ApplyQueue;
+use crate::planted::{NodeRule, holds};
 use crate::snapshots::note;
 use crate::{LogCommand, Output, Severity, SnapshotCommand};
 
@@ -133,6 +134,12 @@ impl Node {
                 let chain = self.core.log.tip().chain;
                 self.hand_over_batches();
                 self.follow(Input::Appended { end, chain });
+                if !holds(NodeRule::FollowerSyncFirst) {
+                    self.follow(Input::Durable { end });
+                }
+                if !holds(NodeRule::ApplyCommitted) {
+                    self.apply_to(end);
+                }
             }
             Err(error) => self.follow(Input::Refused { reason: error.to_string() }),
         }

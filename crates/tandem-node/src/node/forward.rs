@@ -12,6 +12,7 @@ use tandem_types::{DbIndex, Lsn, Monotonic};
 
 use super::Node;
 use crate::ConnId;
+use crate::planted::{NodeRule, holds};
 
 /// Commands of the peer's clients that may wait for their write to be safe.
 const WAITING_MAX: usize = 100_000;
@@ -57,6 +58,10 @@ impl Node {
             Proto::Resp2 => 2,
             Proto::Resp3 => 3,
         };
+        if !holds(NodeRule::ForwardOnce) {
+            let command = Cow::Owned(command.clone());
+            self.send(&Message::Forward { token: 0, db, proto, command });
+        }
         self.send(&Message::Forward { token, db, proto, command: Cow::Owned(command) });
     }
 

@@ -10,6 +10,7 @@ use tandem_switch::{PeerMessage, ReadRight};
 use tandem_types::{Monotonic, PairId};
 
 use super::Node;
+use crate::planted::{NodeRule, holds};
 use crate::{Output, Severity};
 
 /// What is known of the link and of the peer behind it.
@@ -293,6 +294,8 @@ impl Node {
                     let Some(heard) = heard else { continue };
                     if let Some(Grant { epoch, lease_ms }) = heard.grant {
                         let lease = Duration::from_millis(lease_ms.into());
+                        let now = self.core.now.mono;
+                        let asked = if holds(NodeRule::LeaseFromAsking) { asked } else { now };
                         self.switch_step(tandem_switch::Input::Confirmed { epoch, asked, lease });
                     }
                     let status = heard.status;

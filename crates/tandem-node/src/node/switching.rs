@@ -8,6 +8,7 @@ use tandem_switch::{DemoteCause, Event, Input, Output as Decision, ReadRight, Re
 use tandem_types::{Epoch, Monotonic, PairId, Role};
 
 use super::{Node, SavedFor};
+use crate::planted::{NodeRule, holds};
 use crate::{LogCommand, Output, Refusal, Severity, Topology, WithoutPeer};
 
 /// The notice for a fault of the link.
@@ -37,6 +38,7 @@ impl Node {
     pub(super) fn refresh_right(&mut self) {
         let now = self.core.now.mono;
         self.core.executed_by = match self.switch.read_right(now) {
+            _ if !holds(NodeRule::RightFirst) => Monotonic::from_nanos(u64::MAX),
             // A follower tells what was acknowledged: its staleness is another matter.
             _ if !self.switch.is_serving() => Monotonic::from_nanos(u64::MAX),
             ReadRight::Free => Monotonic::from_nanos(u64::MAX),
@@ -93,7 +95,7 @@ impl Node {
     /// Tells the switch once the first record of the reign is on disk.
     pub(super) fn reign_durable(&mut self) {
         if let Some((epoch, end)) = self.reign_pending
-            && self.core.positions.durable_end >= end
+            && (self.core.positions.durable_end >= end || !holds(NodeRule::ReignOnDisk))
         {
             self.reign_pending = None;
             self.switch_step(Input::ReignBegun { epoch, end });
@@ -137,10 +139,12 @@ impl Node {
     fn demote(&mut self, epoch: Epoch, cause: DemoteCause) {
         self.leader = None;
         self.core.view.hold_writes = false;
-        let at = &mut self.core.positions;
-        at.peer_received_end = tandem_types::Lsn::ZERO;
-        at.peer_durable_end = tandem_types::Lsn::ZERO;
-        at.peer_applied_end = tandem_types::Lsn::ZERO;
+        if holds(NodeRule::AcksEndWithReign) {
+            let at = &mut self.core.positions;
+            at.peer_received_end = tandem_types::Lsn::ZERO;
+            at.peer_durable_end = tandem_types::Lsn::ZERO;
+            at.peer_applied_end = tandem_types::Lsn::ZERO;
+        }
         self.queue = crate::apply_queue::ApplyQueue::new(self.core.log.tip());
         self.refresh_view();
         if cause == DemoteCause::HandedOver {

@@ -182,7 +182,11 @@ impl Run {
 
     /// A disk is lost, while the other one holds everything that was promised.
     fn wipe(&mut self, host: usize, restart: u64) {
-        if self.whole().is_none() || self.plan.acknowledge != Acknowledge::Durable {
+        let epoch = |it: usize| self.hosts[it].machine.node.as_ref().map(|it| it.core().view.epoch);
+        let recorded = self.mediator.record().is_some_and(|record| {
+            record.is_both() && self.whole().and_then(epoch) == Some(record.epoch)
+        });
+        if !recorded || self.plan.acknowledge != Acknowledge::Durable {
             return;
         }
         self.power_cut(host, 0, restart);
