@@ -7,6 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
     unreachable_pub,
     missing_docs,
     reason = "a test: it may panic, prints what it found, and nobody imports it"

@@ -79,11 +79,9 @@ pub fn deep() -> Vec<Named> {
     ];
     let leaving = Budget { stops: 1, crashes: 3, mediator_cuts: 2, writes: 2, ..rich };
     plans.push(named("deep leaving", 0, leaving));
-    for acknowledge in [Acknowledge::Received] {
-        let mut named = named("deep received", 0, Budget { stops: 1, crashes: 3, ..faults });
-        named.plan.acknowledge = acknowledge;
-        plans.push(named);
-    }
+    let budget = Budget { stops: 1, crashes: 3, ..faults };
+    let plan = Plan { acknowledge: Acknowledge::Received, budget, warm: true };
+    plans.push(Named { name: "deep received", plan, states: 0 });
     plans
 }
 
@@ -98,8 +96,7 @@ pub const fn redundant(rule: Rule) -> Option<&'static str> {
         }
         Rule::FenceByEpoch => "an old primary has no acknowledgement, lease or record left",
         Rule::Isolation => "it only stalls: clients are cut so that they look elsewhere",
-        Rule::UnlessPresent => "needless take-overs, not lost writes",
-        Rule::LiveLink => "needless take-overs, not lost writes",
+        Rule::UnlessPresent | Rule::LiveLink => "needless take-overs, not lost writes",
         Rule::HandoverWaits => "only unacknowledged writes would end as unknown",
         Rule::StopBeforeGiving => "leases still run out before the next reign serves",
         Rule::ReceivedEndsWithBoot => "left to the simulator: the model's log is always on disk",
