@@ -114,6 +114,9 @@ impl Interface {
             // The peer may still have it for a moment: checking for doubles would keep it from being used.
             request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         }
+        // Nobody broadcasts from it, and interfaces without broadcasts (loopback) refuse one.
+        let attributes = &mut request.message_mut().attributes;
+        attributes.retain(|it| !matches!(it, AddressAttribute::Broadcast(_)));
         match request.execute().await {
             Ok(()) => Ok(true),
             Err(error) if errno(&error) == Some(Errno::EEXIST) => Ok(false),

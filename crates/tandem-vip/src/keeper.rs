@@ -119,7 +119,9 @@ impl Keeper {
             match self.interface.is_held().await {
                 Ok(true) => self.look_at = Some(now + LOOK_EVERY),
                 Ok(false) => {
-                    tracing::warn!("somebody removed the virtual address; it is taken again");
+                    if self.told == Some((true, None)) {
+                        tracing::warn!("somebody removed the virtual address; it is taken again");
+                    }
                     self.hold().await;
                 }
                 Err(error) => {
