@@ -1,5 +1,7 @@
 //! One rule, one test: what is said, written and served, and in which order.
 
+#![expect(clippy::large_types_passed_by_value, reason = "tests: states are built in place")]
+
 use std::time::Duration;
 
 use tandem_types::{Incarnation, NodeId, Pair, PairId};

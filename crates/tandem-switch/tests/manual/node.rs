@@ -45,6 +45,7 @@ pub(crate) struct Run {
 
 /// What the world must look at.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test: few of them live at a time")]
 pub(crate) enum Seen {
     Output(Output),
     Serves(Reign),
