@@ -167,6 +167,7 @@ impl Node {
     pub fn deadline(&self) -> Option<Monotonic> {
         let brains = [
             self.heart.deadline(),
+            self.link.hello_by,
             self.switch.deadline(),
             self.leader.as_ref().and_then(leader::Leader::deadline),
             self.follower.as_ref().and_then(follower::Follower::deadline),
@@ -212,6 +213,7 @@ impl Node {
     }
 
     fn tick(&mut self) {
+        self.tend_hello();
         self.beat(heart::Input::Tick);
         self.switch_step(tandem_switch::Input::Tick);
         self.lead(leader::Input::Tick);
