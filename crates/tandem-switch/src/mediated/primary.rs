@@ -79,7 +79,13 @@ impl Mediated {
         if self.bid.is_some() {
             return;
         }
+        // A record from an older copy may name a directory that the peer no longer has.
+        let other = self.state.in_sync.is_some_and(|set| set.members != record.members)
+            && holds(Rule::Incarnation);
         match (self.counts_peer(), record.is_both()) {
+            (true, true) if other && self.greeting().is_some() => {
+                self.tend_growth(revision, record, out);
+            }
             (true, true) => {
                 if self.solo_at().is_some_and(|at| now >= at) {
                     if !holds(Rule::ShrinkFirst) {
