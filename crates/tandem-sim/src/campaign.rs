@@ -108,6 +108,9 @@ pub fn smallest_kinds(seed: u64) -> (Kinds, Vec<Kind>) {
     let mut left: Vec<Kind> = plan.faults.iter().map(|(_, kind, _)| *kind).collect();
     left.sort_unstable();
     left.dedup();
+    if plan.ambush > 0 {
+        left.push(Kind::Ambush);
+    }
     for kind in left.clone() {
         let fewer = kinds.without(kind);
         if run_seed(seed, fewer, false).0.is_err() {

@@ -53,11 +53,13 @@ pub enum Kind {
     Wall,
     /// The network is slow for a while.
     SlowNet,
+    /// A fault just when something decisive began.
+    Ambush,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Kill,
         Self::Power,
         Self::Both,
@@ -75,6 +77,7 @@ impl Kind {
         Self::Person,
         Self::Wall,
         Self::SlowNet,
+        Self::Ambush,
     ];
 
     const fn bit(self) -> u32 {
@@ -133,7 +136,7 @@ pub enum Fault {
     /// See [`Kind::Reach`].
     Reach { host: usize, lasting: u64 },
     /// See [`Kind::Isolate`].
-    Isolate { host: usize, lasting: u64 },
+    Isolate { host: usize, towards: [bool; 2], lasting: u64 },
     /// See [`Kind::Outage`]; `forgets`: presence is gone afterwards.
     Outage { lasting: u64, forgets: bool },
     /// See [`Kind::Amnesia`]; `versions`: how far back the copy is, 0: empty.
@@ -204,6 +207,8 @@ pub struct Plan {
     pub rates: [i64; 3],
     /// What the clocks are worth.
     pub clocks: Clocks,
+    /// One of so many decisive moments is met by a fault; 0: none.
+    pub ambush: u64,
     /// How long there are faults.
     pub trouble: u64,
     /// Faults with their times, in order.
@@ -251,6 +256,7 @@ impl Plan {
             sync: random.between(1, 40) * MS / 10,
             rates,
             clocks,
+            ambush: 0,
             trouble,
             faults: Vec::new(),
         };
@@ -259,6 +265,9 @@ impl Plan {
     }
 
     fn draw_faults(&mut self, random: &mut Random, kinds: Kinds) {
+        if random.once_in(2) && kinds.has(Kind::Ambush) {
+            self.ambush = random.between(2, 8);
+        }
         // About half of the kinds, each seed others.
         let of = random.between(2, 5);
         for kind in Kind::ALL {
@@ -276,6 +285,22 @@ impl Plan {
             }
         }
         self.faults.sort_by_key(|(at, kind, _)| (*at, *kind));
+    }
+
+    /// What may happen at the worst moment.
+    pub(crate) fn draw_ambush(own: &mut Random) -> Fault {
+        let host = usize::from(own.once_in(2));
+        let lasting = own.between(100, 4_000) * MS;
+        let towards = [[true, true], [true, false], [false, true]][own.index(3)];
+        match own.below(8) {
+            0 => Fault::Kill { host, certified: own.once_in(2), restart: restart(own) },
+            1 | 2 => Fault::Power { host, keep: keep(own), restart: restart(own) },
+            3 => Fault::Pause { host, lasting },
+            4 => Fault::Link { towards, reset: own.once_in(2), lasting },
+            5 => Fault::Reach { host, lasting },
+            6 => Fault::Isolate { host, towards, lasting },
+            _ => Fault::Outage { lasting, forgets: own.once_in(2) },
+        }
     }
 
     fn draw(&mut self, kind: Kind, own: &mut Random) {
@@ -296,7 +321,11 @@ impl Plan {
                 Fault::Link { towards, reset: own.once_in(2), lasting }
             }
             Kind::Reach => Fault::Reach { host, lasting },
-            Kind::Isolate => Fault::Isolate { host, lasting },
+            Kind::Isolate => {
+                let towards = [[true, true], [true, false], [false, true]][own.index(3)];
+                Fault::Isolate { host, towards, lasting: lasting + own.below(2_000) * MS }
+            }
+            Kind::Ambush => return,
             Kind::Outage => Fault::Outage { lasting, forgets: own.once_in(2) },
             Kind::Amnesia => Fault::Amnesia { versions: own.below(4) },
             Kind::SlowDisk => {

@@ -22,7 +22,7 @@ use tandem_types::{Monotonic, Role};
 
 use crate::machine::Left;
 use crate::mediator::Mediator;
-use crate::plan::{Clocks, MS, Plan};
+use crate::plan::{Clocks, Kind, MS, Plan};
 use crate::{Random, Tally};
 
 use clock::Clock;
@@ -82,6 +82,8 @@ pub(crate) enum What {
     Session(usize),
     /// A fault of the plan.
     Fault(usize),
+    /// A fault at the worst moment.
+    Ambush(crate::plan::Fault),
     /// It ends.
     Ease(faults::Ease),
 }
@@ -137,6 +139,7 @@ pub(crate) struct Run {
     /// No faults any more.
     healed: bool,
     wiped: bool,
+    ambush_random: Random,
 }
 
 impl Run {
@@ -162,6 +165,7 @@ impl Run {
             trace: Trace::new(told),
             healed: false,
             wiped: false,
+            ambush_random: Random::new(plan.seed ^ 0x616d_6275_7368),
             random,
             plan,
         };
@@ -242,6 +246,7 @@ impl Run {
             What::Presence => self.expire_presence(),
             What::Session(host) => self.tend_session(host),
             What::Fault(index) => self.strike(index),
+            What::Ambush(fault) => self.strike_with(Kind::Ambush, fault),
             What::Ease(ease) => self.ease(ease),
         }
     }
@@ -335,6 +340,7 @@ impl Run {
         }
         if before != after {
             self.trace.note(self.now, format_args!("{which}: serves {before:?} -> {after:?}"));
+            self.ambush();
         }
         for bytes in left.link {
             self.send(which, bytes);

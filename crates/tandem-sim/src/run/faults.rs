@@ -7,7 +7,7 @@ use tandem_switch::Automation;
 use tandem_types::Role;
 
 use super::{Arrived, Run, What};
-use crate::plan::{Fault, MS, Wish};
+use crate::plan::{Fault, Kind, MS, Plan, Wish};
 
 /// The end of a fault.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,23 @@ pub(crate) enum Ease {
 impl Run {
     pub(super) fn strike(&mut self, index: usize) {
         let Some(&(_, kind, fault)) = self.plan.faults.get(index) else { return };
+        if self.healed {
+            return;
+        }
+        self.strike_with(kind, fault);
+    }
+
+    /// Something decisive has just begun: the worst moment for trouble.
+    pub(super) fn ambush(&mut self) {
+        if self.healed || self.plan.ambush == 0 || !self.ambush_random.once_in(self.plan.ambush) {
+            return;
+        }
+        let fault = Plan::draw_ambush(&mut self.ambush_random);
+        let wait = self.ambush_random.below(30) * MS;
+        self.after(wait, What::Ambush(fault));
+    }
+
+    pub(super) fn strike_with(&mut self, kind: Kind, fault: Fault) {
         if self.healed {
             return;
         }
@@ -46,10 +63,10 @@ impl Run {
                 self.ways[host].cut += 1;
                 self.after(lasting, What::Ease(Ease::Reach(host)));
             }
-            Fault::Isolate { host, lasting } => {
+            Fault::Isolate { host, towards, lasting } => {
                 self.ways[host].cut += 1;
                 self.after(lasting, What::Ease(Ease::Reach(host)));
-                self.cut([true, true], false, lasting);
+                self.cut(towards, false, lasting);
             }
             Fault::Outage { lasting, forgets } => {
                 self.mediator.up = false;
@@ -97,7 +114,7 @@ impl Run {
                 }
                 self.deliver_soon();
             }
-            Ease::Reach(host) => self.ways[host].cut = self.ways[host].cut.saturating_sub(1),
+            Ease::Reach(host) => self.open_way(host, false),
             Ease::Outage(forgets) => self.mediator_returns(forgets),
             Ease::Disk(host) => {
                 self.hosts[host].slow = None;
@@ -148,7 +165,10 @@ impl Run {
             host.clock.miss(now - host.paused_at);
         }
         host.wake_at = u64::MAX;
-        let held = std::mem::take(&mut host.held);
+        let mut held: Vec<Arrived> = std::mem::take(&mut host.held).into();
+        // Each connection keeps its order; which of them is looked at first is anybody's guess.
+        let turn = self.random.below(4);
+        held.sort_by_key(|arrived| (super::trace::source(arrived) + turn) % 4);
         let life = host.life;
         for arrived in held {
             if self.hosts[which].life == life {
@@ -219,6 +239,9 @@ impl Run {
 
     /// Where decisions are a person's, somebody is there in the end; nothing is forced.
     pub(super) fn person_helps(&mut self) {
+        for host in 0..2 {
+            self.arrive(host, Arrived::Admin(AdminRequest::Resume));
+        }
         let again = self.random.once_in(2);
         let request = match self.plan.automatic.automation {
             Automation::Auto => return,
@@ -239,7 +262,7 @@ impl Run {
         self.delay = self.plan.delay;
         self.mediator_returns(false);
         for host in 0..2 {
-            self.ways[host].cut = 0;
+            self.open_way(host, true);
             self.hosts[host].breaks = false;
             self.hosts[host].slow = None;
             self.hosts[host].machine.disk.set_capacity(None);

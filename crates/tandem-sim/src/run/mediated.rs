@@ -4,7 +4,7 @@
 //! effect long after their session ended. Answers may be lost. In both cases the node is told that the
 //! outcome is unknown, which is the truth.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use tandem_switch::{MediatorEvent, MediatorRequest, Outcome};
 use tandem_types::{Monotonic, NodeId};
@@ -26,6 +26,9 @@ pub(crate) struct Way {
     /// When the last message in each direction arrives.
     last_there: u64,
     last_back: u64,
+    /// What was under way when the way was cut: it arrives when the way is open again, if the session
+    /// still stands.
+    stuck: VecDeque<What>,
 }
 
 const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
@@ -37,6 +40,17 @@ const OVERDUE: u64 = 500 * MS;
 impl Run {
     pub(super) const fn reaches(&self, host: usize) -> bool {
         self.ways[host].cut == 0 && self.mediator.up
+    }
+
+    /// One reason less why nothing passes; `all`: none is left.
+    pub(super) fn open_way(&mut self, host: usize, all: bool) {
+        let way = &mut self.ways[host];
+        way.cut = if all { 0 } else { way.cut.saturating_sub(1) };
+        if way.cut == 0 {
+            for what in std::mem::take(&mut way.stuck) {
+                self.after(0, what);
+            }
+        }
     }
 
     /// Opens a session, or notices that it is gone.
@@ -124,6 +138,7 @@ impl Run {
         let session = self.ways[host].session;
         self.ways[host].last_there = arrives;
         let mut lost = false;
+        let is_change = matches!(request, MediatorRequest::Change { .. });
         if let MediatorRequest::Change { number, .. } = request {
             self.ways[host].open.insert(number);
             self.after(OVERDUE, What::Overdue { host, session, number });
@@ -134,6 +149,9 @@ impl Run {
             lost = !self.healed && losing > 0 && self.random.once_in(losing);
         }
         self.at(arrives, What::ToMediator { host, session, request, asked, lost });
+        if is_change {
+            self.ambush();
+        }
     }
 
     pub(super) fn overdue(&mut self, host: usize, session: u64, number: u64) {
@@ -153,15 +171,16 @@ impl Run {
     ) {
         let current = self.ways[host].session == session;
         let is_change = matches!(request, MediatorRequest::Change { .. });
+        if self.ways[host].cut > 0 && current {
+            let what = What::ToMediator { host, session, request, asked, lost };
+            return self.ways[host].stuck.push_back(what);
+        }
         // A change that was held back is past the node's own way already.
-        if !self.mediator.up || (self.ways[host].cut > 0 && !is_change) {
+        if !self.mediator.up || (!current && !is_change) {
             return;
         }
         match request {
             MediatorRequest::Vouch(presence) => {
-                if !current {
-                    return;
-                }
                 let session = u64::try_from(self.plan.automatic.session.as_nanos()).unwrap_or(0);
                 let until = self.now + self.mediator_clock.true_span(session);
                 let news = self.mediator.vouch(NODES[host], presence, until);
@@ -172,7 +191,7 @@ impl Run {
                 }
             }
             MediatorRequest::Leave => {
-                if current && self.mediator.leave(NODES[host]) {
+                if self.mediator.leave(NODES[host]) {
                     self.push();
                 }
             }
@@ -223,8 +242,11 @@ impl Run {
 
     pub(super) fn from_mediator(&mut self, host: usize, session: u64, event: MediatorEvent) {
         let way = &mut self.ways[host];
-        if way.session != session || way.cut > 0 {
+        if way.session != session {
             return;
+        }
+        if way.cut > 0 {
+            return way.stuck.push_back(What::FromMediator { host, session, event });
         }
         if let MediatorEvent::Outcome { number, .. } = &event
             && !way.open.remove(number)

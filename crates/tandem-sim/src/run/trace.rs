@@ -64,6 +64,21 @@ pub(super) const fn kind(arrived: &Arrived) -> u64 {
     }
 }
 
+/// Where it came from: what comes from one place keeps its order.
+pub(super) const fn source(arrived: &Arrived) -> u64 {
+    match arrived {
+        Arrived::LinkUp { .. } | Arrived::LinkData { .. } | Arrived::LinkLost { .. } => 0,
+        Arrived::Accept { .. } | Arrived::Bytes { .. } | Arrived::Hangup { .. } => 1,
+        Arrived::Mediator(_) => 2,
+        Arrived::Died(_)
+        | Arrived::Admin(_)
+        | Arrived::Shutdown
+        | Arrived::WorkDone
+        | Arrived::Room
+        | Arrived::Tick => 3,
+    }
+}
+
 /// What came, in one line.
 pub(super) fn brief(arrived: &Arrived) -> String {
     match arrived {
