@@ -15,6 +15,7 @@ mod layers;
 mod lint;
 mod metadata;
 mod shell;
+mod sim;
 mod tcl;
 mod test;
 mod tidy;
@@ -33,7 +34,7 @@ struct Task {
 const TASKS: &[Task] = &[
     Task {
         name: "test",
-        usage: "[unit|e2e]",
+        usage: "[unit|model|sim|e2e]",
         about: "install what is missing, build, run every test, print counts",
         run: test::run,
     },
@@ -48,6 +49,12 @@ const TASKS: &[Task] = &[
         usage: "[TIMES]",
         about: "end-to-end tests with TIMES (20) as many random rounds",
         run: test::soak,
+    },
+    Task {
+        name: "sim",
+        usage: "[--seeds N] [--from S] [--minutes M] [--seed ONE] [--planted]",
+        about: "simulated pairs with automatic switching, from many seeds; or with a rule taken away",
+        run: sim::run,
     },
     Task {
         name: "tcl",

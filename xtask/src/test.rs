@@ -8,26 +8,47 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::count::{self, Count};
-use crate::{shell, tools};
+use crate::{shell, sim, tools};
 
-/// `test`, `test unit`, `test e2e`.
+/// `test`, `test unit`, `test model`, `test sim`, `test e2e`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let (unit_wanted, e2e_wanted) = match arguments {
-        [] => (true, true),
-        [only] if only == "unit" => (true, false),
-        [only] if only == "e2e" => (false, true),
-        _ => bail!("say `unit`, `e2e` or nothing"),
+    const STAGES: [&str; 4] = ["unit", "model", "sim", "e2e"];
+    let only = match arguments {
+        [] => None,
+        [only] if STAGES.contains(&only.as_str()) => Some(only.as_str()),
+        _ => bail!("say one of {}, or nothing", STAGES.join(", ")),
     };
+    let wanted = |stage| only.is_none_or(|only| only == stage);
     let mut tally = Tally::new();
-    if unit_wanted {
+    if wanted("unit") {
         tally.stage("unit tests", runner(Which::Unit))?;
         let doc = shell::cargo(&["test", "--locked", "--workspace", "--doc"]);
         tally.stage("documentation tests", doc)?;
     }
-    if e2e_wanted {
+    if wanted("model") {
+        tally.stage("model of the switch", model())?;
+    }
+    if wanted("sim") {
+        let mut simulated = sim::mediated();
+        if std::env::var_os("TANDEM_SEEDS").is_none() {
+            simulated.env("TANDEM_SEEDS", sim::SEEDS);
+        }
+        tally.stage("simulated pairs", simulated)?;
+        let mut planted = sim::planted_rules();
+        planted.env_remove("TANDEM_SEEDS").env("TANDEM_SHORT", "1");
+        tally.stage("rules taken away", planted)?;
+    }
+    if wanted("e2e") {
         tally.e2e(&[], None)?;
     }
     tally.finish()
+}
+
+/// Every interleaving of small worlds, walks through large ones, and each rule taken away.
+fn model() -> Command {
+    let words = ["test", "--locked", "--profile", "e2e", "--package", "tandem-switch"];
+    let which = ["--features", "planted", "--test", "model", "--", "--nocapture"];
+    shell::cargo(&[&words[..], &which[..]].concat())
 }
 
 /// `e2e [ARGUMENTS]`: some or all end-to-end tests.
