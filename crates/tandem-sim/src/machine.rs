@@ -17,7 +17,7 @@ use tandem_switch::{BootId, MediatorRequest};
 use tandem_types::{Lsn, Now};
 
 use log_thread::LogThread;
-pub use log_thread::Work;
+pub(crate) use log_thread::Work;
 
 /// How a node stopped.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -14,27 +14,27 @@ struct Present {
 
 /// The mediator.
 #[derive(Debug, Default)]
-pub struct Mediator {
+pub(crate) struct Mediator {
     life: u64,
     version: u64,
     record: Option<(Revision, Record)>,
     present: Pair<Option<Present>>,
     /// It answers.
-    pub up: bool,
+    pub(crate) up: bool,
     /// Every record it has had, for copies that are restored.
     past: Vec<Record>,
     /// Records made where there was none, after the first.
-    pub created_again: u64,
+    pub(crate) created_again: u64,
 }
 
 impl Mediator {
     /// An empty one that answers.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { life: 1, up: true, ..Self::default() }
     }
 
     /// The record.
-    pub const fn record(&self) -> Option<Record> {
+    pub(crate) const fn record(&self) -> Option<Record> {
         match self.record {
             Some((_, record)) => Some(record),
             None => None,
@@ -42,7 +42,7 @@ impl Mediator {
     }
 
     /// What it knows.
-    pub fn view(&self, asked: Option<Monotonic>) -> MediatorView {
+    pub(crate) fn view(&self, asked: Option<Monotonic>) -> MediatorView {
         let record = self.record.map_or(RecordState::Absent, |(revision, record)| {
             RecordState::Present { revision, record }
         });
@@ -54,7 +54,7 @@ impl Mediator {
     }
 
     /// A sign of life that lasts until `until`; whether anything changed that others see.
-    pub fn vouch(&mut self, node: NodeId, presence: Presence, until: u64) -> bool {
+    pub(crate) fn vouch(&mut self, node: NodeId, presence: Presence, until: u64) -> bool {
         let news = self.present[node].is_none_or(|it| it.presence != presence);
         let until = self.present[node].map_or(until, |it| it.until.max(until));
         self.present[node] = Some(Present { presence, until });
@@ -62,12 +62,12 @@ impl Mediator {
     }
 
     /// This node's presence ends.
-    pub fn leave(&mut self, node: NodeId) -> bool {
+    pub(crate) fn leave(&mut self, node: NodeId) -> bool {
         self.present[node].take().is_some()
     }
 
     /// Ends what nobody renewed; whether anything did.
-    pub fn expire(&mut self, now: u64) -> bool {
+    pub(crate) fn expire(&mut self, now: u64) -> bool {
         let mut any = false;
         for node in [NodeId::A, NodeId::B] {
             if self.present[node].is_some_and(|it| it.until <= now) {
@@ -79,7 +79,7 @@ impl Mediator {
     }
 
     /// Nobody's presence ends before `until`: it was away and could not be told.
-    pub fn extend(&mut self, until: u64) {
+    pub(crate) fn extend(&mut self, until: u64) {
         for node in [NodeId::A, NodeId::B] {
             if let Some(present) = &mut self.present[node] {
                 present.until = present.until.max(until);
@@ -87,18 +87,13 @@ impl Mediator {
         }
     }
 
-    /// Whose presence ends next.
-    pub fn next_end(&self) -> Option<u64> {
-        [self.present.a, self.present.b].into_iter().flatten().map(|it| it.until).min()
-    }
-
     /// Forgets who is present.
-    pub fn forget_presence(&mut self) {
+    pub(crate) fn forget_presence(&mut self) {
         self.present = Pair::default();
     }
 
     /// Compare-and-set.
-    pub fn change(&mut self, change: &Change, asked: Option<Monotonic>) -> Outcome {
+    pub(crate) fn change(&mut self, change: &Change, asked: Option<Monotonic>) -> Outcome {
         let there = self.record.map(|(revision, _)| revision);
         let guarded = change.unless_present.is_some_and(|(node, boot)| {
             self.present[node].is_some_and(|it| it.presence.boot == boot)
@@ -124,7 +119,7 @@ impl Mediator {
     }
 
     /// The record is gone, or an older one is back: another life in either case.
-    pub fn lose_record(&mut self, versions_back: u64) {
+    pub(crate) fn lose_record(&mut self, versions_back: u64) {
         self.life += 1;
         self.version += 1;
         let back = usize::try_from(versions_back).unwrap_or(0);

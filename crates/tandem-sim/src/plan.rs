@@ -107,7 +107,7 @@ impl Kinds {
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// `tandem switch`.
     Switch,
     /// `tandem pause`.
@@ -124,7 +124,7 @@ pub enum Wish {
 
 /// One fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// See [`Kind::Kill`].
     Kill { host: usize, certified: bool, restart: u64 },
     /// See [`Kind::Power`]; `keep`: the chance in 256 that an unsynced unit survives.
@@ -161,7 +161,7 @@ pub enum Fault {
 
 /// Whether the clocks keep to what the leases assume.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Clocks {
+pub(crate) enum Clocks {
     /// Their rates differ by less than the leases allow for.
     Good,
     /// They do not, and pauses may go unseen: only the durability of writes is checked.
@@ -170,49 +170,49 @@ pub enum Clocks {
 
 /// One run.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Where it all comes from.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Who decides on a change of primary.
-    pub switch_by: SwitchBy,
+    pub(crate) switch_by: SwitchBy,
     /// When a write is answered.
-    pub acknowledge: Acknowledge,
+    pub(crate) acknowledge: Acknowledge,
     /// What the follower is for.
-    pub topology: Topology,
+    pub(crate) topology: Topology,
     /// A replica passes writes on.
-    pub forward_writes: bool,
+    pub(crate) forward_writes: bool,
     /// The node that begins.
-    pub initial_primary: NodeId,
+    pub(crate) initial_primary: NodeId,
     /// Silence that counts as failure.
-    pub failure_timeout: Duration,
+    pub(crate) failure_timeout: Duration,
     /// Longest pause of writes in a planned change.
-    pub hold: Duration,
+    pub(crate) hold: Duration,
     /// Settings of automatic switching.
-    pub automatic: Automatic,
+    pub(crate) automatic: Automatic,
     /// Clients.
-    pub clients: usize,
+    pub(crate) clients: usize,
     /// Longest rest of a client between two calls, in nanoseconds.
-    pub think: u64,
+    pub(crate) think: u64,
     /// A client waits that long for an answer.
-    pub patience: u64,
+    pub(crate) patience: u64,
     /// Longest delay of a message, in nanoseconds.
-    pub delay: u64,
+    pub(crate) delay: u64,
     /// An answer of the mediator is lost once in so many; 0: never.
-    pub lost_answers: u64,
+    pub(crate) lost_answers: u64,
     /// A change reaches the mediator late once in so many; 0: never.
-    pub late_changes: u64,
+    pub(crate) late_changes: u64,
     /// Time of one sync, in nanoseconds.
-    pub sync: u64,
+    pub(crate) sync: u64,
     /// Rates of both clocks and the mediator's, in millionths off.
-    pub rates: [i64; 3],
+    pub(crate) rates: [i64; 3],
     /// What the clocks are worth.
-    pub clocks: Clocks,
+    pub(crate) clocks: Clocks,
     /// One of so many decisive moments is met by a fault; 0: none.
-    pub ambush: u64,
+    pub(crate) ambush: u64,
     /// How long there are faults.
-    pub trouble: u64,
+    pub(crate) trouble: u64,
     /// Faults with their times, in order.
-    pub faults: Vec<(u64, Kind, Fault)>,
+    pub(crate) faults: Vec<(u64, Kind, Fault)>,
 }
 
 const fn millis(random: &mut Random, low: u64, high: u64) -> Duration {
@@ -221,7 +221,7 @@ const fn millis(random: &mut Random, low: u64, high: u64) -> Duration {
 
 impl Plan {
     /// The run of this seed, with automatic switching.
-    pub fn mediated(seed: u64, kinds: Kinds) -> Self {
+    pub(crate) fn mediated(seed: u64, kinds: Kinds) -> Self {
         let mut random = Random::new(seed ^ 0x7461_6e64_656d);
         let acknowledge = match random.below(16) {
             0 => Acknowledge::Local,
@@ -323,7 +323,16 @@ impl Plan {
             Kind::Reach => Fault::Reach { host, lasting },
             Kind::Isolate => {
                 let towards = [[true, true], [true, false], [false, true]][own.index(3)];
-                Fault::Isolate { host, towards, lasting: lasting + own.below(2_000) * MS }
+                let lasting = lasting + own.below(2_000) * MS;
+                if own.once_in(2) {
+                    Fault::Isolate { host, towards, lasting }
+                } else {
+                    // First the mediator, and the link once it counts as gone there.
+                    let gap = own.between(300, 3_000) * MS;
+                    let link = Fault::Link { towards, reset: own.once_in(3), lasting };
+                    self.faults.push((at + gap, kind, link));
+                    Fault::Reach { host, lasting: lasting + gap }
+                }
             }
             Kind::Ambush => return,
             Kind::Outage => Fault::Outage { lasting, forgets: own.once_in(2) },
@@ -375,7 +384,6 @@ fn wish(own: &mut Random, automation: Automation) -> Wish {
         0..=2 => Wish::Switch,
         3 => Wish::Pause,
         4 | 5 if asks => Wish::Confirm,
-        4 => Wish::Resume,
         6 if asks => Wish::Reject,
         6 => Wish::Promote,
         _ => Wish::Resume,

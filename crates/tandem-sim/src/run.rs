@@ -42,7 +42,7 @@ pub(crate) enum Arrived {
     Accept { conn: ConnId, read_port: bool },
     Bytes { conn: ConnId, bytes: Vec<u8> },
     Hangup { conn: ConnId },
-    Mediator(MediatorEvent),
+    Mediator(Box<MediatorEvent>),
     Died(BootId),
     Admin(AdminRequest),
     Shutdown,
@@ -237,10 +237,10 @@ impl Run {
             What::Answered(index, call, answer) => self.answered(index, call, answer),
             What::Dropped(index, conn) => self.dropped(index, conn),
             What::ToMediator { host, session, request, asked, lost } => {
-                self.to_mediator(host, session, request, asked, lost);
+                self.reach_mediator(host, session, request, asked, lost);
             }
             What::FromMediator { host, session, event } => {
-                self.from_mediator(host, session, event);
+                self.hear_mediator(host, session, event);
             }
             What::Overdue { host, session, number } => self.overdue(host, session, number),
             What::Presence => self.expire_presence(),
@@ -310,7 +310,7 @@ impl Run {
                 }
                 Input::Closed { conn }
             }
-            Arrived::Mediator(event) => Input::Mediator(event),
+            Arrived::Mediator(event) => Input::Mediator(*event),
             Arrived::Died(boot) => Input::PeerDied(boot),
             Arrived::Admin(request) => {
                 host.next_admin += 1;
@@ -341,6 +341,10 @@ impl Run {
         if before != after {
             self.trace.note(self.now, format_args!("{which}: serves {before:?} -> {after:?}"));
             self.ambush();
+            let other = self.hosts[1 - which].machine.node.as_ref().and_then(serving);
+            if after.is_some() && other.is_some() {
+                self.tally.rivals += 1;
+            }
         }
         for bytes in left.link {
             self.send(which, bytes);

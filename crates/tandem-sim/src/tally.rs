@@ -1,6 +1,7 @@
 //! What happened in a run or in many: so that a test cannot pass by doing nothing.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::machine::Left;
 use crate::plan::Kind;
@@ -68,6 +69,8 @@ pub struct Tally {
     pub mediator_lost: u64,
     /// See `isolated`.
     pub overtaken: u64,
+    /// A node began to serve while the one before had not noticed yet.
+    pub rivals: u64,
     /// Full copies; logs cut back.
     pub copies: u64,
     /// See `copies`.
@@ -133,7 +136,7 @@ impl Tally {
         for (here, there) in self.struck.iter_mut().zip(other.struck) {
             *here += there;
         }
-        let all: [fn(&mut Self) -> &mut u64; 30] = [
+        let all: [fn(&mut Self) -> &mut u64; 31] = [
             |it| &mut it.runs,
             |it| &mut it.events,
             |it| &mut it.simulated,
@@ -162,6 +165,7 @@ impl Tally {
             |it| &mut it.isolated,
             |it| &mut it.mediator_lost,
             |it| &mut it.overtaken,
+            |it| &mut it.rivals,
             |it| &mut it.copies,
             |it| &mut it.cuts,
         ];
@@ -191,6 +195,7 @@ impl Tally {
             ("full copies", self.copies),
             ("logs cut back", self.cuts),
             ("death certificates", self.certificates),
+            ("reigns begun before the last one noticed", self.rivals),
             ("writes acknowledged", self.acknowledged),
             ("writes of unknown outcome", self.unknown),
         ];
@@ -206,8 +211,8 @@ impl fmt::Display for Tally {
             "{} runs, {} events and {:.1} simulated seconds each, {:.1} days in all",
             self.runs,
             self.events / runs,
-            self.simulated as f64 / 1e9 / runs as f64,
-            self.simulated as f64 / 1e9 / 86_400.0
+            Duration::from_nanos(self.simulated / runs).as_secs_f64(),
+            Duration::from_nanos(self.simulated).as_secs_f64() / 86_400.0
         )?;
         writeln!(
             f,
@@ -221,8 +226,8 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "demoted: isolated {}, mediator lost {}, later epoch {}; full copies {}, logs cut {}",
-            self.isolated, self.mediator_lost, self.overtaken, self.copies, self.cuts
+            "demoted: isolated {}, mediator lost {}, later epoch {} (unnoticed at first {}); full copies {}, logs cut {}",
+            self.isolated, self.mediator_lost, self.overtaken, self.rivals, self.copies, self.cuts
         )?;
         writeln!(
             f,

@@ -29,8 +29,8 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_one_node_serves() {
     let from = number("TANDEM_FROM").unwrap_or(0);
     let most = number("TANDEM_FAILURES").map_or(1, |most| usize::try_from(most).unwrap_or(1));
     let outcome = campaign(from, seeds, minutes, threads, most);
-    let rate = outcome.tally.runs as f64 / outcome.took.as_secs_f64();
-    println!("{}\n{rate:.0} seeds/s on {threads} threads", outcome.tally);
+    let rate = u128::from(outcome.tally.runs) * 1_000 / outcome.took.as_millis().max(1);
+    println!("{}\n{rate} seeds/s on {threads} threads", outcome.tally);
     for (seed, failure) in outcome.failures.iter().skip(1) {
         println!("also: seed {seed}: {}", failure.what.lines().next().unwrap_or_default());
     }

@@ -87,6 +87,7 @@ impl Run {
             // A standby that is told to stop leaves the set: not while it holds the only copy.
             Fault::Term { .. } if self.is_mourning() => {}
             Fault::Term { host, restart } => {
+                self.hosts[host].stopping = true;
                 self.arrive(host, Arrived::Shutdown);
                 self.start_later(host, restart + 3_000 * MS);
             }
@@ -206,7 +207,8 @@ impl Run {
         let recorded = self.mediator.record().is_some_and(|record| {
             record.is_both() && self.whole().and_then(epoch) == Some(record.epoch)
         });
-        if !recorded || self.plan.acknowledge != Acknowledge::Durable {
+        let stopping = self.hosts.iter().any(|host| host.stopping);
+        if !recorded || stopping || self.plan.acknowledge != Acknowledge::Durable {
             return;
         }
         self.power_cut(host, 0, restart);

@@ -36,6 +36,8 @@ pub(crate) struct Host {
     pub(crate) slow: Option<u64>,
     /// True times of its starts.
     pub(crate) starts: Vec<u64>,
+    /// Its process was told to end.
+    pub(crate) stopping: bool,
     /// A start is under way.
     pub(crate) starting: bool,
     /// The log thread works, or waits for room.
@@ -73,6 +75,7 @@ impl Host {
             breaks: false,
             slow: None,
             starts: Vec::new(),
+            stopping: false,
             starting: false,
             busy: false,
         }
@@ -137,6 +140,7 @@ impl Run {
     pub(super) fn bury(&mut self, which: usize, certified: bool, heard: bool) {
         let host = &mut self.hosts[which];
         host.life += 1;
+        host.stopping = false;
         host.held.clear();
         host.busy = false;
         host.conns.clear();

@@ -99,7 +99,7 @@ impl Run {
             self.tell_unknown(host, number);
         }
         let reason = reason.to_owned();
-        self.arrive(host, Arrived::Mediator(MediatorEvent::Down { reason }));
+        self.arrive(host, Arrived::Mediator(Box::new(MediatorEvent::Down { reason })));
     }
 
     /// The process that had the session is gone, or began anew.
@@ -114,7 +114,7 @@ impl Run {
     fn tell_unknown(&mut self, host: usize, number: u64) {
         self.tally.unknown_told += 1;
         let outcome = Outcome::Unknown { reason: "no answer".into() };
-        self.arrive(host, Arrived::Mediator(MediatorEvent::Outcome { number, outcome }));
+        self.arrive(host, Arrived::Mediator(Box::new(MediatorEvent::Outcome { number, outcome })));
     }
 
     /// The node wants something of the mediator.
@@ -161,7 +161,7 @@ impl Run {
         }
     }
 
-    pub(super) fn to_mediator(
+    pub(super) fn reach_mediator(
         &mut self,
         host: usize,
         session: u64,
@@ -240,7 +240,7 @@ impl Run {
         }
     }
 
-    pub(super) fn from_mediator(&mut self, host: usize, session: u64, event: MediatorEvent) {
+    pub(super) fn hear_mediator(&mut self, host: usize, session: u64, event: MediatorEvent) {
         let way = &mut self.ways[host];
         if way.session != session {
             return;
@@ -253,7 +253,7 @@ impl Run {
         {
             return; // It was told that nobody knows.
         }
-        self.arrive(host, Arrived::Mediator(event));
+        self.arrive(host, Arrived::Mediator(Box::new(event)));
     }
 
     pub(super) fn expire_presence(&mut self) {

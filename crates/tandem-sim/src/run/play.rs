@@ -62,6 +62,8 @@ pub(crate) struct Player {
     guess: usize,
     read_port: bool,
     rises: bool,
+    /// It only reads, often, and goes elsewhere only when it is sent away.
+    loyal: bool,
     parser: ReplyParser,
     /// Replies that the call under way still brings.
     replies: usize,
@@ -78,6 +80,7 @@ impl Player {
             guess: index % 2,
             read_port: index == 1 && plan.topology == Topology::PrimaryReplica,
             rises: index == 0,
+            loyal: index >= 2 && index + 1 == plan.clients,
             parser: ReplyParser::new(),
             replies: 0,
             doing: None,
@@ -133,7 +136,7 @@ impl Run {
         if self.watch.closing || self.players[index].doing.is_some() {
             return;
         }
-        let rest = MS / 2 + self.random.below(self.plan.think);
+        let rest = self.rest(index);
         if self.players[index].at.is_none() {
             self.connect_player(index);
             let wait = if self.players[index].at.is_some() { MS } else { rest };
@@ -141,6 +144,11 @@ impl Run {
         }
         let call = self.next_call(index);
         self.make_call(index, call);
+    }
+
+    fn rest(&mut self, index: usize) -> u64 {
+        let often = if self.players[index].loyal { 6 } else { 1 };
+        MS / 2 + self.random.below(self.plan.think / often)
     }
 
     fn connect_player(&mut self, index: usize) {
@@ -174,6 +182,9 @@ impl Run {
         self.next_value += 1;
         let value = self.next_value;
         let key = self.random.index(REGISTERS);
+        if self.players[index].loyal {
+            return Call::Get { key };
+        }
         let counter = self.random.index(COUNTERS);
         match self.random.below(12) {
             0..=3 => Call::Set { key, value },
@@ -260,8 +271,9 @@ impl Run {
             Answer::Done(value) => self.done(index, call, since, &value),
             Answer::Unknown => self.unknown(call, since),
             Answer::Old => self.tally.old_reads += 1,
-            Answer::Refused(_) => {
+            Answer::Refused(text) => {
                 self.tally.refused += 1;
+                assert!(!text.starts_with("WRONGTYPE"), "{call:?} was refused: {text}");
                 // It looks for the primary elsewhere.
                 self.leave(index);
                 let other = !self.random.once_in(3);
@@ -269,7 +281,7 @@ impl Run {
                 player.guess = if other { 1 - player.guess } else { player.guess };
             }
         }
-        let rest = self.random.below(self.plan.think);
+        let rest = self.rest(index);
         self.after(rest, What::Play(index));
     }
 
@@ -354,8 +366,11 @@ impl Run {
                 outcome,
                 action: CounterAction::Add { by, result: 0 },
             }),
-            Call::Rise { .. } | Call::Watch | Call::Get { .. } | Call::Count { .. } => {}
-            Call::GetBoth => {}
+            Call::Rise { .. }
+            | Call::Watch
+            | Call::Get { .. }
+            | Call::Count { .. }
+            | Call::GetBoth => {}
         }
     }
 

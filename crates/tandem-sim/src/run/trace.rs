@@ -13,7 +13,7 @@ use super::Arrived;
 use crate::plan::MS;
 
 /// Lines with times.
-pub type Story = Vec<String>;
+type Story = Vec<String>;
 
 #[derive(Debug)]
 pub(crate) struct Trace {
@@ -40,7 +40,7 @@ impl Trace {
         }
     }
 
-    pub(super) fn into_lines(self) -> Story {
+    pub(super) fn into_lines(self) -> Vec<String> {
         self.lines.unwrap_or_default()
     }
 }
@@ -97,10 +97,13 @@ pub(super) fn brief(arrived: &Arrived) -> String {
         Arrived::Bytes { bytes, .. } => {
             format!("client: {}", String::from_utf8_lossy(bytes).replace("\r\n", " "))
         }
-        Arrived::Mediator(MediatorEvent::Outcome { number, outcome: Outcome::Lost(seen) }) => {
-            format!("mediator: change {number} lost, {}", view(seen))
-        }
-        Arrived::Mediator(MediatorEvent::View(seen)) => format!("mediator: {}", view(seen)),
+        Arrived::Mediator(event) => match &**event {
+            MediatorEvent::Outcome { number, outcome: Outcome::Lost(seen) } => {
+                format!("mediator: change {number} lost, {}", view(seen))
+            }
+            MediatorEvent::View(seen) => format!("mediator: {}", view(seen)),
+            other => format!("mediator: {other:?}"),
+        },
         other => format!("{other:?}"),
     }
 }
@@ -128,7 +131,7 @@ fn record(revision: Option<Revision>, record: &Record) -> String {
     )
 }
 
-fn presence(node: NodeId, it: &Option<Presence>) -> String {
+fn presence(node: NodeId, it: Option<Presence>) -> String {
     it.map_or(String::new(), |it| {
         let boot = it.boot;
         format!(
@@ -148,7 +151,7 @@ fn view(view: &MediatorView) -> String {
         RecordState::Unreadable { reason } => reason.clone(),
     };
     let asked = if view.asked.is_some() { "" } else { " (pushed)" };
-    let (a, b) = (presence(NodeId::A, &view.present.a), presence(NodeId::B, &view.present.b));
+    let (a, b) = (presence(NodeId::A, view.present.a), presence(NodeId::B, view.present.b));
     format!("{what};{a}{b}{asked}")
 }
 
