@@ -4,6 +4,7 @@ use tandem_history::wgl::{self, Counter, CounterAction};
 use tandem_history::{Operation, RegisterAction, zones};
 use tandem_node::Acknowledge;
 use tandem_switch::Record;
+use tandem_types::NodeId;
 
 use super::Run;
 use super::play::{COUNTERS, REGISTERS};
@@ -28,8 +29,10 @@ pub(crate) struct Watch {
     /// The last acknowledgement of a write.
     last: Option<(u64, usize)>,
     pub(super) last_write: u64,
-    /// The highest epoch in the record, and whether another boot began than the record's.
+    /// The highest epoch in the record, whose it is, and whether it was ever another node's.
     epoch: u64,
+    primary: Option<NodeId>,
+    moved: bool,
     pub(super) closing: bool,
     broken: Vec<String>,
 }
@@ -64,6 +67,8 @@ impl Watch {
             ));
         }
         self.epoch = self.epoch.max(epoch);
+        self.moved |= self.primary.is_some_and(|primary| primary != record.primary);
+        self.primary = Some(record.primary);
     }
 }
 
@@ -192,7 +197,7 @@ impl Run {
             return Err(self.watch.broken[0].clone());
         }
         // What "local" may lose in a take-over is its own affair.
-        if self.plan.acknowledge == Acknowledge::Local && self.tally.take_overs > 0 {
+        if self.plan.acknowledge == Acknowledge::Local && self.watch.moved {
             return Ok(());
         }
         let watch = &self.watch;
