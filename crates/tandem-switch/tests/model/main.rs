@@ -156,8 +156,11 @@ fn each_rule_that_is_taken_away_is_missed() {
                     break;
                 }
                 Ok(None) => {}
-                Err(_) => {
-                    caught = Some(format!("an assertion of the brain ({name})"));
+                Err(panic) => {
+                    let said =
+                        panic.downcast_ref::<String>().map_or("an assertion", String::as_str);
+                    let said = said.split(':').next().unwrap_or(said);
+                    caught = Some(format!("{said} ({name})"));
                     break;
                 }
             }

@@ -9,6 +9,9 @@ use tandem_types::{Epoch, Incarnation, Lsn, Monotonic, NodeId, Pair};
 /// One unit of the model's clock.
 pub const TICK_MS: u64 = 1000;
 
+/// Inputs that may follow from one within the node; a sound brain needs a handful.
+const STEPS_MAX: u32 = 1000;
+
 pub fn at(ticks: u8) -> Monotonic {
     Monotonic::from_millis(u64::from(ticks) * TICK_MS)
 }
@@ -152,7 +155,10 @@ impl Node {
     pub fn give(&mut self, now: u8, input: Input) -> Effects {
         let mut effects = Effects::default();
         let mut inputs = std::collections::VecDeque::from([input]);
+        let mut steps = 0;
         while let Some(input) = inputs.pop_front() {
+            steps += 1;
+            assert!(steps < STEPS_MAX, "the brain never comes to rest: {input:?}");
             let own = self.own();
             let Some(life) = &mut self.life else { break };
             let mut out = Vec::new();
