@@ -3,10 +3,15 @@
 use std::io::BufReader;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::deadline::Deadline;
 use crate::shell;
+
+/// Far above what a stage takes with everything to build: only what hangs is stopped by it.
+const TIME_MAX: Duration = Duration::from_mins(25);
 
 /// How many tests ran.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -53,6 +58,8 @@ impl std::fmt::Display for Count {
 }
 
 /// Runs tests, passing their output on, and counts them. The count is there even if some failed.
+///
+/// What does not end is killed, and has failed.
 pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
     let line = shell::shown(&command);
     println!("$ {line}");
@@ -62,6 +69,7 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("start `{line}`"))?;
+    let deadline = Deadline::start(child.id(), TIME_MAX);
     let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("`{line}` has no output");
     };
@@ -69,6 +77,9 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
     let mut count = pass_on(BufReader::new(out), &mut std::io::stdout())?;
     count.add(errors.join().map_err(|_| anyhow::anyhow!("the reader of `{line}` died"))??);
     let status = child.wait()?;
+    if deadline.met() {
+        println!("`{line}` was killed: it had not ended after {} s", TIME_MAX.as_secs());
+    }
     Ok((count, status.success()))
 }
 

@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod count;
+mod deadline;
 mod deny;
 mod fuzz;
 mod generate;
