@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut tally = Tally::new();
     if wanted("unit") {
         tally.stage("unit tests", runner(Which::Unit))?;
-        let doc = shell::cargo(&["test", "--locked", "--workspace", "--doc"]);
+        let doc = shell::cargo(&["test", "--locked", "--profile", "e2e", "--workspace", "--doc"]);
         tally.stage("documentation tests", doc)?;
     }
     if wanted("model") {
@@ -128,13 +128,13 @@ fn runner(which: Which) -> Command {
         (false, Which::EndToEnd) => &["--package", "tandem-e2e"],
     };
     let start: &[&str] = match (shell::has("cargo-nextest"), which) {
-        (true, _) => &["nextest", "run", "--locked", "--workspace", "--no-fail-fast"],
+        (true, _) => &["nextest", "run", "--cargo-profile", "e2e", "--workspace"],
         (false, Which::Unit) => {
-            &["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]
+            &["test", "--profile", "e2e", "--workspace", "--lib", "--bins", "--tests"]
         }
-        (false, Which::EndToEnd) => &["test", "--locked", "--no-fail-fast", "--lib", "--tests"],
+        (false, Which::EndToEnd) => &["test", "--profile", "e2e", "--lib", "--tests"],
     };
-    shell::cargo(&[start, words].concat())
+    shell::cargo(&[start, &["--locked", "--no-fail-fast"], words].concat())
 }
 
 /// Stages of the tests.

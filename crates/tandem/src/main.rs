@@ -34,6 +34,7 @@ use crate::cli::{Cli, Command};
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    end_at_any_panic();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
@@ -43,6 +44,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A node with a dead thread is half alive, which is worse than dead: the supervisor starts a new one.
+///
+/// Releases abort without unwinding anyway; this makes every other build behave the same.
+fn end_at_any_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::abort();
+    }));
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
