@@ -137,7 +137,7 @@ pub(crate) struct WitnessOptions {
     /// Where it keeps one small file per pair.
     #[arg(long, env = "TANDEM_WITNESS_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
-    /// File with the sections [auth] and [tls]; the pair's own file does too.
+    /// File with the sections `[auth]` and `[tls]`; the pair's own file does too.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How log lines look.
