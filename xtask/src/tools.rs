@@ -15,6 +15,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("npm", "npm"),
     ("setpriv", "util-linux"),
     ("strace", "strace"),
+    ("etcd", "etcd-server"),
     ("mkfs.ext4", "e2fsprogs"),
 ];
 

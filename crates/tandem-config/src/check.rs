@@ -249,12 +249,18 @@ fn mediated(values: &Values, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(what, "give both, or neither"));
         }
     }
+    if given("cert") && !given("ca") {
+        let what = "`switch.mediator.ca` is missing, and without it nothing is encrypted: \
+                    `switch.mediator.cert` is never shown";
+        problems.push(Problem::new(what, "name the authority that signed its certificates"));
+    }
 }
 
 fn is_host_port(endpoint: &str) -> bool {
     endpoint
         .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|it| it > 0))
+        .filter(|(host, _)| !host.is_empty() && !host.contains('/'))
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|it| it > 0))
 }
 
 fn vip(values: &Values, names: &[String], problems: &mut Vec<Problem>) {

@@ -25,13 +25,12 @@ impl Config {
             problems.push(Problem::new(what, todo).at(at("switch.by")));
         }
         let kind = self.switch.mediator.kind;
-        if self.switch.by == SwitchBy::Mediator && kind != MediatorKind::Witness {
-            let why = match kind {
-                MediatorKind::Keepalived => "it keeps no record, so it cannot decide",
-                MediatorKind::Witness | MediatorKind::Zookeeper | MediatorKind::Etcd => {
-                    "this version does not speak to it"
-                }
-            };
+        let why = match kind {
+            MediatorKind::Witness | MediatorKind::Etcd => None,
+            MediatorKind::Keepalived => Some("it keeps no record, so it cannot decide"),
+            MediatorKind::Zookeeper => Some("this version does not speak to it"),
+        };
+        if let Some(why) = why.filter(|_| self.switch.by == SwitchBy::Mediator) {
             let what = format!("`switch.mediator.kind` = \"{kind}\": {why}");
             let todo = "use \"witness\": `tandem witness` on a third machine";
             problems.push(Problem::new(what, todo).at(at("switch.mediator.kind")));

@@ -290,11 +290,9 @@ const MEDIATED: &str = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127
 fn a_mediator_is_supported_and_switching_without_a_third_party_is_not() {
     let text = format!("{MEDIATED}[switch.mediator]\nendpoints = [\"10.0.0.3:7390\"]\n");
     config(&text).supported().unwrap();
-    for (kind, why) in [
-        ("keepalived", "it keeps no record"),
-        ("zookeeper", "does not speak to it"),
-        ("etcd", "does not speak to it"),
-    ] {
+    config(&text.replace("endpoints", "kind = \"etcd\"\nendpoints")).supported().unwrap();
+    for (kind, why) in [("keepalived", "it keeps no record"), ("zookeeper", "does not speak to it")]
+    {
         let text = text.replace("endpoints", &format!("kind = \"{kind}\"\nendpoints"));
         let error = config(&text).supported().unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("tandem witness"), "{error}");
@@ -339,6 +337,8 @@ fn mediated_settings_that_make_no_sense_together_are_refused() {
         ("", "endpoints = [\"h:1\"]\nsession = \"500ms\"", "three heartbeats"),
         ("", "endpoints = [\"h:1\"]\nuser = \"u\"", "go together"),
         ("", "endpoints = [\"h:1\"]\ncert = \"c\"", "go together"),
+        ("", "endpoints = [\"h:1\"]\ncert = \"c\"\nkey = \"k\"", "`switch.mediator.ca` is missing"),
+        ("", "endpoints = [\"https://h:1\"]", "not host:port"),
     ];
     for (switch, mediator, want) in cases {
         let text = format!("{MEDIATED}{switch}\n[switch.mediator]\n{mediator}\n");

@@ -15,7 +15,7 @@ pub struct PairOptions {
     pub topology: &'static str,
     /// Lines of `[replication]`, such as `acknowledge = "durable"`.
     pub replication: Vec<String>,
-    /// Lines of `[switch]` besides `by = "manual"`.
+    /// Lines of `[switch]`; `by` is "manual" unless one of them says otherwise.
     pub switch: Vec<String>,
     /// Whole further sections.
     pub more: String,
@@ -180,9 +180,11 @@ fn config_text(options: &PairOptions, root: &Path, ports: [Ports; 2], data: [&Pa
         .expect("writing into a String cannot fail");
     }
     let lines = |lines: &[String]| lines.iter().fold(String::new(), |all, line| all + line + "\n");
+    let says_by = options.switch.iter().any(|line| line.starts_with("by ="));
+    let by = if says_by { "" } else { "by = \"manual\"\n" };
     write!(
         text,
-        "[replication]\n{}\n[switch]\nby = \"manual\"\n{}\n[auth]\nadmin_token_file = \"{}\"\n\n{}\n",
+        "[replication]\n{}\n[switch]\n{by}{}\n[auth]\nadmin_token_file = \"{}\"\n\n{}\n",
         lines(&options.replication),
         lines(&options.switch),
         root.join("token").display(),

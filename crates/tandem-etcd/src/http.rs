@@ -149,6 +149,8 @@ impl Lines {
                     }
                 }
                 Some(Err(error)) => return Err(error.into()),
+                // The last line may lack its end.
+                None if !self.rest.is_empty() => return Ok(self.rest.split().freeze()),
                 None => return Err(Trouble::Broken("etcd ended the watch".to_owned())),
             }
         }

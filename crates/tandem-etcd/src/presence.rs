@@ -128,8 +128,8 @@ impl Presences {
         Ok(())
     }
 
-    const fn check_time(&self, granted: u64) -> Result<(), Trouble> {
-        if granted < self.session.as_secs() {
+    fn check_time(&self, granted: u64) -> Result<(), Trouble> {
+        if Duration::from_secs(granted) < self.session {
             return Err(Trouble::ShortLease { granted });
         }
         Ok(())

@@ -9,6 +9,7 @@ mod cut;
 mod drill;
 mod lifeline;
 pub(crate) mod logging;
+mod mediator;
 mod node_port;
 pub(crate) mod secrets;
 mod sentinel;

@@ -2,14 +2,20 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use tandem_switch::{MediatorEvent, MediatorRequest};
 use tandem_types::NodeId;
+use tokio::runtime::Runtime;
 
-use crate::side::{self, Side};
+use crate::side::{self, SESSION, Side, presence};
 
-/// Answers every request with `answer`.
-fn serve(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> String {
+/// Answers every request with `answer`, which is told its path.
+fn serve(answer: impl Fn(&mut TcpStream, &str) + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
     thread::spawn(move || {
@@ -17,9 +23,8 @@ fn serve(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> String {
             let answer = answer.clone();
             thread::spawn(move || {
                 let mut stream = stream;
-                let mut request = [0; 4096];
-                while stream.read(&mut request).is_ok_and(|read| read > 0) {
-                    answer(&mut stream);
+                while let Some(path) = read_request(&mut stream) {
+                    answer(&mut stream, &path);
                 }
             });
         }
@@ -27,12 +32,31 @@ fn serve(answer: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> String {
     address
 }
 
-fn reason_of(address: String) -> String {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// The path of the next request, once all of it is here.
+fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    loop {
+        let mut some = [0; 4096];
+        let read = stream.read(&mut some).ok().filter(|&read| read > 0)?;
+        request.extend_from_slice(&some[..read]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|it| it.strip_prefix("content-length: "))?;
+        if body.len() >= length.parse().ok()? {
+            return head.split(' ').nth(1).map(str::to_owned);
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .expect("a runtime");
+        .expect("a runtime")
+}
+
+fn connect(runtime: &Runtime, address: String) -> Side {
     let settings = tandem_etcd::ClientSettings {
         endpoints: vec![address],
         pair: "main".to_owned(),
@@ -42,12 +66,20 @@ fn reason_of(address: String) -> String {
         tls: None,
         now: side::now,
     };
-    let mut side = Side::with(NodeId::A, |tell| {
+    Side::with(NodeId::A, |tell| {
         let (client, _task) = tandem_etcd::Client::start(runtime.handle(), settings, tell);
         Box::new(move |request| client.ask(request))
-    });
+    })
+}
+
+fn reason_of(address: String) -> String {
+    let runtime = runtime();
+    let mut side = connect(&runtime, address);
     side.wait_down()
 }
+
+const WATCH: &str = "/v3/watch";
+const CREATED: &str = "{\"result\":{\"created\":true}}\n";
 
 fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
@@ -55,7 +87,6 @@ fn ok(body: &str) -> String {
 
 #[test]
 fn whatever_answers_there_the_reason_is_clear() {
-    let created = "{\"result\":{\"created\":true}}\n";
     let cases = [
         ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), "the connection broke"),
         (
@@ -67,7 +98,7 @@ fn whatever_answers_there_the_reason_is_clear() {
         (ok("{\"result\":{}}"), "cannot be understood"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{".to_owned(), "no answer in time"),
         // A watch that begins well, and a store that answers with the same.
-        (ok(created), "cannot be understood"),
+        (ok(CREATED), "cannot be understood"),
         (
             ok(
                 "{\"error\":{\"grpc_code\":14,\"http_code\":503,\"message\":\"etcdserver: no leader\"}}\n",
@@ -77,7 +108,7 @@ fn whatever_answers_there_the_reason_is_clear() {
     ];
     for (answer, want) in cases {
         let bytes = answer.clone().into_bytes();
-        let address = serve(move |stream| {
+        let address = serve(move |stream, _| {
             // The client may have gone.
             stream.write_all(&bytes).ok();
         });
@@ -89,24 +120,81 @@ fn whatever_answers_there_the_reason_is_clear() {
 
 #[test]
 fn an_endless_answer_is_given_up() {
-    let created = "{\"result\":{\"created\":true}}\n";
-    let address = serve(move |stream| {
-        let mut request = [0; 4096];
-        stream.write_all(ok(created).as_bytes()).ok();
-        if stream.read(&mut request).is_err() {
-            return;
-        }
-        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").ok();
+    let endless = |stream: &mut TcpStream, head: &str| {
+        stream.write_all(head.as_bytes()).ok();
+        stream.write_all(b"Transfer-Encoding: chunked\r\n\r\n").ok();
         let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
         while stream.write_all(chunk.as_bytes()).is_ok() {}
+    };
+    let created = ok(CREATED);
+    for (status, watch_too) in [("200 OK", false), ("200 OK", true), ("500 Oh", true)] {
+        let created = created.clone();
+        let address = serve(move |stream, path| {
+            if path == WATCH && !watch_too {
+                stream.write_all(created.as_bytes()).ok();
+            } else {
+                endless(stream, &format!("HTTP/1.1 {status}\r\n"));
+            }
+        });
+        let reason = reason_of(address);
+        let want = if watch_too && status == "200 OK" {
+            "cannot be understood"
+        } else {
+            "more than 4194304 bytes"
+        };
+        assert!(reason.contains(want), "{status} {watch_too}: {reason}");
+    }
+}
+
+/// A leader that is being replaced answers renewals although its successor does not know of them.
+#[test]
+fn a_renewal_that_a_later_leader_may_not_know_of_is_not_confirmed() {
+    let changes = Arc::new(AtomicBool::new(true));
+    let leader_changes = Arc::clone(&changes);
+    let address = serve(move |stream, path| {
+        let header = |term: u32| {
+            format!(
+                "\"header\":{{\"cluster_id\":\"1\",\"revision\":\"5\",\"raft_term\":\"{term}\"}}"
+            )
+        };
+        let after = if leader_changes.load(Ordering::SeqCst) { 3 } else { 2 };
+        let value = BASE64.encode(
+            "{\"format\":1,\"boot\":{\"incarnation\":\"00000000000000d0\",\"boot\":1},\
+             \"pair_id\":\"0000000000000000000000000000002a\",\"epoch_seen\":1,\"role\":\"standby\"}",
+        );
+        let body = match path {
+            WATCH => {
+                let chunk = format!("{:x}\r\n{CREATED}\r\n", CREATED.len());
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                stream.write_all(format!("{head}{chunk}").as_bytes()).ok();
+                return;
+            }
+            "/v3/lease/grant" => format!("{{{},\"ID\":\"9\",\"TTL\":\"2\"}}", header(2)),
+            "/v3/lease/keepalive" => {
+                format!("{{\"result\":{{{},\"ID\":\"9\",\"TTL\":\"2\"}}}}\n", header(2))
+            }
+            "/v3/kv/range" => format!(
+                "{{{},\"kvs\":[{{\"key\":\"eA==\",\"create_revision\":\"2\",\"mod_revision\":\"2\",\
+                 \"lease\":\"9\",\"value\":\"{value}\"}}]}}",
+                header(after)
+            ),
+            _ => format!(
+                "{{{},\"responses\":[{{\"response_range\":{{}}}},{{\"response_range\":{{}}}}]}}",
+                header(after)
+            ),
+        };
+        stream.write_all(ok(&body).as_bytes()).ok();
     });
-    let reason = reason_of(address);
-    assert!(reason.contains("the connection broke") || reason.contains("bytes"), "{reason}");
-    let address = serve(|stream| {
-        stream.write_all(b"HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n").ok();
-        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-        while stream.write_all(chunk.as_bytes()).is_ok() {}
-    });
-    let reason = reason_of(address);
-    assert!(reason.contains("more than 4194304 bytes"), "{reason}");
+    let runtime = runtime();
+    let mut side = connect(&runtime, address);
+    side.wait_up();
+    // Granted through Raft: every leader knows of it.
+    side.vouch(presence(NodeId::A, 1));
+    side.stop_vouching();
+    side.ask(MediatorRequest::Vouch(presence(NodeId::A, 1)));
+    while let Some(event) = side.next(SESSION / 4) {
+        assert!(!matches!(event, MediatorEvent::Renewed { .. }), "{event:?}");
+    }
+    changes.store(false, Ordering::SeqCst);
+    side.vouch(presence(NodeId::A, 1));
 }

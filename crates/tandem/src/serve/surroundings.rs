@@ -3,19 +3,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use tandem_config::{Config, MediatorKind, SwitchBy, VipConfig};
-use tandem_server::{AdminHandle, Edges, clock};
-use tandem_switch::MediatorRequest;
+use anyhow::Context as _;
+use tandem_config::{Config, SwitchBy, VipConfig};
+use tandem_server::{AdminHandle, Edges};
 use tandem_types::NodeId;
 use tandem_vip::{Address, Interface, Keeper};
-use tandem_witness::{Client, ClientSettings, Secret};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::serve::cut::Cut;
-use crate::serve::{secrets, sentinel, tls};
+use crate::serve::{mediator, sentinel};
 
 /// How long the end of this process waits for the virtual address to be given up and the like.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -63,26 +61,7 @@ impl Surroundings {
         node: NodeId,
         admin: AdminHandle,
         cut: &Cut,
-    ) -> anyhow::Result<MediatorEdge> {
-        let mediator = &config.switch.mediator;
-        if mediator.kind != MediatorKind::Witness {
-            bail!(
-                "`switch.mediator.kind` = \"{}\" is not built yet; use \"witness\"",
-                mediator.kind
-            );
-        }
-        let secret = config.auth.peer_secret_file.as_deref().map(secrets::read).transpose();
-        let settings = ClientSettings {
-            endpoints: mediator.endpoints.clone(),
-            pair: config.pair.name.clone(),
-            node,
-            session: mediator.session,
-            secret: secret
-                .context("read the secret of `auth.peer_secret_file`")?
-                .map_or_else(Secret::default, Secret::new),
-            tls: config.tls.as_ref().map(tls::client_config).transpose()?,
-            now: clock::monotonic,
-        };
+    ) -> anyhow::Result<mediator::Ask> {
         let gate = cut.clone();
         let tell = move |event| {
             // The node may have ended.
@@ -90,12 +69,12 @@ impl Surroundings {
                 let _told = admin.mediator_said(event);
             }
         };
-        let (client, task) = Client::start(self.runtime.handle(), settings, tell);
+        let (mut ask, task) = mediator::start(self.runtime.handle(), config, node, tell)?;
         self.last.push(task);
         let gate = cut.clone();
         Ok(Box::new(move |request| {
             if gate.left().is_none() {
-                client.ask(request);
+                ask(request);
             }
         }))
     }
@@ -137,8 +116,6 @@ impl Surroundings {
         runtime.shutdown_timeout(Duration::from_millis(100));
     }
 }
-
-type MediatorEdge = Box<dyn FnMut(MediatorRequest) + Send>;
 
 /// The virtual address of a configuration.
 pub(crate) fn address(vip: &VipConfig) -> anyhow::Result<Address> {

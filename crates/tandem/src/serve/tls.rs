@@ -1,4 +1,5 @@
-//! TLS of the admin port and of the way to a witness: the certificate of `[tls]`.
+//! TLS of the admin port and of the way to a witness: the certificate of `[tls]`; and of the way to other
+//! mediators, which have certificates of their own.
 //!
 //! No client certificate is asked for here, also with `client_ca`: a load balancer's health checks and
 //! Prometheus have none, and what changes anything needs the token.
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tandem_config::TlsConfig;
+use tandem_config::{MediatorConfig, TlsConfig};
 
 pub(crate) fn server_config(files: &TlsConfig) -> anyhow::Result<Arc<ServerConfig>> {
     let cert = || format!("read the certificate {}", files.cert.display());
@@ -50,4 +51,34 @@ pub(crate) fn client_config(files: &TlsConfig) -> anyhow::Result<Arc<ClientConfi
         .with_client_auth_cert(chain, key)
         .with_context(|| format!("use the certificate {}", files.cert.display()))?;
     Ok(Arc::new(config))
+}
+
+/// The dialling side, for a mediator that is not Tandem's: its authority, and the certificate to show, if
+/// any. `None`: nothing is encrypted.
+pub(crate) fn mediator_config(files: &MediatorConfig) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+    let Some(ca) = &files.ca else { return Ok(None) };
+    let read = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
+        CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .with_context(|| format!("read the certificate {}", path.display()))
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in read(ca)? {
+        roots.add(certificate).with_context(|| format!("use the authority {}", ca.display()))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    let config = match (&files.cert, &files.key) {
+        (Some(cert), Some(key)) => {
+            let private = PrivateKeyDer::from_pem_file(key)
+                .with_context(|| format!("read the key {}", key.display()))?;
+            builder
+                .with_client_auth_cert(read(cert)?, private)
+                .with_context(|| format!("use the certificate {}", cert.display()))?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    Ok(Some(Arc::new(config)))
 }

@@ -1,0 +1,85 @@
+//! The way to the mediator that the configuration names.
+
+use anyhow::{Context as _, bail};
+use tandem_config::{Config, MediatorConfig, MediatorKind};
+use tandem_server::clock;
+use tandem_switch::{MediatorEvent, MediatorRequest};
+use tandem_types::NodeId;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::serve::{secrets, tls};
+
+/// How the node asks it.
+pub(crate) type Ask = Box<dyn FnMut(MediatorRequest) + Send>;
+
+/// Starts the client; it ends when what asks it is dropped.
+pub(crate) fn start(
+    runtime: &Handle,
+    config: &Config,
+    node: NodeId,
+    tell: impl FnMut(MediatorEvent) + Send + 'static,
+) -> anyhow::Result<(Ask, JoinHandle<()>)> {
+    match config.switch.mediator.kind {
+        MediatorKind::Witness => {
+            let settings = witness(config, node)?;
+            let (client, task) = tandem_witness::Client::start(runtime, settings, tell);
+            Ok((Box::new(move |request| client.ask(request)), task))
+        }
+        MediatorKind::Etcd => {
+            let settings = etcd(config, node)?;
+            let (client, task) = tandem_etcd::Client::start(runtime, settings, tell);
+            Ok((Box::new(move |request| client.ask(request)), task))
+        }
+        kind @ (MediatorKind::Zookeeper | MediatorKind::Keepalived) => {
+            bail!("`switch.mediator.kind` = \"{kind}\" is not built yet; use \"witness\"")
+        }
+    }
+}
+
+fn witness(config: &Config, node: NodeId) -> anyhow::Result<tandem_witness::ClientSettings> {
+    let mediator = &config.switch.mediator;
+    let secret = config.auth.peer_secret_file.as_deref().map(secrets::read).transpose();
+    Ok(tandem_witness::ClientSettings {
+        endpoints: mediator.endpoints.clone(),
+        pair: config.pair.name.clone(),
+        node,
+        session: mediator.session,
+        secret: secret
+            .context("read the secret of `auth.peer_secret_file`")?
+            .map_or_else(tandem_witness::Secret::default, tandem_witness::Secret::new),
+        tls: config.tls.as_ref().map(tls::client_config).transpose()?,
+        now: clock::monotonic,
+    })
+}
+
+fn etcd(config: &Config, node: NodeId) -> anyhow::Result<tandem_etcd::ClientSettings> {
+    let mediator = &config.switch.mediator;
+    let login = login(mediator)?
+        .map(|(user, password)| {
+            let password = String::from_utf8(password)
+                .context("`switch.mediator.password_file`: etcd takes UTF-8 only")?;
+            anyhow::Ok(tandem_etcd::Login::new(user, password))
+        })
+        .transpose()?;
+    Ok(tandem_etcd::ClientSettings {
+        endpoints: mediator.endpoints.clone(),
+        pair: config.pair.name.clone(),
+        node,
+        session: mediator.session,
+        login,
+        tls: tls::mediator_config(mediator)?,
+        now: clock::monotonic,
+    })
+}
+
+/// Name and password for a mediator that asks for them.
+fn login(mediator: &MediatorConfig) -> anyhow::Result<Option<(String, Vec<u8>)>> {
+    let (Some(user), Some(path)) = (&mediator.user, &mediator.password_file) else {
+        return Ok(None);
+    };
+    secrets::warn_of_readable_file(path);
+    let password =
+        secrets::read(path).context("read the secret of `switch.mediator.password_file`")?;
+    Ok(Some((user.clone(), password)))
+}
