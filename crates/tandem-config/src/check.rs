@@ -175,9 +175,14 @@ fn switching(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
     let endpoints = &values.entry("switch.mediator.endpoints").value;
     let without = *endpoints == Value::Texts(Vec::new());
     if by == SwitchBy::Mediator && kind != MediatorKind::Keepalived && without {
+        let port = match kind {
+            MediatorKind::Witness | MediatorKind::Keepalived => 7390,
+            MediatorKind::Zookeeper => 2181,
+            MediatorKind::Etcd => 2379,
+        };
         problems.push(Problem::new(
             format!("`switch.by` = \"mediator\" needs to know where the {kind} is"),
-            "set `switch.mediator.endpoints`, for example [\"10.0.0.3:7390\"]",
+            format!("set `switch.mediator.endpoints`, for example [\"10.0.0.3:{port}\"]"),
         ));
     }
     if by == SwitchBy::Mediator {

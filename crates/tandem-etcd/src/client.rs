@@ -53,6 +53,11 @@ impl ClientSettings {
         (self.session * 3 / 8).clamp(Duration::from_millis(250), Duration::from_secs(5))
     }
 
+    /// With TLS, on a busy machine.
+    fn connect_time_max(&self) -> Duration {
+        self.vouch_time_max().max(Duration::from_secs(1))
+    }
+
     fn answer_time_max(&self) -> Duration {
         self.session.clamp(Duration::from_millis(500), Duration::from_secs(5))
     }
@@ -159,7 +164,7 @@ impl Task {
     /// Everything that must work before it is said that etcd is there.
     async fn open(&mut self, endpoint: &str) -> Result<Conversation, Trouble> {
         let door = Door { endpoint: endpoint.to_owned(), tls: self.settings.tls.clone() };
-        let (login, limit) = (self.settings.login.as_ref(), self.settings.vouch_time_max());
+        let (login, limit) = (self.settings.login.as_ref(), self.settings.connect_time_max());
         let mut record = Asker::open(&door, login, None, limit).await?;
         let presence = Asker::open(&door, login, record.token(), limit).await?;
         let watch = Asker::open(&door, login, record.token(), limit).await?;

@@ -4,7 +4,7 @@ use tandem_switch::{Change, MediatorRequest, Outcome, RecordState};
 use tandem_types::{Epoch, NodeId, Role};
 
 use crate::side::{
-    Mediator, SESSION, Side, after, boot, first, is_present, now, presence, record, recorded,
+    Mediator, SESSION, Side, after, boot, first, is_present, now, presence, record, recorded, shows,
 };
 
 const A: NodeId = NodeId::A;
@@ -94,7 +94,7 @@ pub(crate) fn a_change_takes_effect_only_on_the_revision_it_names(mediator: &dyn
     let one = a.wins(first());
     let view = b.loses(Change { record: record(1, B), ..first() });
     assert_eq!(recorded(&view), (one, record(1, A)), "what is there instead");
-    b.shown("the record is pushed", |view| recorded(view).1 == record(1, A));
+    b.shown("the record is pushed", |view| shows(view, record(1, A)));
     let two = b.wins(after(one, record(2, B)));
     assert!(two.life == one.life && two.version > one.version);
     let view = a.loses(after(one, record(3, A)));

@@ -61,7 +61,7 @@ fn connect(runtime: &Runtime, address: String) -> Side {
         endpoints: vec![address],
         pair: "main".to_owned(),
         node: NodeId::A,
-        session: side::SESSION,
+        session: SESSION,
         login: None,
         tls: None,
         now: side::now,

@@ -260,6 +260,11 @@ pub(crate) fn is_present(view: &MediatorView, presence: Presence, node: NodeId) 
     view.present[node] == Some(presence)
 }
 
+/// Whether a view has this record.
+pub(crate) fn shows(view: &MediatorView, wanted: Record) -> bool {
+    matches!(view.record, RecordState::Present { record, .. } if record == wanted)
+}
+
 /// The record of a view, which must have one.
 pub(crate) fn recorded(view: &MediatorView) -> (Revision, Record) {
     match &view.record {
