@@ -21,6 +21,8 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let wanted = |stage| only.is_none_or(|only| only == stage);
     let mut tally = Tally::new();
     if wanted("unit") {
+        // Some test a part against the real thing, such as etcd.
+        tools::ensure();
         tally.stage("unit tests", runner(Which::Unit))?;
         let doc = shell::cargo(&["test", "--locked", "--profile", "e2e", "--workspace", "--doc"]);
         tally.stage("documentation tests", doc)?;

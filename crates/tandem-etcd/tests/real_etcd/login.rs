@@ -9,6 +9,8 @@ use crate::server::{Options, Server};
 use crate::side::{Side, after, first, presence, record};
 
 const A: NodeId = NodeId::A;
+/// What JSON must escape, and what is more than one byte.
+const PASSWORD: &str = "s3 cret\"\u{20ac}";
 
 /// `tandem` may do what it needs and no more.
 fn guarded() -> Server {
@@ -24,7 +26,7 @@ fn guarded() -> Server {
     post("/v3/auth/user/add", json!({"name": "root", "password": "r"}));
     post("/v3/auth/role/add", json!({"name": "root"}));
     post("/v3/auth/user/grant", json!({"user": "root", "role": "root"}));
-    post("/v3/auth/user/add", json!({"name": "tandem", "password": "s3 cret\"€"}));
+    post("/v3/auth/user/add", json!({"name": "tandem", "password": PASSWORD}));
     post("/v3/auth/role/add", json!({"name": "pair"}));
     let (key, range_end) = (base64("/tandem/main/"), base64("/tandem/main0"));
     let perm = json!({"permType": "READWRITE", "key": key, "range_end": range_end});
@@ -50,7 +52,7 @@ fn whoever_has_no_password_or_a_wrong_one_is_told_so() {
 
 #[test]
 fn a_token_that_is_over_is_replaced_without_an_outage() {
-    let etcd = Etcd::of(guarded()).with_login("tandem", "s3 cret\"€");
+    let etcd = Etcd::of(guarded()).with_login("tandem", PASSWORD);
     let mut a = Side::up(&etcd, A);
     a.vouch(presence(A, 1));
     let revision = a.wins(first());
@@ -61,7 +63,7 @@ fn a_token_that_is_over_is_replaced_without_an_outage() {
     etcd.server.post_as(
         &token,
         "/v3/auth/user/changepw",
-        &json!({"name": "tandem", "password": "s3 cret\"€"}),
+        &json!({"name": "tandem", "password": PASSWORD}),
     );
     let change = after(revision, record(2, A));
     match a.change(change) {
