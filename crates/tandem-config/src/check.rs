@@ -259,6 +259,10 @@ fn mediated(values: &Values, problems: &mut Vec<Problem>) {
                     `switch.mediator.cert` is never shown";
         problems.push(Problem::new(what, "name the authority that signed its certificates"));
     }
+    if values.text("switch.mediator.user").contains(':') {
+        let what = "`switch.mediator.user` holds a colon, which ends the name where it is sent";
+        problems.push(Problem::new(what, "choose a name without one"));
+    }
 }
 
 fn is_host_port(endpoint: &str) -> bool {

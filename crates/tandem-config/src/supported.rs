@@ -26,11 +26,12 @@ impl Config {
         }
         let kind = self.switch.mediator.kind;
         let why = match kind {
-            MediatorKind::Witness | MediatorKind::Etcd => None,
+            MediatorKind::Witness | MediatorKind::Etcd | MediatorKind::Zookeeper => None,
             MediatorKind::Keepalived => Some("it keeps no record, so it cannot decide"),
-            MediatorKind::Zookeeper => Some("this version does not speak to it"),
         };
-        if let Some(why) = why.filter(|_| self.switch.by == SwitchBy::Mediator) {
+        if let Some(why) = why
+            && self.switch.by == SwitchBy::Mediator
+        {
             let what = format!("`switch.mediator.kind` = \"{kind}\": {why}");
             let todo = "use \"witness\": `tandem witness` on a third machine";
             problems.push(Problem::new(what, todo).at(at("switch.mediator.kind")));

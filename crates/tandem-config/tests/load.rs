@@ -290,13 +290,13 @@ const MEDIATED: &str = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127
 fn a_mediator_is_supported_and_switching_without_a_third_party_is_not() {
     let text = format!("{MEDIATED}[switch.mediator]\nendpoints = [\"10.0.0.3:7390\"]\n");
     config(&text).supported().unwrap();
-    config(&text.replace("endpoints", "kind = \"etcd\"\nendpoints")).supported().unwrap();
-    for (kind, why) in [("keepalived", "it keeps no record"), ("zookeeper", "does not speak to it")]
-    {
-        let text = text.replace("endpoints", &format!("kind = \"{kind}\"\nendpoints"));
-        let error = config(&text).supported().unwrap_err().to_string();
-        assert!(error.contains(why) && error.contains("tandem witness"), "{error}");
+    for kind in ["etcd", "zookeeper"] {
+        let kind = format!("kind = \"{kind}\"\nendpoints");
+        config(&text.replace("endpoints", &kind)).supported().unwrap();
     }
+    let keepalived = text.replace("endpoints", "kind = \"keepalived\"\nendpoints");
+    let error = config(&keepalived).supported().unwrap_err().to_string();
+    assert!(error.contains("it keeps no record") && error.contains("tandem witness"), "{error}");
     for by in ["direct", "probe"] {
         let text = text.replace("by = \"mediator\"", &format!("by = \"{by}\""));
         let error = config(&text).supported().unwrap_err().to_string();
@@ -339,6 +339,7 @@ fn mediated_settings_that_make_no_sense_together_are_refused() {
         ("", "endpoints = [\"h:1\"]\ncert = \"c\"", "go together"),
         ("", "endpoints = [\"h:1\"]\ncert = \"c\"\nkey = \"k\"", "`switch.mediator.ca` is missing"),
         ("", "endpoints = [\"https://h:1\"]", "not host:port"),
+        ("", "endpoints = [\"h:1\"]\nuser = \"u:v\"\npassword_file = \"p\"", "holds a colon"),
     ];
     for (switch, mediator, want) in cases {
         let text = format!("{MEDIATED}{switch}\n[switch.mediator]\n{mediator}\n");

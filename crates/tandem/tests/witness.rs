@@ -63,7 +63,7 @@ fn a_mediator_that_is_not_built_is_refused_by_name() {
     let text = "[nodes.a]\nhost = \"127.0.0.1\"\ndata_dir = \"/nonexistent/a\"\n\
                 [nodes.b]\nhost = \"127.0.0.2\"\ndata_dir = \"/nonexistent/b\"\n\
                 [switch]\nby = \"mediator\"\n[switch.mediator]\nkind = \"KIND\"\nendpoints = [\"127.0.0.1:1\"]\n";
-    for kind in ["zookeeper", "etcd", "keepalived"] {
+    for kind in ["etcd", "keepalived"] {
         std::fs::write(&file, text.replace("KIND", kind)).unwrap();
         let said = Command::new(env!("CARGO_BIN_EXE_tandem"))
             .args(["serve", "--node", "a", "--config", file.to_str().unwrap()])

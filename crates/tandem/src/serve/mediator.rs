@@ -1,7 +1,7 @@
 //! The way to the mediator that the configuration names.
 
 use anyhow::{Context as _, bail};
-use tandem_config::{Config, MediatorConfig, MediatorKind};
+use tandem_config::{Config, MediatorKind};
 use tandem_server::clock;
 use tandem_switch::{MediatorEvent, MediatorRequest};
 use tandem_types::NodeId;
@@ -31,8 +31,13 @@ pub(crate) fn start(
             let (client, task) = tandem_etcd::Client::start(runtime, settings, tell);
             Ok((Box::new(move |request| client.ask(request)), task))
         }
-        kind @ (MediatorKind::Zookeeper | MediatorKind::Keepalived) => {
-            bail!("`switch.mediator.kind` = \"{kind}\" is not built yet; use \"witness\"")
+        MediatorKind::Zookeeper => {
+            let settings = zookeeper(config, node)?;
+            let (client, task) = tandem_zookeeper::Client::start(runtime, settings, tell);
+            Ok((Box::new(move |request| client.ask(request)), task))
+        }
+        kind @ MediatorKind::Keepalived => {
+            bail!("`switch.mediator.kind` = \"{kind}\" keeps no record; use \"witness\"")
         }
     }
 }
@@ -55,7 +60,7 @@ fn witness(config: &Config, node: NodeId) -> anyhow::Result<tandem_witness::Clie
 
 fn etcd(config: &Config, node: NodeId) -> anyhow::Result<tandem_etcd::ClientSettings> {
     let mediator = &config.switch.mediator;
-    let login = login(mediator)?
+    let login = secrets::mediator_login(mediator)?
         .map(|(user, password)| {
             let password = String::from_utf8(password)
                 .context("`switch.mediator.password_file`: etcd takes UTF-8 only")?;
@@ -73,13 +78,16 @@ fn etcd(config: &Config, node: NodeId) -> anyhow::Result<tandem_etcd::ClientSett
     })
 }
 
-/// Name and password for a mediator that asks for them.
-fn login(mediator: &MediatorConfig) -> anyhow::Result<Option<(String, Vec<u8>)>> {
-    let (Some(user), Some(path)) = (&mediator.user, &mediator.password_file) else {
-        return Ok(None);
-    };
-    secrets::warn_of_readable_file(path);
-    let password =
-        secrets::read(path).context("read the secret of `switch.mediator.password_file`")?;
-    Ok(Some((user.clone(), password)))
+fn zookeeper(config: &Config, node: NodeId) -> anyhow::Result<tandem_zookeeper::ClientSettings> {
+    let mediator = &config.switch.mediator;
+    Ok(tandem_zookeeper::ClientSettings {
+        endpoints: mediator.endpoints.clone(),
+        pair: config.pair.name.clone(),
+        node,
+        session: mediator.session,
+        login: secrets::mediator_login(mediator)?
+            .map(|(user, password)| tandem_zookeeper::Login::new(user, password)),
+        tls: tls::mediator_config(mediator)?,
+        now: clock::monotonic,
+    })
 }

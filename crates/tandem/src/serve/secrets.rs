@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use tandem_config::AuthConfig;
+use tandem_config::{AuthConfig, MediatorConfig};
 
 /// A secret of more bytes is a wrong file.
 const SECRET_BYTES_MAX: usize = 4096;
@@ -16,6 +16,18 @@ pub(crate) fn admin_token(auth: &AuthConfig) -> anyhow::Result<Option<Vec<u8>>> 
         .as_deref()
         .map(|path| read(path).context("read the secret of `auth.admin_token_file`"))
         .transpose()
+}
+
+/// What a node logs in with at `ZooKeeper` or etcd, if it does.
+pub(crate) fn mediator_login(
+    mediator: &MediatorConfig,
+) -> anyhow::Result<Option<(String, Vec<u8>)>> {
+    let (Some(user), Some(path)) = (&mediator.user, &mediator.password_file) else {
+        return Ok(None);
+    };
+    warn_of_readable_file(path);
+    let password = read(path).context("read the secret of `switch.mediator.password_file`")?;
+    Ok(Some((user.clone(), password)))
 }
 
 /// Warns of secrets that other users of the machine can read.

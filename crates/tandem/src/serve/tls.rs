@@ -32,53 +32,43 @@ pub(crate) fn server_config(files: &TlsConfig) -> anyhow::Result<Arc<ServerConfi
 /// The dialling side, for a witness: it must show a certificate of the pair's authority, or without one
 /// the pair's own certificate.
 pub(crate) fn client_config(files: &TlsConfig) -> anyhow::Result<Arc<ClientConfig>> {
+    let authority = files.client_ca.as_deref().unwrap_or(&files.cert);
+    dialling(authority, Some((&files.cert, &files.key)))
+}
+
+/// The dialling side, for a `ZooKeeper` or etcd, which has an authority of its own; `None`: no TLS.
+pub(crate) fn mediator_config(
+    mediator: &MediatorConfig,
+) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+    let Some(authority) = &mediator.ca else { return Ok(None) };
+    let own = mediator.cert.as_deref().zip(mediator.key.as_deref());
+    dialling(authority, own).map(Some)
+}
+
+/// `own`: certificate and key to show.
+fn dialling(authority: &Path, own: Option<(&Path, &Path)>) -> anyhow::Result<Arc<ClientConfig>> {
     let read = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
         CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect)
             .with_context(|| format!("read the certificate {}", path.display()))
     };
-    let chain = read(&files.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .with_context(|| format!("read the key {}", files.key.display()))?;
     let mut roots = RootCertStore::empty();
-    for certificate in read(files.client_ca.as_deref().unwrap_or(&files.cert))? {
+    for certificate in read(authority)? {
         roots.add(certificate).context("use the authority")?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .with_context(|| format!("use the certificate {}", files.cert.display()))?;
-    Ok(Arc::new(config))
-}
-
-/// The dialling side, for a mediator that is not Tandem's: its authority, and the certificate to show, if
-/// any. `None`: nothing is encrypted.
-pub(crate) fn mediator_config(files: &MediatorConfig) -> anyhow::Result<Option<Arc<ClientConfig>>> {
-    let Some(ca) = &files.ca else { return Ok(None) };
-    let read = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
-        CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .with_context(|| format!("read the certificate {}", path.display()))
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in read(ca)? {
-        roots.add(certificate).with_context(|| format!("use the authority {}", ca.display()))?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
-    let config = match (&files.cert, &files.key) {
-        (Some(cert), Some(key)) => {
-            let private = PrivateKeyDer::from_pem_file(key)
-                .with_context(|| format!("read the key {}", key.display()))?;
-            builder
-                .with_client_auth_cert(read(cert)?, private)
+    let config = match own {
+        None => config.with_no_client_auth(),
+        Some((cert, key_file)) => {
+            let key = PrivateKeyDer::from_pem_file(key_file)
+                .with_context(|| format!("read the key {}", key_file.display()))?;
+            config
+                .with_client_auth_cert(read(cert)?, key)
                 .with_context(|| format!("use the certificate {}", cert.display()))?
         }
-        _ => builder.with_no_client_auth(),
     };
-    Ok(Some(Arc::new(config)))
+    Ok(Arc::new(config))
 }
