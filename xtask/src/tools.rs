@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::shell;
 
-/// A program, and the Debian package that has it.
+/// A program, or a file by its whole path, and the Debian package that has it.
 const TOOLS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -17,6 +17,10 @@ const TOOLS: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("etcd", "etcd-server"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("java", "default-jre-headless"),
+    // The library alone: the package `zookeeper` would bring a service.
+    ("/usr/share/java/zookeeper.jar", "libzookeeper-java"),
+    ("socat", "socat"),
 ];
 
 /// Client libraries that the tests use, in the versions they were written for.

@@ -31,5 +31,6 @@ pub mod skip;
 pub mod status;
 pub mod value;
 pub mod wait;
+pub mod zookeeper;
 
 pub use tandem_history::{history, wgl, zones};

@@ -15,7 +15,9 @@ pub struct PairOptions {
     pub topology: &'static str,
     /// Lines of `[replication]`, such as `acknowledge = "durable"`.
     pub replication: Vec<String>,
-    /// Lines of `[switch]`; `by` is "manual" unless one of them says otherwise.
+    /// `switch.by`.
+    pub by: &'static str,
+    /// Lines of `[switch]` besides that.
     pub switch: Vec<String>,
     /// Whole further sections.
     pub more: String,
@@ -28,6 +30,7 @@ impl Default for PairOptions {
         Self {
             topology: "primary-replica",
             replication: Vec::new(),
+            by: "manual",
             switch: Vec::new(),
             more: String::new(),
             data: [None, None],
@@ -180,12 +183,11 @@ fn config_text(options: &PairOptions, root: &Path, ports: [Ports; 2], data: [&Pa
         .expect("writing into a String cannot fail");
     }
     let lines = |lines: &[String]| lines.iter().fold(String::new(), |all, line| all + line + "\n");
-    let says_by = options.switch.iter().any(|line| line.starts_with("by ="));
-    let by = if says_by { "" } else { "by = \"manual\"\n" };
     write!(
         text,
-        "[replication]\n{}\n[switch]\n{by}{}\n[auth]\nadmin_token_file = \"{}\"\n\n{}\n",
+        "[replication]\n{}\n[switch]\nby = \"{}\"\n{}\n[auth]\nadmin_token_file = \"{}\"\n\n{}\n",
         lines(&options.replication),
+        options.by,
         lines(&options.switch),
         root.join("token").display(),
         options.more

@@ -88,9 +88,8 @@ impl Mediated {
             post(address, "/v3/kv/range", r#"{"key":"AA=="}"#)
         });
         let more = prepare(address, folder.path());
-        let mut options = PairOptions::new("primary-standby")
-            .switch("by = \"mediator\"")
-            .switch("min_interval = \"0s\"");
+        let mut options = PairOptions::new("primary-standby").switch("min_interval = \"0s\"");
+        options.by = "mediator";
         options.more = format!(
             "[switch.mediator]\nkind = \"etcd\"\nendpoints = [\"127.0.0.1:{port}\"]\nsession = \"2s\"\n{more}"
         );
