@@ -287,10 +287,14 @@ impl Node {
         let at = &self.core.positions;
         let heard = self.link.status.unwrap_or_default();
         let lag = self.lag();
+        let said = self.link.status.map(|status| role_name(status.role, settings.topology));
+        // Whom this node follows serves, although the last sign of life may be from before that.
+        let leads = self.link.is_up() && self.switch.primary() == Some(peer);
+        let epoch = if leads { heard.epoch.max(self.core.view.epoch) } else { heard.epoch };
         PeerView {
             node: settings.names[peer].clone(),
-            role: self.link.status.map(|status| role_name(status.role, settings.topology)),
-            epoch: heard.epoch.get(),
+            role: if leads { Some(RoleName::Primary) } else { said },
+            epoch: epoch.get(),
             connected: self.link.is_up(),
             received_lsn: at.peer_received_end.max(heard.appended_end).get(),
             durable_lsn: at.peer_durable_end.max(heard.durable_end).get(),
