@@ -159,6 +159,8 @@ impl Clients {
         self.last_id += 1;
         let mut session = Box::new(Session::new(conn, self.last_id, info, core.now.mono));
         session.authenticated = core.settings.password.is_none();
+        // Sent here by what was true until just now: as good as here before.
+        session.outlived_role = self.linger.is_some() && session.info.port == crate::Port::Client;
         let refused = if self.sessions.len() >= core.settings.limits.clients_max {
             self.stats.rejected_connections += 1;
             Some("ERR max number of clients reached")

@@ -108,6 +108,8 @@ pub struct Node {
     seeds: Seeds,
     disk_full: Option<String>,
     stopping: bool,
+    /// The role was handed over; the process ends once nobody is served through it any more.
+    exits_after_linger: bool,
     expire_again: bool,
     next_expire: Monotonic,
     started: Now,
@@ -221,6 +223,7 @@ impl Node {
         self.refresh_view();
         self.clients.tick(&mut self.core);
         self.carry_out_operations();
+        self.tend_exit();
     }
 
     /// Everything of this turn has come: hand over what it made.

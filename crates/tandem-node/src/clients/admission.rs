@@ -78,9 +78,11 @@ impl Clients {
             }
             let text = refusal_text(core, refusal);
             self.refuse_text(session, &text);
-            if session.outlived_role {
+            let lost = refusal == Refusal::NotPrimary && session.info.port == Port::Client;
+            if session.outlived_role || lost {
                 // Libraries that only get errors keep asking here; a closed connection makes them
-                // look for the primary.
+                // look for the primary. Nobody is sent to a node that has no role yet, but whoever
+                // was connected to it before it ended comes back by itself.
                 self.close(core, session);
             }
             return Admission::Refused;

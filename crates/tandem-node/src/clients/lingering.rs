@@ -2,8 +2,11 @@
 //! this node, until there was time to move.
 //!
 //! Nothing is passed on before the new primary serves; until then requests wait in the input, where
-//! nobody has carried them out. What waits there when the time is up was never sent, so its connection
-//! ends without an answer. A request that was passed on is answered, or its outcome is unknown.
+//! nobody has carried them out. In the second half of the time a connection ends shortly after its next
+//! answer; what has asked nothing ends when the time is up. What waits in the input then was never sent, so its
+//! connection ends without an answer. A request that was passed on is answered, or its outcome is unknown.
+
+use std::time::Duration;
 
 use tandem_store::Flags;
 use tandem_types::Monotonic;
@@ -14,10 +17,17 @@ use crate::runnable::Runnable;
 use crate::session::{Session, What};
 use crate::{Core, Port};
 
+/// Who was answered and has not asked again for so long is thinking.
+const QUIET: Duration = Duration::from_millis(5);
+
 /// The time between losing the role to the peer and ending what is left of the connections.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Linger {
     pub(super) until: Monotonic,
+    /// From here on whoever was answered and asks nothing more at once is sent away.
+    sends_away_from: Monotonic,
+    /// When it is looked for such connections next.
+    look_at: Monotonic,
     /// The new primary serves.
     passes_on: bool,
 }
@@ -37,8 +47,11 @@ impl Clients {
         for session in self.sessions.iter_mut() {
             session.outlived_role |= session.info.port == Port::Client;
         }
-        let until = core.now.mono.plus(core.settings.linger);
-        self.linger = Some(Linger { until, passes_on: false });
+        let linger = core.settings.linger;
+        let until = core.now.mono.plus(linger);
+        let sends_away_from = core.now.mono.plus(linger / 2);
+        let look_at = sends_away_from;
+        self.linger = Some(Linger { until, sends_away_from, look_at, passes_on: false });
     }
 
     /// This node follows the new primary, so that one serves: what was held is passed on.
@@ -48,6 +61,14 @@ impl Clients {
             self.tell_moving(core);
             self.end_of_turn(core);
         }
+    }
+
+    /// Whether connections from before are still served through this node, and there are any.
+    pub(crate) fn lingers(&self) -> bool {
+        let moves = self.linger.is_some();
+        self.sessions
+            .iter()
+            .any(|session| (moves && session.outlived_role) || is_passed_on(session))
     }
 
     /// Whether requests wait for the new primary to serve.
@@ -86,11 +107,36 @@ impl Clients {
         })
     }
 
-    /// Ends the connections that have not moved, once their last reply has left.
-    pub(super) fn end_linger(&mut self, core: &mut Core) {
-        if self.linger.is_none_or(|linger| core.now.mono < linger.until) {
-            return;
+    /// When [`Self::tend_linger`] has work.
+    pub(super) fn linger_deadline(&self) -> Option<Monotonic> {
+        self.linger.map(|Linger { until, look_at, .. }| until.min(look_at))
+    }
+
+    /// Ends connections shortly after an answer, and at last all that have not moved.
+    ///
+    /// An end can meet a request on its way here, which is an error for a library. So it comes when the
+    /// next request is least likely: not with the answer, which the library may follow at once, but a
+    /// moment later. Most then see the end before they ask again, and connect anew without an error.
+    pub(super) fn tend_linger(&mut self, core: &mut Core) {
+        let now = core.now.mono;
+        let Some(linger) = &mut self.linger else { return };
+        let Linger { until, sends_away_from, look_at, .. } = *linger;
+        if now >= until {
+            self.end_linger(core);
+        } else if now >= look_at {
+            linger.look_at = now.plus(QUIET);
+            self.close_where(core, |session| {
+                session.outlived_role
+                    && session.waiting.is_none()
+                    && session.pending.is_none()
+                    && session.active_at >= sends_away_from
+                    && now >= session.active_at.plus(QUIET)
+            });
         }
+    }
+
+    /// Ends the connections that have not moved, once their last reply has left.
+    fn end_linger(&mut self, core: &mut Core) {
         self.linger = None;
         if core.view.role == tandem_types::Role::Primary {
             return; // the role came back: they may stay

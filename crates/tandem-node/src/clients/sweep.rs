@@ -24,7 +24,7 @@ impl Clients {
     pub fn deadline(&self) -> Option<Monotonic> {
         let pause = self.pause.map(|pause| pause.until);
         let sweep = (self.sessions.len() > 0).then(|| self.sweep.last.plus(EVERY));
-        let linger = self.linger.map(|linger| linger.until);
+        let linger = self.linger_deadline();
         [self.blocked.next_deadline(), pause, sweep, linger].into_iter().flatten().min()
     }
 
@@ -40,7 +40,7 @@ impl Clients {
         if self.pause.is_some_and(|pause| pause.until <= now) {
             self.pause = None;
         }
-        self.end_linger(core);
+        self.tend_linger(core);
         if now.since(self.sweep.last) >= EVERY {
             self.sweep_all(core);
         }

@@ -320,6 +320,7 @@ impl Node {
             seeds,
             disk_full: None,
             stopping: false,
+            exits_after_linger: false,
             expire_again: false,
             next_expire: now.mono,
             started: now,

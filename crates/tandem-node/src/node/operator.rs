@@ -146,7 +146,15 @@ impl Node {
                     Err(refusal) => refusal.text,
                 };
                 self.event(Severity::Note, format!("stopping: {text}"));
-                self.exit_in_order();
+                let peer = self.core.settings.node.peer();
+                if self.clients.lingers() && self.switch.primary() == Some(peer) {
+                    // Whoever is connected here is served through this node until there was time to move.
+                    self.exits_after_linger = true;
+                    self.clients.new_primary_serves(&mut self.core);
+                    self.carry_out_operations();
+                } else {
+                    self.exit_in_order();
+                }
             }
         }
     }
@@ -174,6 +182,15 @@ impl Node {
         self.stopping = true;
         self.event(Severity::Note, "asked to stop".into());
         self.ask_switch(Asker::Shutdown, Request::Stop);
+    }
+
+    /// The clients had their time to move, or are gone.
+    pub(super) fn tend_exit(&mut self) {
+        if self.exits_after_linger && !(self.clients.lingers() && self.link.is_up()) {
+            self.exits_after_linger = false;
+            self.core.out.push(Output::Mediator(tandem_switch::MediatorRequest::Leave));
+            self.exit_in_order();
+        }
     }
 
     fn exit_in_order(&mut self) {

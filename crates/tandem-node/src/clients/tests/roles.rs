@@ -94,7 +94,6 @@ fn the_read_port_says_slave_on_a_primary_too() {
 #[test]
 fn each_refusal_has_its_word() {
     let mut world = World::new();
-    let conn = world.connect();
     for (refusal, word) in [
         (Refusal::Stale, "-STALE "),
         (Refusal::Loading, "-LOADING "),
@@ -103,10 +102,14 @@ fn each_refusal_has_its_word() {
         (Refusal::Disk, "-MISCONF "),
     ] {
         world.core.view.writes = Some(refusal);
+        let conn = world.connect();
         let reply = world.ask(conn, "set a 1");
         assert!(reply.starts_with(word), "{reply}");
+        let lost = refusal == Refusal::NotPrimary;
+        assert_eq!(world.is_closed(conn), lost, "{word}: only who is lost must look elsewhere");
     }
     world.core.view.writes = None;
+    let conn = world.connect();
     world.core.store.settings_mut().maxmemory_bytes = 1;
     world.ask(conn, "set a 1");
     assert!(world.ask(conn, "set a 2").starts_with("-OOM command not allowed"));
@@ -224,6 +227,58 @@ fn after_the_linger_time_connections_end_once_they_are_answered() {
     world.clients.forwarded(&mut world.core, asking, Some(b"+OK\r\n"));
     assert_eq!(world.take(asking), "+OK\r\n");
     assert!(world.is_closed(asking));
+}
+
+#[test]
+fn in_the_second_half_of_the_linger_time_connections_end_shortly_after_an_answer() {
+    let mut world = World::new();
+    let (asking, silent) = (world.connect(), world.connect());
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    let wait = |world: &mut World, time: Duration| {
+        world.core.now.mono = world.core.now.mono.plus(time);
+        world.clients.tick(&mut world.core);
+    };
+    let answered = |world: &mut World| {
+        world.send(asking, "set a 1");
+        world.core.operations.clear();
+        world.clients.forwarded(&mut world.core, asking, Some(b"+OK\r\n"));
+    };
+    answered(&mut world);
+    wait(&mut world, Duration::from_millis(100));
+    assert!(!world.is_closed(asking), "there is time yet");
+    wait(&mut world, Duration::from_millis(150));
+    assert!(!world.is_closed(asking), "its next request may be on its way");
+    answered(&mut world);
+    wait(&mut world, Duration::from_millis(4));
+    world.send(asking, "set a 2");
+    wait(&mut world, Duration::from_millis(4));
+    assert!(!world.is_closed(asking), "it waits for an answer");
+    world.clients.forwarded(&mut world.core, asking, Some(b"+OK\r\n"));
+    let until = world.core.now.mono.plus(Duration::from_millis(5));
+    assert!(world.clients.deadline().is_some_and(|due| due <= until));
+    wait(&mut world, Duration::from_millis(5));
+    assert!(world.is_closed(asking));
+    assert!(!world.is_closed(silent));
+    wait(&mut world, Duration::from_millis(250));
+    assert!(world.is_closed(silent));
+}
+
+#[test]
+fn who_connects_while_the_old_primary_lingers_is_served_through_it() {
+    let mut world = World::new();
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    let (late, reader) = (world.connect(), world.connect_to(Port::Read, "127.0.0.1:8"));
+    world.send(late, "set a 1");
+    assert_eq!(passed_on(&mut world), "*3 $3 set $1 a $1 1 ");
+    world.clients.forwarded(&mut world.core, late, Some(b"+OK\r\n"));
+    assert_eq!(world.take(late), "+OK\r\n");
+    let linger = world.core.settings.linger;
+    world.core.now.mono = world.core.now.mono.plus(linger);
+    world.clients.tick(&mut world.core);
+    assert!(world.is_closed(late));
+    assert!(!world.is_closed(reader));
 }
 
 #[test]
