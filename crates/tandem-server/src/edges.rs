@@ -19,6 +19,8 @@ pub struct Edges {
     /// Hears ten times per second that the data thread lives, and which boot of the data it serves
     /// (`None` while that is being read).
     pub beat: Option<Box<dyn FnMut(Option<BootId>) + Send>>,
+    /// Hears that something happened, such as a change of role: whoever tells others asks for the status.
+    pub news: Option<Box<dyn FnMut() + Send>>,
 }
 
 /// The edges of a running loop.
@@ -60,6 +62,13 @@ impl Attached {
     pub(crate) fn want_address(&mut self, wanted: bool) {
         if let Some(address) = &mut self.edges.virtual_address {
             address(wanted);
+        }
+    }
+
+    /// Something happened that may interest others.
+    pub(crate) fn tell_news(&mut self) {
+        if let Some(news) = &mut self.edges.news {
+            news();
         }
     }
 

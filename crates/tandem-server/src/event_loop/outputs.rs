@@ -40,11 +40,14 @@ impl EventLoop {
                     drop(asker.send(reply));
                 }
             }
-            Output::Event(event) => match event.severity {
-                Severity::Note => tracing::info!("{}", event.text),
-                Severity::Warn => tracing::warn!("{}", event.text),
-                Severity::Error => tracing::error!("{}", event.text),
-            },
+            Output::Event(event) => {
+                match event.severity {
+                    Severity::Note => tracing::info!("{}", event.text),
+                    Severity::Warn => tracing::warn!("{}", event.text),
+                    Severity::Error => tracing::error!("{}", event.text),
+                }
+                self.edges.tell_news();
+            }
             Output::Mediator(request) => self.edges.ask_mediator(request),
             Output::VirtualAddress(wanted) => self.edges.want_address(wanted),
             Output::SaveAndCut { to, chain } => {
