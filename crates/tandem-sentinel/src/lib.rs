@@ -2,8 +2,8 @@
 //! them when it changes.
 //!
 //! ```text
-//! watch<SentinelView> -> Memory (keeps the last address) -> changes -> subscribers
-//!                                                       \-> answers to SENTINEL ...
+//! watch<SentinelView> -> memory (keeps the last address), grace (short gaps) -> changes -> subscribers
+//!                                                                          \-> answers to SENTINEL ...
 //! ```
 //! Nothing here decides who is primary: the view is fed by a node from its own state, or by the witness
 //! from its records. Who feeds it shows a primary only once that primary accepts writes.
@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod changes;
+mod grace;
 mod info;
 mod memory;
 mod sentinel_command;

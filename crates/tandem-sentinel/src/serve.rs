@@ -11,11 +11,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::SentinelView;
 use crate::changes::{Message, changes};
+use crate::grace::Grace;
 use crate::memory::remembered;
 use crate::session::{Next, Session};
 
@@ -123,11 +124,24 @@ async fn follow(
     show: watch::Sender<Arc<SentinelView>>,
     messages: broadcast::Sender<Arc<[Message]>>,
 ) {
-    while view.changed().await.is_ok() {
+    let mut grace = Grace::default();
+    loop {
+        let due = grace.deadline();
+        let wait = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = view.changed() => if changed.is_err() { break },
+            () = wait => {}
+        }
         let old = Arc::clone(&show.borrow());
-        let new = Arc::new(remembered(&old, view.borrow_and_update().clone()));
+        let mut new = remembered(&old, view.borrow_and_update().clone());
+        grace.give(&old, &mut new, Instant::now());
         let said = changes(&old, &new);
-        show.send_replace(new);
+        show.send_replace(Arc::new(new));
         if !said.is_empty() {
             // An error says that nobody listens.
             let _listeners = messages.send(said.into());

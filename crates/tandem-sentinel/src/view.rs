@@ -1,5 +1,7 @@
 //! What the port knows of the pairs it speaks for.
 
+use std::fmt::Write as _;
+
 /// Where something listens, and which run of it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Addr {
@@ -7,11 +9,22 @@ pub struct Addr {
     pub ip: String,
     /// Port.
     pub port: u16,
-    /// 40 hexadecimal digits, as Redis' run id; another one after each start.
+    /// 40 hexadecimal digits, as Redis' run id.
     pub runid: String,
 }
 
 impl Addr {
+    /// The run id names the place: a restart is no news to a client, and all ports of a pair say the same.
+    pub fn of(host: &str, port: u16) -> Self {
+        let mut runid = String::new();
+        for round in 0_u32..5 {
+            let text = format!("{round} {host} {port}");
+            // Writing to a String cannot fail.
+            let _written = write!(runid, "{:08x}", crc32c::crc32c(text.as_bytes()));
+        }
+        Self { ip: host.to_owned(), port, runid }
+    }
+
     /// The same place, whichever run of it.
     pub fn is_at(&self, other: &Self) -> bool {
         self.ip == other.ip && self.port == other.port
