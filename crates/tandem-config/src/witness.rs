@@ -16,6 +16,8 @@ use crate::{Problem, Value};
 pub struct WitnessConfig {
     /// What the nodes must know.
     pub peer_secret_file: Option<PathBuf>,
+    /// What Sentinel-aware clients must know.
+    pub password_file: Option<PathBuf>,
     /// Encrypts the port.
     pub tls: Option<TlsConfig>,
     /// Listen beyond loopback without a secret.
@@ -53,6 +55,7 @@ fn take(values: &BTreeMap<String, Value>, problems: &mut Vec<Problem>) -> Witnes
     }
     WitnessConfig {
         peer_secret_file: path("auth.peer_secret_file"),
+        password_file: path("auth.password_file"),
         tls: cert.zip(key).map(|(cert, key)| TlsConfig { cert, key, client_ca }),
         insecure: values.get("auth.insecure") == Some(&Value::Flag(true)),
     }

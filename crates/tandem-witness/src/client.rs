@@ -11,11 +11,12 @@ use tandem_types::{Monotonic, NodeId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
+use crate::Places;
 use crate::frame::{self, Caller, FrameWriter, Keys, Secret};
 use crate::wire::{self, Answer, Request};
 
@@ -42,6 +43,10 @@ pub struct ClientSettings {
     pub tls: Option<Arc<rustls::ClientConfig>>,
     /// The node's own clock.
     pub now: fn() -> Monotonic,
+    /// Where clients reach the pair: the witness tells those who ask it.
+    pub places: Places,
+    /// Learns where the witness itself answers Sentinel clients: host and port.
+    pub sentinel: watch::Sender<Option<(String, u16)>>,
 }
 
 /// A running client.
@@ -126,9 +131,7 @@ impl Task {
         let stream = TcpStream::connect(endpoint).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = &settings.tls else { return Ok(Box::new(stream)) };
-        let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-            .map_err(io::Error::other)?;
+        let name = ServerName::try_from(host_of(endpoint).to_owned()).map_err(io::Error::other)?;
         Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
     }
 
@@ -147,6 +150,9 @@ impl Task {
         (self.tell)(MediatorEvent::Up { endpoint: endpoint.to_owned() });
         let (read, write) = tokio::io::split(stream);
         let (mut reader, mut writer) = Keys::node(&keys, read, write);
+        if let Err(error) = self.introduce(&mut writer).await {
+            return End::Broken(error);
+        }
         let (answers, mut answered) = mpsc::unbounded_channel();
         let reading = tokio::spawn(async move {
             loop {
@@ -171,7 +177,7 @@ impl Task {
                     Some(request) => self.send(request, &mut writer).await,
                 },
                 answer = answered.recv() => match answer {
-                    Some(Ok(bytes)) => self.hear(&bytes),
+                    Some(Ok(bytes)) => self.hear(endpoint, &bytes),
                     Some(Err(error)) => Err(error),
                     None => Err(io::ErrorKind::UnexpectedEof.into()),
                 },
@@ -206,8 +212,24 @@ impl Task {
         timeout(self.settings.session, writer.write(&bytes)).await?
     }
 
-    fn hear(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Says where clients reach the pair; what comes of it is not waited for.
+    async fn introduce<W: AsyncWrite + Unpin>(
+        &mut self,
+        writer: &mut FrameWriter<W>,
+    ) -> io::Result<()> {
+        self.numbers += 1;
+        let places = Request::Tell(self.settings.places.clone());
+        let bytes = wire::encode_request(self.numbers, &places);
+        timeout(self.settings.session, writer.write(&bytes)).await?
+    }
+
+    fn hear(&mut self, endpoint: &str, bytes: &[u8]) -> io::Result<()> {
         let (id, answer) = wire::decode_answer(bytes).map_err(io::Error::other)?;
+        if let Answer::Told { sentinel_port } = answer {
+            let place = sentinel_port.map(|port| (host_of(endpoint).to_owned(), port));
+            self.settings.sentinel.send_replace(place);
+            return Ok(());
+        }
         let open = self.open.remove(&id);
         let sent = open.as_ref().map(|open| open.sent);
         let aged = |view: MediatorView| MediatorView { asked: sent, ..view };
@@ -221,7 +243,7 @@ impl Task {
                 };
                 MediatorEvent::Outcome { number, outcome }
             }
-            (Answer::Renewed | Answer::Outcome(_), _) => {
+            (Answer::Renewed | Answer::Outcome(_) | Answer::Told { .. }, _) => {
                 return Err(io::Error::other("an answer that nobody asked for"));
             }
         };
@@ -258,6 +280,12 @@ impl Task {
             }
         }
     }
+}
+
+/// Of `host:port`; an IPv6 address without its brackets.
+fn host_of(endpoint: &str) -> &str {
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    host.trim_matches(['[', ']'])
 }
 
 /// Plain or encrypted.

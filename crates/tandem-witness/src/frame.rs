@@ -21,7 +21,7 @@ use tandem_types::NodeId;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 const MAGIC: &[u8; 8] = b"TNDMWITN";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const NONCE_BYTES: usize = 32;
 const CHECK_BYTES: usize = 16;
 /// No message is longer than some hundred bytes.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tandem_switch::{Change, MediatorView, Presence, Record, RecordState, Revision};
-use tandem_types::{NodeId, Pair, PairId};
+use tandem_types::{Epoch, NodeId, Pair, PairId, Role};
+
+use crate::{PairSeen, Places};
 
 /// One pair. Times are counted from the witness' start.
 #[derive(Debug)]
@@ -12,6 +14,8 @@ pub(crate) struct Keeper {
     present: Pair<Option<Present>>,
     /// A pair whose nodes have not been heard since the start of the witness: nobody is absent yet.
     quiet_until: Duration,
+    /// Where clients reach it.
+    places: Option<Places>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +38,7 @@ pub(crate) enum Granted {
 impl Keeper {
     /// A pair with what is on disk; `quiet`: a whole session.
     pub(crate) fn new(record: RecordState, now: Duration, quiet: Duration) -> Self {
-        Self { record, present: Pair { a: None, b: None }, quiet_until: now + quiet }
+        Self { record, present: Pair { a: None, b: None }, quiet_until: now + quiet, places: None }
     }
 
     /// A sign of life; whether it is news to the others.
@@ -69,6 +73,35 @@ impl Keeper {
     /// Whether it is known who is absent: both are here, or a session has passed since the start.
     pub(crate) fn is_settled(&self, now: Duration) -> bool {
         now >= self.quiet_until || (self.present.a.is_some() && self.present.b.is_some())
+    }
+
+    /// A node says where its pair is reached.
+    pub(crate) fn told(&mut self, places: Places) {
+        self.places = Some(places);
+    }
+
+    /// What may be told to clients; `None` until it is known where the pair is.
+    pub(crate) fn seen(&self) -> Option<PairSeen> {
+        let record = match &self.record {
+            RecordState::Present { record, .. } => Some(record),
+            RecordState::Absent | RecordState::Unreadable { .. } => None,
+        };
+        let presence = |node: NodeId| self.present[node].map(|it| it.presence);
+        let serves = record.is_some_and(|record| {
+            presence(record.primary).is_some_and(|it| {
+                it.role == Role::Primary
+                    && it.boot == record.primary_boot
+                    && it.epoch_seen == record.epoch
+            })
+        });
+        let role = |node| presence(node).map(|it| it.role);
+        Some(PairSeen {
+            places: self.places.clone()?,
+            primary: record.map(|record| record.primary),
+            serves,
+            roles: Pair { a: role(NodeId::A), b: role(NodeId::B) },
+            epoch: record.map_or(Epoch::ZERO, |record| record.epoch),
+        })
     }
 
     pub(crate) fn view(&self) -> MediatorView {
@@ -207,6 +240,43 @@ mod tests {
         assert!(keeper.is_settled(SECOND / 2), "both are here");
         assert!(keeper.leave(NodeId::B) && !keeper.leave(NodeId::B));
         assert!(keeper.is_settled(SECOND));
+    }
+
+    #[test]
+    fn clients_are_sent_to_whom_the_record_names_once_that_very_boot_says_that_it_serves() {
+        let place = || crate::Place {
+            host: "h".to_owned(),
+            client_port: 1,
+            read_port: None,
+            sentinel_port: None,
+        };
+        let nodes = Pair { a: place(), b: place() };
+        let revision = Revision { life: 1, version: 1 };
+        let state = RecordState::Present { revision, record: record(4, NodeId::B) };
+        let mut keeper = keeper(state);
+        assert_eq!(keeper.seen(), None, "it is not known where the pair is");
+        keeper.told(Places { nodes, replicas_serve: true });
+        let serves = |keeper: &Keeper| keeper.seen().map(|seen| (seen.primary, seen.serves));
+        let right = Presence {
+            boot: boot(3),
+            epoch_seen: Epoch::new(4),
+            role: Role::Primary,
+            ..presence(3)
+        };
+        assert_eq!(serves(&keeper), Some((Some(NodeId::B), false)), "nobody is here");
+        let joining = Presence { role: Role::Joining, ..right };
+        let earlier = Presence { boot: boot(2), ..right };
+        let elsewhere = Presence { epoch_seen: Epoch::new(5), ..right };
+        for wrong in [joining, earlier, elsewhere] {
+            keeper.vouch(NodeId::B, wrong, SECOND);
+            assert_eq!(serves(&keeper), Some((Some(NodeId::B), false)), "{wrong:?}");
+        }
+        keeper.vouch(NodeId::A, right, SECOND);
+        assert_eq!(serves(&keeper), Some((Some(NodeId::B), false)), "the record names the other");
+        keeper.vouch(NodeId::B, right, SECOND);
+        assert_eq!(serves(&keeper), Some((Some(NodeId::B), true)));
+        keeper.expire(SECOND);
+        assert_eq!(serves(&keeper), Some((Some(NodeId::B), false)), "its session is over");
     }
 
     #[test]

@@ -17,11 +17,13 @@
 mod client;
 mod frame;
 mod keeper;
+mod places;
 mod server;
 mod store;
 mod wire;
 
 pub use client::{Client, ClientSettings};
 pub use frame::Secret;
-pub use server::{Server, ServerSettings, WitnessError};
+pub use places::{PairSeen, Place, Places};
+pub use server::{Seen, Server, ServerSettings, WitnessError};
 pub use store::StoreError;

@@ -10,10 +10,11 @@ use std::time::Duration;
 use tandem_switch::Outcome;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::PairSeen;
 use crate::frame::{self, Caller, FrameWriter, Keys, Secret};
 use crate::keeper::{Granted, Keeper};
 use crate::store::{Store, StoreError};
@@ -41,7 +42,12 @@ pub struct ServerSettings {
     pub secret: Secret,
     /// Encrypts the port.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Where Sentinel clients are answered on this machine; nodes pass it on.
+    pub sentinel_port: Option<u16>,
 }
+
+/// What the witness knows of each pair by its name, for those who tell clients.
+pub type Seen = BTreeMap<String, PairSeen>;
 
 /// Why a witness does not run.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +71,7 @@ pub struct Server {
     listener: TcpListener,
     store: Store,
     settings: ServerSettings,
+    show: watch::Sender<Seen>,
 }
 
 impl Server {
@@ -78,7 +85,12 @@ impl Server {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| WitnessError::Listen { address, source })?;
-        Ok(Self { listener, store, settings })
+        Ok(Self { listener, store, settings, show: watch::Sender::new(Seen::new()) })
+    }
+
+    /// What is known of all pairs that told where they are, now and from now on.
+    pub fn seen(&self) -> watch::Receiver<Seen> {
+        self.show.subscribe()
     }
 
     /// Where it listens, with the real port.
@@ -91,9 +103,9 @@ impl Server {
 
     /// Serves for ever.
     pub async fn run(self) {
-        let Self { listener, store, settings } = self;
+        let Self { listener, store, settings, show } = self;
         let (events, inbox) = mpsc::channel(1024);
-        tokio::spawn(Witness::new(store).run(inbox));
+        tokio::spawn(Witness::new(store, settings.sentinel_port, show).run(inbox));
         let acceptor = settings.tls.clone().map(TlsAcceptor::from);
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut number = 0;
@@ -196,6 +208,8 @@ struct Witness {
     start: Instant,
     pairs: BTreeMap<String, Keeper>,
     conns: BTreeMap<u64, Conn>,
+    sentinel_port: Option<u16>,
+    show: watch::Sender<Seen>,
 }
 
 struct Conn {
@@ -213,8 +227,9 @@ impl Conn {
 }
 
 impl Witness {
-    fn new(store: Store) -> Self {
-        Self { store, start: Instant::now(), pairs: BTreeMap::new(), conns: BTreeMap::new() }
+    fn new(store: Store, sentinel_port: Option<u16>, show: watch::Sender<Seen>) -> Self {
+        let (pairs, conns) = (BTreeMap::new(), BTreeMap::new());
+        Self { store, start: Instant::now(), pairs, conns, sentinel_port, show }
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
@@ -269,6 +284,7 @@ impl Witness {
         let Some(asker) = self.conns.get_mut(&conn) else { return };
         let Caller { pair: name, node, session } = asker.caller.clone();
         let Some(pair) = self.pairs.get_mut(&name) else { return };
+        let is_read = matches!(request, Request::Read);
         match request {
             Request::Vouch(presence) => {
                 let news = pair.vouch(node, *presence, now + session);
@@ -276,6 +292,10 @@ impl Witness {
                 if news {
                     self.tell(&name);
                 }
+            }
+            Request::Tell(places) => {
+                pair.told(places.clone());
+                asker.answer(id, Answer::Told { sentinel_port: self.sentinel_port });
             }
             Request::Leave => {
                 if pair.leave(node) {
@@ -319,6 +339,21 @@ impl Witness {
                 }
             }
         }
+        if !is_read {
+            self.show(&name);
+        }
+    }
+
+    /// Those who tell clients hear of this pair, if something is new.
+    fn show(&self, name: &str) {
+        let Some(seen) = self.pairs.get(name).and_then(Keeper::seen) else { return };
+        self.show.send_if_modified(|known| {
+            let news = known.get(name) != Some(&seen);
+            if news {
+                known.insert(name.to_owned(), seen);
+            }
+            news
+        });
     }
 
     /// Every node of a pair hears what is known now, if that can be said.
@@ -346,6 +381,9 @@ impl Witness {
                 .any(|conn| conn.caller.pair == name && !conn.waiting.is_empty());
             if over || (settled && awaited) {
                 self.tell(&name);
+            }
+            if over {
+                self.show(&name);
             }
         }
     }

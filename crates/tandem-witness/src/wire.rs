@@ -1,5 +1,6 @@
 //! Requests, answers and records as bytes; little-endian.
 
+use crate::{Place, Places};
 use tandem_switch::{
     Acknowledge, BootId, Change, MediatorView, Outcome, Presence, Record, RecordState, Revision,
 };
@@ -12,12 +13,18 @@ pub(crate) enum Request {
     Leave,
     Read,
     Change(Change),
+    /// Where clients reach the pair.
+    Tell(Places),
 }
 
 /// What the witness says. `id` is the request's; 0: nobody asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Answer {
     Renewed,
+    /// The places are known; where the witness itself answers Sentinel clients.
+    Told {
+        sentinel_port: Option<u16>,
+    },
     View(MediatorView),
     Outcome(Outcome),
 }
@@ -39,6 +46,20 @@ impl Writer {
 
     fn u64(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn port(&mut self, port: Option<u16>) {
+        self.0.extend_from_slice(&port.unwrap_or(0).to_le_bytes());
+    }
+
+    fn places(&mut self, places: &Places) {
+        for place in [&places.nodes.a, &places.nodes.b] {
+            self.text(&place.host);
+            self.port(Some(place.client_port));
+            self.port(place.read_port);
+            self.port(place.sentinel_port);
+        }
+        self.u8(u8::from(places.replicas_serve));
     }
 
     fn boot(&mut self, boot: BootId) {
@@ -130,6 +151,25 @@ impl Reader<'_> {
 
     fn u64(&mut self) -> Read<u64> {
         Ok(u64::from_le_bytes(self.take()?))
+    }
+
+    /// Zero: there is none.
+    fn port(&mut self) -> Read<Option<u16>> {
+        Ok(Some(u16::from_le_bytes(self.take()?)).filter(|&port| port != 0))
+    }
+
+    fn place(&mut self) -> Read<Place> {
+        Ok(Place {
+            host: self.text()?,
+            client_port: self.port()?.ok_or(Malformed)?,
+            read_port: self.port()?,
+            sentinel_port: self.port()?,
+        })
+    }
+
+    fn places(&mut self) -> Read<Places> {
+        let nodes = Pair { a: self.place()?, b: self.place()? };
+        Ok(Places { nodes, replicas_serve: self.flag()? })
     }
 
     fn pair_id(&mut self) -> Read<PairId> {
@@ -242,6 +282,10 @@ pub(crate) fn encode_request(id: u64, request: &Request) -> Vec<u8> {
                 out.boot(boot);
             }
         }
+        Request::Tell(places) => {
+            out.u8(5);
+            out.places(places);
+        }
     }
     out.0
 }
@@ -262,6 +306,7 @@ pub(crate) fn decode_request(bytes: &[u8]) -> Read<(u64, Request)> {
             let expect = expected.then_some(revision);
             Request::Change(Change { expect, record, unless_present })
         }
+        5 => Request::Tell(input.places()?),
         _ => return Err(Malformed),
     };
     input.end((id, request))
@@ -288,6 +333,10 @@ pub(crate) fn encode_answer(id: u64, answer: &Answer) -> Vec<u8> {
             out.u8(5);
             out.text(reason);
         }
+        Answer::Told { sentinel_port } => {
+            out.u8(6);
+            out.port(*sentinel_port);
+        }
     }
     out.0
 }
@@ -301,6 +350,7 @@ pub(crate) fn decode_answer(bytes: &[u8]) -> Read<(u64, Answer)> {
         3 => Answer::Outcome(Outcome::Won { revision: input.revision()? }),
         4 => Answer::Outcome(Outcome::Lost(input.view()?)),
         5 => Answer::Outcome(Outcome::Unknown { reason: input.text()? }),
+        6 => Answer::Told { sentinel_port: input.port()? },
         _ => return Err(Malformed),
     };
     input.end((id, answer))
@@ -321,77 +371,4 @@ pub(crate) fn decode_kept(bytes: &[u8]) -> Read<(Revision, Record)> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn boot(number: u64) -> BootId {
-        BootId { incarnation: Incarnation::new(number), boot: number + 1 }
-    }
-
-    pub(crate) fn presence(number: u64) -> Presence {
-        Presence {
-            boot: boot(number),
-            pair_id: PairId::new(u128::from(number)),
-            epoch_seen: Epoch::new(number),
-            role: Role::Isolated,
-        }
-    }
-
-    pub(crate) fn record(epoch: u64, primary: NodeId) -> Record {
-        Record {
-            pair_id: PairId::new(u128::MAX),
-            epoch: Epoch::new(epoch),
-            fork: ForkId::new(epoch * 7),
-            primary,
-            primary_boot: boot(3),
-            members: Pair { a: Some(Incarnation::new(1)), b: None },
-            strength: Acknowledge::Durable,
-        }
-    }
-
-    #[test]
-    fn messages_are_read_as_written_and_every_cut_is_an_error() {
-        let change = Change {
-            expect: Some(Revision { life: 5, version: 6 }),
-            record: record(7, NodeId::B),
-            unless_present: Some((NodeId::A, boot(9))),
-        };
-        let first = Change { expect: None, unless_present: None, ..change };
-        let requests = [
-            Request::Vouch(presence(4)),
-            Request::Leave,
-            Request::Read,
-            Request::Change(change),
-            Request::Change(first),
-        ];
-        for request in requests {
-            let bytes = encode_request(8, &request);
-            assert_eq!(decode_request(&bytes), Ok((8, request)));
-            for end in 0..bytes.len() {
-                assert!(decode_request(&bytes[..end]).is_err());
-            }
-        }
-        let revision = Revision { life: 1, version: 2 };
-        let view = |state| MediatorView {
-            asked: None,
-            record: state,
-            present: Pair { a: Some(presence(1)), b: None },
-        };
-        let present = RecordState::Present { revision, record: record(7, NodeId::A) };
-        let answers = [
-            Answer::Renewed,
-            Answer::View(view(RecordState::Absent)),
-            Answer::View(view(RecordState::Unreadable { reason: "é".to_owned() })),
-            Answer::Outcome(Outcome::Won { revision }),
-            Answer::Outcome(Outcome::Lost(view(present))),
-            Answer::Outcome(Outcome::Unknown { reason: String::new() }),
-        ];
-        for answer in answers {
-            let bytes = encode_answer(9, &answer);
-            assert_eq!(decode_answer(&bytes), Ok((9, answer)));
-            for end in 0..bytes.len() {
-                assert!(decode_answer(&bytes[..end]).is_err());
-            }
-        }
-    }
-}
+pub(crate) mod tests;

@@ -10,9 +10,11 @@ use tandem_switch::{
     Record, RecordState, Revision,
 };
 use tandem_types::{Epoch, ForkId, Incarnation, Monotonic, NodeId, Pair, PairId, Role};
-use tandem_witness::{Client, ClientSettings, Secret, Server, ServerSettings};
+use tandem_witness::{
+    Client, ClientSettings, PairSeen, Place, Places, Secret, Seen, Server, ServerSettings,
+};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 const SESSION: Duration = Duration::from_millis(300);
@@ -22,6 +24,17 @@ struct Node {
     client: Client,
     events: mpsc::UnboundedReceiver<MediatorEvent>,
     which: NodeId,
+    sentinel: watch::Receiver<Option<(String, u16)>>,
+}
+
+fn places() -> Places {
+    let place = |host: &str| Place {
+        host: host.to_owned(),
+        client_port: 6379,
+        read_port: Some(6380),
+        sentinel_port: Some(26379),
+    };
+    Places { nodes: Pair { a: place("10.0.0.1"), b: place("10.0.0.2") }, replicas_serve: true }
 }
 
 fn presence(node: NodeId, pair_id: PairId) -> Presence {
@@ -45,6 +58,7 @@ fn record(epoch: u64, primary: NodeId) -> Record {
 impl Node {
     fn start(node: NodeId, address: SocketAddr, secret: &str) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
+        let (told, sentinel) = watch::channel(None);
         let settings = ClientSettings {
             endpoints: vec![address.to_string()],
             pair: "main".to_owned(),
@@ -53,12 +67,14 @@ impl Node {
             secret: Secret::new(secret.as_bytes().to_vec()),
             tls: None,
             now: || Monotonic::ZERO,
+            places: places(),
+            sentinel: told,
         };
         let tell = move |event| {
             let _sent = sender.send(event);
         };
         let (client, _task) = Client::start(&tokio::runtime::Handle::current(), settings, tell);
-        Self { client, events, which: node }
+        Self { client, events, which: node, sentinel }
     }
 
     async fn next<T>(&mut self, wanted: impl Fn(MediatorEvent) -> Option<T>) -> T {
@@ -101,15 +117,24 @@ impl Node {
 }
 
 async fn witness(folder: &Path, address: &str) -> (SocketAddr, JoinHandle<()>) {
+    let (address, _, task) = seeing_witness(folder, address).await;
+    (address, task)
+}
+
+async fn seeing_witness(
+    folder: &Path,
+    address: &str,
+) -> (SocketAddr, watch::Receiver<Seen>, JoinHandle<()>) {
     let settings = ServerSettings {
         listen: address.parse().unwrap(),
         data_dir: folder.to_owned(),
         secret: Secret::new(b"secret".to_vec()),
         tls: None,
+        sentinel_port: Some(26380),
     };
     let server = Server::open(settings).await.unwrap();
     let address = server.address().unwrap();
-    (address, tokio::spawn(server.run()))
+    (address, server.seen(), tokio::spawn(server.run()))
 }
 
 fn create() -> Change {
@@ -213,5 +238,30 @@ fn a_node_with_another_secret_is_not_heard() {
                 _ => None,
             })
             .await;
+    });
+}
+
+#[test]
+fn who_tells_clients_hears_where_the_pair_is_and_who_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    Runtime::new().unwrap().block_on(async {
+        let (address, mut seen, _task) = seeing_witness(folder.path(), "127.0.0.1:0").await;
+        let mut a = Node::start(NodeId::A, address, "secret");
+        a.up().await;
+        let port = a.sentinel.wait_for(Option::is_some).await.unwrap().clone();
+        assert_eq!(port, Some(("127.0.0.1".to_owned(), 26380)));
+        let mut known = async |wanted: fn(&PairSeen) -> bool| {
+            let wait = seen.wait_for(|seen| seen.get("main").is_some_and(wanted));
+            tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap()["main"].clone()
+        };
+        let first = known(|_| true).await;
+        assert_eq!((first.places, first.primary), (places(), None));
+        a.vouch(PairId::NONE);
+        assert!(matches!(a.change(create()).await, Outcome::Won { .. }));
+        assert!(!known(|seen| seen.primary == Some(NodeId::A)).await.serves, "not by the record");
+        let serves = Presence { role: Role::Primary, ..presence(NodeId::A, PairId::NONE) };
+        a.client.ask(MediatorRequest::Vouch(serves));
+        known(|seen| seen.serves).await;
+        known(|seen| !seen.serves && seen.roles.a.is_none()).await;
     });
 }

@@ -137,6 +137,9 @@ pub(crate) struct WitnessOptions {
     /// Where it keeps one small file per pair.
     #[arg(long, env = "TANDEM_WITNESS_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
+    /// Where it answers Sentinel-aware clients of all its pairs, for example 0.0.0.0:26379.
+    #[arg(long, env = "TANDEM_WITNESS_SENTINEL_LISTEN", value_name = "ADDR")]
+    pub(crate) sentinel_listen: Option<String>,
     /// File with the sections `[auth]` and `[tls]`; the pair's own file does too.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

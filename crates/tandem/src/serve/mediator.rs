@@ -1,11 +1,13 @@
 //! The way to the mediator that the configuration names.
 
 use anyhow::{Context as _, bail};
-use tandem_config::{Config, MediatorKind};
+use tandem_config::{Config, MediatorKind, NodeConfig, Topology};
 use tandem_server::clock;
 use tandem_switch::{MediatorEvent, MediatorRequest};
-use tandem_types::NodeId;
+use tandem_types::{NodeId, Pair};
+use tandem_witness::{Place, Places};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::serve::{secrets, tls};
@@ -13,16 +15,17 @@ use crate::serve::{secrets, tls};
 /// How the node asks it.
 pub(crate) type Ask = Box<dyn FnMut(MediatorRequest) + Send>;
 
-/// Starts the client; it ends when what asks it is dropped.
+/// Starts the client; it ends when what asks it is dropped. `third` gets the Sentinel port of a witness.
 pub(crate) fn start(
     runtime: &Handle,
     config: &Config,
     node: NodeId,
+    third: watch::Sender<Option<(String, u16)>>,
     tell: impl FnMut(MediatorEvent) + Send + 'static,
 ) -> anyhow::Result<(Ask, JoinHandle<()>)> {
     match config.switch.mediator.kind {
         MediatorKind::Witness => {
-            let settings = witness(config, node)?;
+            let settings = witness(config, node, third)?;
             let (client, task) = tandem_witness::Client::start(runtime, settings, tell);
             Ok((Box::new(move |request| client.ask(request)), task))
         }
@@ -42,7 +45,11 @@ pub(crate) fn start(
     }
 }
 
-fn witness(config: &Config, node: NodeId) -> anyhow::Result<tandem_witness::ClientSettings> {
+fn witness(
+    config: &Config,
+    node: NodeId,
+    third: watch::Sender<Option<(String, u16)>>,
+) -> anyhow::Result<tandem_witness::ClientSettings> {
     let mediator = &config.switch.mediator;
     let secret = config.auth.peer_secret_file.as_deref().map(secrets::read).transpose();
     Ok(tandem_witness::ClientSettings {
@@ -55,7 +62,23 @@ fn witness(config: &Config, node: NodeId) -> anyhow::Result<tandem_witness::Clie
             .map_or_else(tandem_witness::Secret::default, tandem_witness::Secret::new),
         tls: config.tls.as_ref().map(tls::client_config).transpose()?,
         now: clock::monotonic,
+        places: places(config),
+        sentinel: third,
     })
+}
+
+/// What the witness tells clients of this pair.
+fn places(config: &Config) -> Places {
+    let place = |node: &NodeConfig| Place {
+        host: node.host.clone(),
+        client_port: node.client_port,
+        read_port: node.read_port,
+        sentinel_port: node.sentinel_port,
+    };
+    Places {
+        nodes: Pair { a: place(&config.nodes.a), b: place(&config.nodes.b) },
+        replicas_serve: config.pair.topology == Topology::PrimaryReplica,
+    }
 }
 
 fn etcd(config: &Config, node: NodeId) -> anyhow::Result<tandem_etcd::ClientSettings> {

@@ -1,5 +1,6 @@
 //! The Sentinel port of a node: told from the node's own status.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,29 +10,37 @@ use tandem_config::{Config, NodeConfig, Topology};
 use tandem_sentinel::{Addr, MasterView, ReplicaView, SentinelSettings, SentinelView};
 use tandem_server::AdminHandle;
 use tandem_types::NodeId;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::serve::{addresses, secrets, tls};
 
-/// How soon clients hear of a change.
+/// How soon clients hear of what makes no event; of the rest they hear at once.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Opens the port and serves it on `runtime`, if there is one.
+/// A node that has just started and does not know who is primary refuses connections for so long: its
+/// clients ask another Sentinel at once, instead of being told that the pair is down.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Opens the port and serves it on `runtime`, if there is one. `witness`: where the third Sentinel port
+/// is; `news`: something happened to this node.
 pub(crate) fn start(
     runtime: &Handle,
     config: &Config,
     node: NodeId,
     admin: &AdminHandle,
+    witness: watch::Receiver<Option<(String, u16)>>,
+    news: Arc<Notify>,
 ) -> anyhow::Result<()> {
     let own = &config.nodes[node];
     let Some(port) = own.sentinel_port else { return Ok(()) };
     let address = addresses::listen(&own.bind, port)?;
-    let listener = runtime
-        .block_on(TcpListener::bind(address))
-        .with_context(|| format!("listen for Sentinel clients on {address}"))?;
+    let port = bind(address).with_context(|| format!("bind the Sentinel port {address}"))?;
     let password = config.auth.password_file.as_deref().map(secrets::read).transpose();
     let switching = admin.clone();
     let settings = SentinelSettings {
@@ -40,16 +49,20 @@ pub(crate) fn start(
         failover: Arc::new(move |_| Box::pin(fail_over(switching.clone()))),
     };
     let teller = Teller::new(config, node);
-    let (show, shown) = watch::channel(teller.view(&StatusView::default()));
+    let third = move || witness.borrow().as_ref().map(|(host, port)| Addr::of(host, *port));
+    let (show, mut shown) = watch::channel(teller.view(&StatusView::default(), None));
     let admin = admin.clone();
     runtime.spawn(async move {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = news.notified() => {}
+            }
             match admin.ask(AdminRequest::Status).await {
                 Ok(AdminReply::Status(status)) => {
-                    let view = teller.view(&status);
+                    let view = teller.view(&status, third());
                     show.send_if_modified(|known| {
                         let news = *known != view;
                         *known = view;
@@ -61,9 +74,28 @@ pub(crate) fn start(
             }
         }
     });
-    runtime.spawn(tandem_sentinel::serve(listener, shown, settings, std::future::pending()));
-    tracing::info!("Sentinel clients are answered on {address}");
+    runtime.spawn(async move {
+        let known = shown.wait_for(|view| view.masters.iter().any(|master| !master.down));
+        // What is known after that time is as much as will be.
+        let _known = timeout(SILENT_FOR, known).await.is_ok();
+        match port.listen(BACKLOG) {
+            Ok(listener) => {
+                tracing::info!("Sentinel clients are answered on {address}");
+                tandem_sentinel::serve(listener, shown, settings, std::future::pending()).await;
+            }
+            Err(error) => tracing::error!("listen for Sentinel clients on {address}: {error}"),
+        }
+    });
     Ok(())
+}
+
+/// Takes the port; who connects before somebody listens is refused.
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port whose last connections are still closing is free, as for every listener.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// `SENTINEL FAILOVER` is a planned change of primary.
@@ -93,7 +125,8 @@ impl Teller {
         }
     }
 
-    fn view(&self, status: &StatusView) -> SentinelView {
+    /// `witness`: where the third Sentinel port is.
+    fn view(&self, status: &StatusView, witness: Option<Addr>) -> SentinelView {
         let here = status.role == RoleName::Primary;
         let there = status.peer.connected && status.peer.role == Some(RoleName::Primary);
         // A later reign here than the peer speaks of: what it says is old.
@@ -105,7 +138,8 @@ impl Teller {
         };
         let master = MasterView {
             name: self.pair.clone(),
-            primary: primary.map(client),
+            // Who is told "nobody" gives up; an address that is flagged as down is tried again.
+            primary: Some(client(primary.unwrap_or(&self.peer))),
             down: primary.is_none() || (here && status.stalled),
             replicas: self.replicas(status, here),
             sentinels: self
@@ -113,6 +147,7 @@ impl Teller {
                 .sentinel_port
                 .map(|port| place(&self.peer, port))
                 .into_iter()
+                .chain(witness)
                 .collect(),
             epoch: status.epoch.max(status.peer.epoch),
             ..MasterView::default()
@@ -145,18 +180,8 @@ fn client(node: &NodeConfig) -> Addr {
     place(node, node.client_port)
 }
 
-/// The run id names the place: a restart is no news to a client.
 fn place(node: &NodeConfig, port: u16) -> Addr {
-    let mut digits = String::new();
-    for round in 0_u32..5 {
-        let text = format!("{round} {} {} {port}", node.name, node.host);
-        digits.push_str(&hex(crc32c::crc32c(text.as_bytes())));
-    }
-    Addr { ip: node.host.clone(), port, runid: digits }
-}
-
-fn hex(word: u32) -> String {
-    format!("{word:08x}")
+    Addr::of(&node.host, port)
 }
 
 #[cfg(test)]
@@ -182,7 +207,8 @@ mod tests {
     fn the_primary_is_whoever_serves_and_nobody_when_nobody_does() {
         let teller = teller("primary-replica");
         let ip = |status: &StatusView| {
-            teller.view(status).masters[0].primary.clone().map(|primary| primary.ip)
+            let master = teller.view(status, None).masters.remove(0);
+            master.primary.filter(|_| !master.down).map(|primary| primary.ip)
         };
         let a = Some("127.0.0.1".to_owned());
         let b = Some("127.0.0.2".to_owned());
@@ -199,7 +225,7 @@ mod tests {
     #[test]
     fn readers_are_sent_to_whoever_is_left() {
         let place = |topology: &str, status: &StatusView| {
-            let view = teller(topology).view(status);
+            let view = teller(topology).view(status, None);
             let replica = &view.masters[0].replicas[0].addr;
             assert_eq!(replica.runid.len(), 40);
             (replica.ip.clone(), replica.port)

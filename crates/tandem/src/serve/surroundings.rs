@@ -1,6 +1,7 @@
 //! What a node acts on besides sockets and its disk, on a runtime of its own: the virtual address, the
 //! mediator, the Sentinel port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,7 +10,7 @@ use tandem_server::{AdminHandle, Edges};
 use tandem_types::NodeId;
 use tandem_vip::{Address, Interface, Keeper};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::serve::cut::Cut;
@@ -41,10 +42,16 @@ impl Surroundings {
             .context("start the surroundings")?;
         let mut surroundings = Self { runtime, last: Vec::new() };
         let mut edges = Edges::default();
+        let third = watch::Sender::new(None);
+        let witness = third.subscribe();
         if config.switch.by == SwitchBy::Mediator {
-            edges.mediator = Some(surroundings.ask_mediator(config, node, admin.clone(), cut)?);
+            let asked = surroundings.ask_mediator(config, node, admin.clone(), cut, third);
+            edges.mediator = Some(asked?);
         }
-        sentinel::start(surroundings.runtime.handle(), config, node, admin)?;
+        let news = Arc::new(Notify::new());
+        let hear = Arc::clone(&news);
+        sentinel::start(surroundings.runtime.handle(), config, node, admin, witness, hear)?;
+        edges.news = Some(Box::new(move || news.notify_one()));
         if let Some(vip) = &config.vip {
             let wish = surroundings.keep_address(vip, admin.clone())?;
             edges.virtual_address = Some(Box::new(move |wanted| {
@@ -61,6 +68,7 @@ impl Surroundings {
         node: NodeId,
         admin: AdminHandle,
         cut: &Cut,
+        third: watch::Sender<Option<(String, u16)>>,
     ) -> anyhow::Result<mediator::Ask> {
         let gate = cut.clone();
         let tell = move |event| {
@@ -69,7 +77,7 @@ impl Surroundings {
                 let _told = admin.mediator_said(event);
             }
         };
-        let (mut ask, task) = mediator::start(self.runtime.handle(), config, node, tell)?;
+        let (mut ask, task) = mediator::start(self.runtime.handle(), config, node, third, tell)?;
         self.last.push(task);
         let gate = cut.clone();
         Ok(Box::new(move |request| {
