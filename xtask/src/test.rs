@@ -162,5 +162,8 @@ fn e2e_command(clients: &tools::Clients, skipped: &Path, arguments: &[String]) -
     if let Some(modules) = &clients.node_modules {
         command.env("NODE_PATH", modules);
     }
+    if let Some(rust) = &clients.rust {
+        command.env("TANDEM_E2E_RUST_CLIENTS", rust);
+    }
     command
 }

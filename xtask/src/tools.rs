@@ -1,6 +1,7 @@
 //! What the tests need beside Rust, installed with apt-get where it is missing.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::shell;
@@ -21,16 +22,26 @@ const TOOLS: &[(&str, &str)] = &[
     // The library alone: the package `zookeeper` would bring a service.
     ("/usr/share/java/zookeeper.jar", "libzookeeper-java"),
     ("socat", "socat"),
+    ("ruby", "ruby"),
+    ("php", "php-cli"),
+];
+
+/// Libraries of Debian: how an interpreter says that it has one, and the package.
+const LIBRARIES: &[(&str, &[&str], &str)] = &[
+    ("ruby", &["-e", "require 'redis'"], "ruby-redis"),
+    ("php", &["-r", "exit(extension_loaded('redis') ? 0 : 1);"], "php-redis"),
 ];
 
 /// Client libraries that the tests use, in the versions they were written for.
-const PYTHON_PACKAGES: &[&str] = &["redis==8.0.1"];
-const NODE_PACKAGES: &[&str] = &["ioredis@5"];
+const PYTHON_PACKAGES: &[&str] = &["redis==8.1.0"];
+const NODE_PACKAGES: &[&str] = &["ioredis@6", "redis@6"];
 
 /// Where the client libraries are, for the tests.
 pub(crate) struct Clients {
     pub(crate) python: Option<PathBuf>,
     pub(crate) node_modules: Option<PathBuf>,
+    /// The programs of `crates/tandem-e2e/clients-rs`.
+    pub(crate) rust: Option<PathBuf>,
 }
 
 /// Installs what is missing. What cannot be had is said; the tests that need it then say so too.
@@ -47,7 +58,53 @@ pub(crate) fn ensure() -> Clients {
             println!("tools: NO {program} (package {package}): tests that need it cannot run");
         }
     }
-    Clients { python: python(), node_modules: node_modules() }
+    libraries();
+    Clients { python: python(), node_modules: node_modules(), rust: rust() }
+}
+
+fn libraries() {
+    let has = |(program, arguments, _): &(&str, &[&str], &str)| {
+        Command::new(program).args(*arguments).output().is_ok_and(|said| said.status.success())
+    };
+    let missing = || LIBRARIES.iter().filter(|library| !has(library)).map(|(.., package)| *package);
+    let packages: Vec<&str> = missing().collect();
+    if packages.is_empty() {
+        return;
+    }
+    println!("tools: installing {}", packages.join(" "));
+    if let Err(error) = apt_install(&packages) {
+        println!("tools: could not install them: {error:#}");
+    }
+    for package in missing() {
+        println!("tools: NO {package}: tests that need it cannot run");
+    }
+}
+
+/// Builds what uses libraries for Rust, in a workspace of its own.
+fn rust() -> Option<PathBuf> {
+    let folder = shell::target().join("clients/rs");
+    let manifest = shell::root().join("crates/tandem-e2e/clients-rs/Cargo.toml");
+    let mut build = shell::cargo(&["build", "--locked", "--quiet", "--manifest-path"]);
+    build.arg(manifest).env("CARGO_TARGET_DIR", &folder);
+    match shell::run(build) {
+        Ok(()) => Some(folder.join("debug")),
+        Err(error) => {
+            println!("tools: NO redis-rs and fred programs: {error:#}");
+            None
+        }
+    }
+}
+
+/// Whether these very versions were installed into `folder`; `note` says so for the next time.
+fn is_installed(folder: &Path, packages: &[&str]) -> bool {
+    let noted = fs::read_to_string(folder.join("installed.txt")).unwrap_or_default();
+    noted.lines().eq(packages.iter().copied())
+}
+
+fn note(folder: &Path, packages: &[&str]) {
+    if let Err(error) = fs::write(folder.join("installed.txt"), packages.join("\n")) {
+        println!("tools: {}: {error}", folder.display());
+    }
 }
 
 fn apt_install(packages: &[&str]) -> anyhow::Result<()> {
@@ -76,7 +133,7 @@ fn python() -> Option<PathBuf> {
         command.args(["-c", "import redis"]);
         command.output().is_ok_and(|output| output.status.success())
     };
-    if !has_redis() {
+    if !(has_redis() && is_installed(&venv, PYTHON_PACKAGES)) {
         let mut create = Command::new("python3");
         create.args(["-m", "venv"]).arg(&venv);
         let mut install = Command::new(&python);
@@ -90,8 +147,9 @@ fn python() -> Option<PathBuf> {
                 })
             })
             .and_then(|()| shell::run(install));
-        if let Err(error) = made {
-            println!("tools: NO redis-py: {error:#}");
+        match made {
+            Ok(()) => note(&venv, PYTHON_PACKAGES),
+            Err(error) => println!("tools: NO redis-py: {error:#}"),
         }
     }
     has_redis().then_some(python)
@@ -100,12 +158,13 @@ fn python() -> Option<PathBuf> {
 fn node_modules() -> Option<PathBuf> {
     let folder = shell::target().join("clients");
     let modules = folder.join("node_modules");
-    if !modules.join("ioredis").is_dir() {
+    if !(modules.is_dir() && is_installed(&modules, NODE_PACKAGES)) {
         let mut install = Command::new("npm");
         install.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(&folder);
         install.args(NODE_PACKAGES);
-        if let Err(error) = shell::run(install) {
-            println!("tools: NO ioredis: {error:#}");
+        match shell::run(install) {
+            Ok(()) => note(&modules, NODE_PACKAGES),
+            Err(error) => println!("tools: NO ioredis and node-redis: {error:#}"),
         }
     }
     modules.join("ioredis").is_dir().then_some(modules)
