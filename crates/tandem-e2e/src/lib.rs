@@ -17,6 +17,7 @@
 pub mod audit;
 pub mod client;
 pub mod differential;
+pub mod hosts;
 pub mod load;
 pub mod loop_disk;
 pub mod machine;

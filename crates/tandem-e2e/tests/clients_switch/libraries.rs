@@ -4,11 +4,11 @@
 
 use std::path::PathBuf;
 
+use tandem_e2e::hosts::{PAIR, Rig};
 use tandem_e2e::machine::{has_program, target_folder};
 use tandem_e2e::skip::skipped;
 
 use crate::program::Program;
-use crate::rig::{PAIR, Rig};
 
 /// Ways through Sentinel: name in the table, program with what stands before its targets.
 type Way = (&'static str, Option<Vec<String>>);

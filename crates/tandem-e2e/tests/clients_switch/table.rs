@@ -38,12 +38,12 @@ impl Seen {
         let first = acknowledged.iter().find(|&&ended| ended >= change.opened);
         let first = first.filter(|&&ended| ended < change.ended);
         let pauses = acknowledged.windows(2).filter_map(|two| match two {
-            [one, next] if *next >= change.began && *one < change.ended => Some(*next - *one),
+            [one, next] if *next >= change.began && *one < change.ended => next.checked_sub(*one),
             _ => None,
         });
         Self {
             errors: errors.collect(),
-            first: first.map(|&ended| ended - change.opened),
+            first: first.and_then(|ended| ended.checked_sub(change.opened)),
             pause: first.and(pauses.max()),
         }
     }

@@ -34,7 +34,7 @@ fn places() -> Places {
         read_port: Some(6380),
         sentinel_port: None,
     };
-    let b = Place { host: "b.example".to_owned(), sentinel_port: Some(26379), ..a.clone() };
+    let b = Place { host: "b.example".to_owned(), sentinel_port: Some(26379), ..a };
     Places { nodes: Pair { a, b }, replicas_serve: true }
 }
 

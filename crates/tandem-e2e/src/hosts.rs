@@ -1,7 +1,7 @@
 //! A pair on two addresses of this machine with the same ports, and its witness on a third.
 //!
-//! As on three machines: libraries that take only the host out of a `MOVING` message (redis-py) find the
-//! same port there.
+//! Ports are as on three machines: libraries that take only the host out of a `MOVING` message (redis-py)
+//! find the same port there.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,22 +9,25 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tandem_e2e::client::Client;
-use tandem_e2e::node::{ADMIN_TOKEN, START_DEADLINE, Said, tandem, tandem_program};
-use tandem_e2e::ports::free_port;
-use tandem_e2e::process::Process;
-use tandem_e2e::status::{self, Status};
-use tandem_e2e::wait;
 use tempfile::TempDir;
 
-/// The pair's name, and so the Sentinel service's.
-pub(crate) const PAIR: &str = "main";
+use crate::client::Client;
+use crate::node::{ADMIN_TOKEN, START_DEADLINE, Said, tandem, tandem_program};
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::status::{self, Status};
+use crate::value::Value;
+use crate::wait;
 
-/// Looks at the role of a node that is to become primary: the error of [`Rig::open_since`].
+/// The pair's name, and so the Sentinel service's.
+pub const PAIR: &str = "main";
+
+/// Looks at the role of a node that is to become primary: the error of [`Rig::opening_of`].
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// One node.
-pub(crate) struct Node {
+#[derive(Debug)]
+pub struct Node {
     name: &'static str,
     host: Ipv4Addr,
     client: u16,
@@ -34,8 +37,10 @@ pub(crate) struct Node {
 }
 
 /// The pair and its witness.
-pub(crate) struct Rig {
-    pub(crate) nodes: [Node; 2],
+#[derive(Debug)]
+pub struct Rig {
+    /// `a`, which begins as primary, and `b`.
+    pub nodes: [Node; 2],
     sentinel: u16,
     config: PathBuf,
     _witness: Process,
@@ -43,7 +48,8 @@ pub(crate) struct Rig {
 }
 
 impl Node {
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Client port.
+    pub fn address(&self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(self.host), self.client)
     }
 
@@ -51,7 +57,7 @@ impl Node {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.admin)
     }
 
-    pub(crate) fn start(&mut self, config: &Path) {
+    fn start(&mut self, config: &Path) {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let words = ["serve", "--config", &config.display().to_string(), "--node", self.name];
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
@@ -59,31 +65,35 @@ impl Node {
         self.process = Some(Process::start(&title, &tandem_program(), &words, &self.log));
     }
 
-    pub(crate) fn status(&self) -> Result<Status, String> {
+    /// Its status; an error while it does not answer.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub fn status(&self) -> Result<Status, String> {
         status::status(self.admin()).map_err(|error| error.to_string())
     }
 
     /// A verb of the command line, sent to this node.
-    pub(crate) fn verb(&self, words: &[&str]) -> Said {
+    pub fn verb(&self, words: &[&str]) -> Said {
         let url = format!("http://{}", self.admin());
         tandem(&[words, &["--admin", &url, "--token", ADMIN_TOKEN]].concat())
     }
 
     /// `kill -9` of the node and its supervisor: as far as one machine allows, the end of a machine.
-    pub(crate) fn kill_machine(&mut self) {
+    pub fn kill_machine(&mut self) {
         let mut process = self.process.take().expect("it was started");
         process.kill();
     }
 
     /// `kill -9` of the node alone.
-    pub(crate) fn kill_node(&self) {
+    pub fn kill_node(&self) {
         let pid = self.status().expect("it answers").number("pid");
         let pid = Pid::from_raw(i32::try_from(pid).expect("process numbers fit"));
         kill_process(pid.expect("a process has a number"), Signal::KILL).expect("it is ours");
     }
 
     /// Asks the supervisor to end, as an upgrade of the package does.
-    pub(crate) fn terminate(&mut self) -> Option<i32> {
+    pub fn terminate(&mut self) -> Option<i32> {
         let mut process = self.process.take().expect("it was started");
         process.signal(Signal::TERM);
         process.wait_exit(START_DEADLINE).code()
@@ -92,7 +102,7 @@ impl Node {
 
 impl Rig {
     /// Starts all and waits until the pair is in sync.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let folder = TempDir::with_prefix("tandem-e2e-").expect("a temporary folder");
         let root = folder.path();
         let (client, read, link, sentinel) = (free_port(), free_port(), free_port(), free_port());
@@ -145,33 +155,34 @@ impl Rig {
         rig
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// Where everything is.
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// The Sentinel ports of the two nodes.
-    pub(crate) fn sentinels(&self) -> String {
+    pub fn sentinels(&self) -> String {
         self.nodes.each_ref().map(|node| format!("{}:{}", node.host, self.sentinel)).join(",")
     }
 
     /// The witness' Sentinel port.
-    pub(crate) fn witness_sentinel(&self) -> SocketAddr {
+    pub fn witness_sentinel(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 3], self.sentinel))
     }
 
     /// The Sentinel port of a node.
-    pub(crate) fn sentinel_of(&self, node: usize) -> SocketAddr {
+    pub fn sentinel_of(&self, node: usize) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(self.nodes[node].host), self.sentinel)
     }
 
     /// Starts a node whose machine was killed.
-    pub(crate) fn start_again(&mut self, node: usize) {
+    pub fn start_again(&mut self, node: usize) {
         self.nodes[node].start(&self.config);
     }
 
     /// Which one is primary, once the pair is in sync.
     #[track_caller]
-    pub(crate) fn wait_in_sync(&self) -> usize {
+    pub fn wait_in_sync(&self) -> usize {
         wait::until("the pair is in sync", START_DEADLINE, || {
             let (a, b) = (self.nodes[0].status()?, self.nodes[1].status()?);
             let primary = usize::from(a.role() != "primary");
@@ -185,7 +196,7 @@ impl Rig {
 
     /// Which one is primary, whether the other lives or not.
     #[track_caller]
-    pub(crate) fn primary_alone(&self) -> usize {
+    pub fn primary_alone(&self) -> usize {
         wait::until("there is a primary", START_DEADLINE, || {
             let is = |node: &Node| node.status().is_ok_and(|status| status.role() == "primary");
             self.nodes.iter().position(is).ok_or("neither is primary")
@@ -193,13 +204,13 @@ impl Rig {
     }
 
     /// A thread that sees when that node begins to serve as primary (by `ROLE` on its client port).
-    pub(crate) fn opening_of(&self, node: usize) -> std::thread::JoinHandle<Duration> {
+    pub fn opening_of(&self, node: usize) -> std::thread::JoinHandle<Duration> {
         let address = self.nodes[node].address();
         std::thread::spawn(move || {
             let mut client = Client::connect(address).expect("it accepts clients");
             let begun = Instant::now();
             loop {
-                let role = client.ok(&["ROLE"]).items().first().and_then(|word| word.text());
+                let role = client.ok(&["ROLE"]).items().first().and_then(Value::text);
                 if role.as_deref() == Some("master") {
                     return since_1970();
                 }
@@ -211,6 +222,6 @@ impl Rig {
 }
 
 /// The clock that the client programs use too.
-pub(crate) fn since_1970() -> Duration {
+pub fn since_1970() -> Duration {
     std::time::UNIX_EPOCH.elapsed().expect("the clock is past 1970")
 }
