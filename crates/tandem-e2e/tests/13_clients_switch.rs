@@ -20,6 +20,7 @@ use program::{Program, Wrote};
 use table::{Change, Row, Seen};
 use tandem_e2e::client::Client;
 use tandem_e2e::hosts::{Rig, since_1970};
+use tandem_e2e::machine::target_folder;
 use tandem_e2e::wait;
 
 /// Longer than the old primary forwards (`switch.linger`): whoever still writes has moved.
@@ -148,6 +149,7 @@ fn libraries_go_on_through_every_change_and_nothing_acknowledged_is_lost() {
     let text = format!("\n{}\n{}", table::table(&changes, &rows), errors.concat());
     // The raw handle: the table is for people, so the test runner must not keep it.
     std::io::stderr().write_all(text.as_bytes()).expect("standard error is open");
+    std::fs::write(target_folder().join("clients-switch.md"), &text).expect("target is writable");
     judge(&changes, &rows, through_sentinel);
 }
 
