@@ -78,11 +78,10 @@ impl Clients {
             }
             let text = refusal_text(core, refusal);
             self.refuse_text(session, &text);
-            let lost = refusal == Refusal::NotPrimary && session.info.port == Port::Client;
-            if session.outlived_role || lost {
+            if session.outlived_role {
                 // Libraries that only get errors keep asking here; a closed connection makes them
-                // look for the primary. Nobody is sent to a node that has no role yet, but whoever
-                // was connected to it before it ended comes back by itself.
+                // look for the primary. Others stay: what they sent behind this would be of unknown
+                // outcome, and is refused as surely.
                 self.close(core, session);
             }
             return Admission::Refused;
