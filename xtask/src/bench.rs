@@ -18,3 +18,16 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     command.arg("--tandem").arg(release.join("tandem")).args(arguments).current_dir(shell::root());
     shell::run(command)
 }
+
+/// Switching, measured by `tandem-bench failover` with the build that the tests use.
+pub(crate) fn failover(arguments: &[String]) -> anyhow::Result<()> {
+    tools::ensure();
+    let profile = ["build", "--locked", "--profile", "e2e"];
+    let packages = ["--package", "tandem", "--package", "tandem-bench"];
+    shell::run(shell::cargo(&[profile, packages].concat()))?;
+    let built = shell::target().join("e2e");
+    let mut command = std::process::Command::new(built.join("tandem-bench"));
+    command.arg("failover").arg("--tandem").arg(built.join("tandem")).args(arguments);
+    command.current_dir(shell::root());
+    shell::run(command)
+}

@@ -111,6 +111,12 @@ const TASKS: &[Task] = &[
         about: "compare with redis-server; arguments go to tandem-bench",
         run: bench::run,
     },
+    Task {
+        name: "failover",
+        usage: "[--times N] [--mediator KIND|all] [--peer redis-sentinel]",
+        about: "measure switching under load; arguments go to tandem-bench",
+        run: bench::failover,
+    },
     Task { name: "ci", usage: "", about: "all that CI checks", run: ci::run },
 ];
 

@@ -9,6 +9,7 @@ use crate::shell;
 /// A program, or a file by its whole path, and the Debian package that has it.
 const TOOLS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
+    ("redis-sentinel", "redis-sentinel"),
     ("redis-cli", "redis-tools"),
     ("tclsh", "tcl"),
     ("python3", "python3"),

@@ -8,10 +8,13 @@
 //!
 //! Scenarios: `plain` (no persistence: GET and SET at pipeline 1, 16, 64), `fsync` (each write synced
 //! before its reply), `replicated` (on two disks before the reply: Redis by `WAIT 1` after each SET).
+//!
+//! `tandem-bench failover` measures switching instead: see [`failover`].
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a table on standard output is what this program is for")]
 
 mod cpu;
+mod failover;
 mod measure;
 mod redis_benchmark;
 mod replicated_load;
@@ -22,14 +25,17 @@ mod server;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
+use crate::failover::FailoverOptions;
 use crate::scenario::Scenario;
 
 /// Compares Tandem with a Redis server by the same load.
 #[derive(Debug, Parser)]
-#[command(name = "tandem-bench")]
+#[command(name = "tandem-bench", args_conflicts_with_subcommands = true)]
 struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The Tandem program, built in release mode.
     #[arg(long, default_value = "target/release/tandem")]
     tandem: PathBuf,
@@ -56,8 +62,17 @@ struct Options {
     self_test: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures switching instead of speed.
+    Failover(FailoverOptions),
+}
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if let Some(Command::Failover(options)) = &options.command {
+        return failover::run(options, |line| println!("{line}"));
+    }
     std::fs::create_dir_all(&options.dir)
         .with_context(|| format!("create {}", options.dir.display()))?;
     let scenarios = if options.only.is_empty() {
