@@ -264,7 +264,9 @@ impl Clients {
     /// Whether a client that sends no more waits for replies: some may not leave yet, or have not left.
     pub fn owes(&self, conn: ConnId) -> bool {
         self.sessions.get(conn).is_some_and(|session| {
-            session.outbox.is_holding() || !session.outbox.writable().is_empty()
+            session.outbox.is_holding()
+                || session.passed_on > 0
+                || !session.outbox.writable().is_empty()
         })
     }
 

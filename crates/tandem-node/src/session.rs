@@ -91,6 +91,9 @@ pub(crate) struct Session {
     pub(crate) no_touch: bool,
     pub(crate) moving: Moving,
     pub(crate) waiting: Option<Box<Waiting>>,
+    /// Commands that were passed on to the primary and have no reply yet. Until they have, nothing but
+    /// more of that kind is carried out, so that replies come in order.
+    pub(crate) passed_on: usize,
     /// Nothing more is read; the connection ends once everything that may leave has left.
     pub(crate) closing: bool,
     /// The server knows that the connection is to end.
@@ -118,7 +121,8 @@ pub(crate) struct Session {
 impl Session {
     /// Waits for something that only others can bring about.
     pub(crate) fn waits_for_others(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| !matches!(waiting.what, What::Drained))
+        self.passed_on > 0
+            || self.waiting.as_ref().is_some_and(|waiting| !matches!(waiting.what, What::Drained))
     }
 
     pub(crate) fn new(conn: ConnId, id: u64, info: ConnInfo, now: Monotonic) -> Self {
@@ -143,6 +147,7 @@ impl Session {
             no_touch: false,
             moving: Moving::Unasked,
             waiting: None,
+            passed_on: 0,
             closing: false,
             close_told: false,
             outlived_role: false,

@@ -57,23 +57,13 @@ impl Clients {
             return self.refuse_text(session, OUT_OF_MEMORY);
         }
         let writes = runnable.is(Flags::WRITE);
-        // Who passed a write on must not read what this follower has not applied yet.
-        let elsewhere = self.is_elsewhere(core, session, runnable).then_some(Refusal::Standby);
-        if let Some(refusal) = elsewhere.or_else(|| refusal(core, session, runnable)) {
-            if refusal == Refusal::ReadOnly
-                && core.view.forward_writes
-                && session.info.port == Port::Client
-                && session.transaction.is_none()
-                && writes
-                && !runnable.is(Flags::BLOCKING)
-            {
+        if let Some(refusal) = self.refusal(core, session, runnable) {
+            if passes_writes_on(core, session, runnable, refusal) {
                 return Admission::Forward;
             }
-            let moved = matches!(
-                refusal,
-                Refusal::Standby | Refusal::ReadOnly | Refusal::NotPrimary | Refusal::Stale
-            );
-            if moved && let Some(admission) = self.admit_lingering(core, session, runnable) {
+            if is_about_role(refusal)
+                && let Some(admission) = self.admit_lingering(core, session, runnable)
+            {
                 return admission;
             }
             let text = refusal_text(core, refusal);
@@ -120,6 +110,32 @@ impl Clients {
         Admission::Run
     }
 
+    /// Why the node's role forbids it, if it does.
+    #[inline]
+    fn refusal(&self, core: &Core, session: &Session, runnable: Runnable) -> Option<Refusal> {
+        // Who passed a write on must not read what this follower has not applied yet.
+        let elsewhere = self.is_elsewhere(core, session, runnable).then_some(Refusal::Standby);
+        elsewhere.or_else(|| refusal(core, session, runnable))
+    }
+
+    /// Whether this goes to the primary as well, right behind what this client already sent there.
+    pub(super) fn may_follow(
+        &self,
+        core: &Core,
+        session: &Session,
+        runnable: Runnable,
+        args: &Args<'_>,
+    ) -> bool {
+        let Runnable::Data(command) = runnable else { return false };
+        let fits = runnable.takes(args.len()) && !core.store.is_out_of_memory(command);
+        let Some(refusal) = self.refusal(core, session, runnable).filter(|_| fits) else {
+            return false;
+        };
+        session.passed_on < PASSED_ON_MAX
+            && (passes_writes_on(core, session, runnable, refusal)
+                || (is_about_role(refusal) && self.lingers_beyond(session, runnable)))
+    }
+
     fn refuse_text(&mut self, session: &mut Session, text: &str) -> Admission {
         self.refuse(session, |session| session.reply().error(text))
     }
@@ -142,6 +158,25 @@ impl Clients {
     fn is_all_held(&self, core: &Core) -> bool {
         self.pause.is_some_and(|pause| pause.all && core.now.mono < pause.until)
     }
+}
+
+/// Commands of one client that may be on their way to the primary: enough that a pipeline does not wait
+/// for the disks once per command, and too few for a crowd of clients to fill the primary's queue.
+const PASSED_ON_MAX: usize = 64;
+
+/// A replica that serves its clients' writes through the primary.
+fn passes_writes_on(core: &Core, session: &Session, runnable: Runnable, refusal: Refusal) -> bool {
+    refusal == Refusal::ReadOnly
+        && core.view.forward_writes
+        && session.info.port == Port::Client
+        && session.transaction.is_none()
+        && runnable.is(Flags::WRITE)
+        && !runnable.is(Flags::BLOCKING)
+}
+
+/// Another node would not refuse it.
+const fn is_about_role(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::Standby | Refusal::ReadOnly | Refusal::NotPrimary | Refusal::Stale)
 }
 
 pub(crate) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";

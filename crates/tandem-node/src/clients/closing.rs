@@ -30,6 +30,7 @@ impl Clients {
         session.monitor = false;
         session.transaction = None;
         session.pending = None;
+        session.passed_on = 0;
     }
 
     /// The role was lost: what is held is of unknown outcome, so those connections end without an answer,

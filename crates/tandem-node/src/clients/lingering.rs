@@ -68,7 +68,7 @@ impl Clients {
         let moves = self.linger.is_some();
         self.sessions
             .iter()
-            .any(|session| (moves && session.outlived_role) || is_passed_on(session))
+            .any(|session| (moves && session.outlived_role) || session.passed_on > 0)
     }
 
     /// Whether requests wait for the new primary to serve.
@@ -94,10 +94,7 @@ impl Clients {
         runnable: Runnable,
     ) -> Option<Admission> {
         let linger = self.linger.filter(|_| session.outlived_role)?;
-        let whole = matches!(runnable, Runnable::Data(_))
-            && !runnable.is(Flags::BLOCKING)
-            && session.transaction.is_none();
-        Some(if !whole {
+        Some(if !is_whole(session, runnable) {
             self.close(core, session);
             Admission::Refused
         } else if linger.passes_on {
@@ -105,6 +102,13 @@ impl Clients {
         } else {
             Admission::Hold
         })
+    }
+
+    /// Whether the new primary serves it for a client that was here before.
+    pub(super) fn lingers_beyond(&self, session: &Session, runnable: Runnable) -> bool {
+        self.linger.is_some_and(|linger| linger.passes_on)
+            && session.outlived_role
+            && is_whole(session, runnable)
     }
 
     /// When [`Self::tend_linger`] has work.
@@ -128,6 +132,7 @@ impl Clients {
             self.close_where(core, |session| {
                 session.outlived_role
                     && session.waiting.is_none()
+                    && session.passed_on == 0
                     && session.pending.is_none()
                     && session.active_at >= sends_away_from
                     && now >= session.active_at.plus(QUIET)
@@ -141,7 +146,7 @@ impl Clients {
         if core.view.role == tandem_types::Role::Primary {
             return; // the role came back: they may stay
         }
-        self.close_where(core, |session| session.outlived_role && !is_passed_on(session));
+        self.close_where(core, |session| session.outlived_role && session.passed_on == 0);
     }
 }
 
@@ -153,6 +158,9 @@ fn may_stay(session: &Session) -> bool {
     )
 }
 
-fn is_passed_on(session: &Session) -> bool {
-    matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Forwarded))
+/// It can be carried out by somebody else, alone.
+fn is_whole(session: &Session, runnable: Runnable) -> bool {
+    matches!(runnable, Runnable::Data(_))
+        && !runnable.is(Flags::BLOCKING)
+        && session.transaction.is_none()
 }

@@ -151,6 +151,10 @@ impl Clients {
             self.unknown(core, session, args);
             return Flow::Next;
         };
+        if session.passed_on > 0 && !self.may_follow(core, session, runnable, args) {
+            session.waiting = Some(Box::new(Waiting { what: What::Forwarded, until: None }));
+            return Flow::Hold;
+        }
         match self.admit(core, session, runnable, args) {
             Admission::Run => {}
             Admission::Refused => {
@@ -376,12 +380,12 @@ fn queue(session: &mut Session, runnable: Runnable, args: &Args<'_>) {
     session.reply().simple("QUEUED");
 }
 
-/// Passes a write on to the primary; the client waits for the reply.
+/// Passes a command on to the primary; the reply comes later.
 fn forward(core: &mut Core, session: &mut Session, args: &Args<'_>) {
     let words: Vec<&[u8]> = args.iter().collect();
     let mut command = Vec::with_capacity(args.payload_bytes() + 16 * (args.len() + 1));
     tandem_resp::write_request(&mut command, &words);
     let (conn, db, proto) = (session.conn, session.db, session.proto);
     core.operations.push_back(Operation::Forward { conn, db, proto, command });
-    session.waiting = Some(Box::new(Waiting { what: What::Forwarded, until: None }));
+    session.passed_on += 1;
 }

@@ -169,23 +169,33 @@ impl Clients {
     /// whether it was carried out, so the connection ends without an answer.
     pub fn forwarded(&mut self, core: &mut Core, conn: ConnId, reply: Option<&[u8]>) {
         let Some(mut session) = self.sessions.take(conn) else { return };
-        if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Forwarded))
-        {
-            let start = session.outbox.end();
+        if session.passed_on > 0 && !session.closing {
+            session.passed_on -= 1;
             if let Some(encoded) = reply {
-                session.reply().raw(encoded);
-                self.count_error(&session, start);
-                self.end_wait(core, &mut session);
-                Self::end_reply(&mut session, start);
-                if session.outlived_role && self.linger.is_none() {
-                    self.close(core, &mut session);
-                }
+                self.forward_answered(core, &mut session, encoded);
             } else {
                 self.close(core, &mut session);
             }
         }
         self.settle(core, session);
         self.run_ready(core);
+    }
+
+    fn forward_answered(&mut self, core: &mut Core, session: &mut Session, encoded: &[u8]) {
+        let start = session.outbox.end();
+        session.reply().raw(encoded);
+        self.count_error(session, start);
+        Self::end_reply(session, start);
+        if session.passed_on > 0 {
+            return;
+        }
+        if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Forwarded))
+        {
+            self.end_wait(core, session);
+        }
+        if session.outlived_role && self.linger.is_none() {
+            self.close(core, session);
+        }
     }
 
     /// Runs a write that the peer passed on, as if a client of this node had sent it. The reply is in

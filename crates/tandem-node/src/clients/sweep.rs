@@ -68,7 +68,8 @@ impl Clients {
         let idle = core.settings.limits.idle_timeout;
         for conn in self.sessions.conns() {
             let Some(mut session) = self.sessions.take(conn) else { continue };
-            let exempt = session.waiting.is_some() || session.is_subscriber() || session.monitor;
+            let waits = session.waiting.is_some() || session.passed_on > 0;
+            let exempt = waits || session.is_subscriber() || session.monitor;
             if !idle.is_zero() && !exempt && now.since(session.active_at) > idle {
                 self.close(core, &mut session);
             }

@@ -29,7 +29,7 @@ pub(crate) enum What {
     Position(LogPosition),
     /// The node's answer to an operation.
     Answer,
-    /// The primary's reply to a forwarded write.
+    /// The primary's replies to everything that was passed on.
     Forwarded,
     /// `CLIENT PAUSE`, or a planned change of primary: the request is still in the input.
     Held,

@@ -181,6 +181,7 @@ impl Client {
         let since = *connection.leaving.get_or_insert(now);
         if connection.waiting.is_empty() || now >= since + LEAVE_TIME_MAX {
             self.part(now, window);
+            self.tries = 0; // the news is tried first
         }
     }
 

@@ -182,12 +182,55 @@ fn after_a_planned_change_held_and_new_requests_reach_the_new_primary_in_order()
     assert!(world.core.operations.is_empty(), "the new primary does not serve yet");
     world.clients.new_primary_serves(&mut world.core);
     assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
-    assert!(world.core.operations.is_empty(), "the second waits for the first");
+    assert_eq!(passed_on(&mut world), "*2 $3 GET $1 a ", "none waits for the one before");
     world.clients.forwarded(&mut world.core, conn, Some(b":8\r\n"));
-    assert_eq!(passed_on(&mut world), "*2 $3 GET $1 a ");
+    assert_eq!(world.take(conn), ":8\r\n");
     world.clients.forwarded(&mut world.core, conn, Some(b"$1\r\n8\r\n"));
-    assert_eq!(world.take(conn), ":8\r\n$1\r\n8\r\n");
+    assert_eq!(world.take(conn), "$1\r\n8\r\n");
     assert!(!world.is_closed(conn));
+}
+
+#[test]
+fn what_is_answered_here_waits_for_what_was_passed_on() {
+    let mut world = World::new();
+    let conn = world.connect();
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    world.send_bytes(conn, b"INCR a\r\nINCR a b\r\nINCR a\r\nPING\r\nINCR a\r\n");
+    assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
+    assert!(world.core.operations.is_empty(), "the wrong one must not be answered first");
+    world.clients.forwarded(&mut world.core, conn, Some(b":1\r\n"));
+    assert_eq!(world.take(conn).lines().count(), 2, "its answer and the error");
+    assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
+    assert!(world.core.operations.is_empty(), "PING is answered here, after it");
+    world.clients.forwarded(&mut world.core, conn, Some(b":2\r\n"));
+    assert_eq!(world.take(conn), ":2\r\n+PONG\r\n");
+    assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
+}
+
+#[test]
+fn a_long_pipeline_is_passed_on_in_parts_and_ends_unanswered_with_the_link() {
+    let mut world = World::new();
+    let (conn, other) = (world.connect(), world.connect());
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    world.send_bytes(conn, &b"INCR a\r\n".repeat(1_000));
+    let first = world.core.operations.len();
+    assert!((2..1_000).contains(&first), "{first} at once");
+    for _ in 0..first {
+        passed_on(&mut world);
+    }
+    for number in 0..first {
+        assert!(world.core.operations.is_empty(), "more before answer {number}");
+        world.clients.forwarded(&mut world.core, conn, Some(b":1\r\n"));
+    }
+    assert_eq!(world.core.operations.len(), first, "the next part");
+    for _ in 0..first {
+        world.clients.forwarded(&mut world.core, conn, None);
+    }
+    assert_eq!(world.take(conn).lines().count(), first);
+    assert!(world.is_closed(conn));
+    assert!(!world.is_closed(other));
 }
 
 #[test]
@@ -217,14 +260,16 @@ fn after_the_linger_time_connections_end_once_they_are_answered() {
     let (idle, asking) = (world.connect(), world.connect());
     hand_over(&mut world);
     world.clients.new_primary_serves(&mut world.core);
-    world.send(asking, "set a 1");
+    world.send_bytes(asking, b"SET a 1\r\nSET a 2\r\n");
     let linger = world.core.settings.linger;
     world.core.now.mono = world.core.now.mono.plus(linger);
     world.clients.tick(&mut world.core);
     assert!(world.is_closed(idle));
     assert!(!world.is_closed(asking), "its answer is under way");
     world.clients.forwarded(&mut world.core, asking, Some(b"+OK\r\n"));
-    assert_eq!(world.take(asking), "+OK\r\n");
+    assert!(!world.is_closed(asking), "and so is the second");
+    world.clients.forwarded(&mut world.core, asking, Some(b"+OK\r\n"));
+    assert_eq!(world.take(asking), "+OK\r\n+OK\r\n");
     assert!(world.is_closed(asking));
 }
 
