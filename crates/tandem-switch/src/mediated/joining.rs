@@ -64,7 +64,15 @@ impl Mediated {
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
     }
 
-    /// Handed over, and the message that says so was lost.
+    /// The role was given to this boot, which is free to begin.
+    pub(super) fn is_named_anew(&self, record: &Record) -> bool {
+        let named = record.primary_boot == self.my_boot() && record.has(self.me());
+        let free = matches!(self.phase, Phase::Following { .. } | Phase::Joining);
+        let busy = self.copying || self.stopping || self.bid.is_some() || !self.writes.is_empty();
+        named && free && !busy && record.epoch > self.state.epoch_seen && self.mediator.is_fresh()
+    }
+
+    /// Handed over; the message that says so is late or lost.
     pub(super) fn begin_named(&mut self, now: Monotonic, record: &Record, out: &mut Vec<Output>) {
         if let Phase::Following { .. } = self.phase {
             out.push(Output::Unfollow);

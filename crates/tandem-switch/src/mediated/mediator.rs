@@ -215,6 +215,10 @@ impl Mediated {
         if twin && holds(Rule::FenceByEpoch) {
             self.demote(DemoteCause::SameEpoch, out);
         }
+        if self.is_named_anew(&record) {
+            // One write for the new epoch and the own reign: clients wait meanwhile.
+            return self.begin_named(now, &record, out);
+        }
         self.saw_epoch(reign.epoch, out);
     }
 
