@@ -197,6 +197,8 @@ impl<D: Disk> LogThread<D> {
                         Err(failed) => return Err(failed.into()),
                     }
                 }
+                // The next one holds all that this one does, and vouches for both.
+                LogOrder::Do(LogCommand::SaveState { .. }) if self.state_follows() => {}
                 LogOrder::Do(other) => {
                     self.commit()?;
                     self.order(other)?;
@@ -210,6 +212,11 @@ impl<D: Disk> LogThread<D> {
         self.full = false;
         self.commit()?;
         self.prepare()
+    }
+
+    /// Whether the next order replaces the state file too: each time costs two syncs.
+    fn state_follows(&self) -> bool {
+        matches!(self.queue.front(), Some(LogOrder::Do(LogCommand::SaveState { .. })))
     }
 
     /// Makes one batch of `batch` and the small ones that follow it: one write instead of many.

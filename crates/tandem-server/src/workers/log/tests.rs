@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use mio::{Poll, Token};
 use tandem_disk::{Fault, SimDisk};
-use tandem_log::{Appender, RecordKind, RecordMeta, Tip};
+use tandem_log::{Appender, NodeState, RecordKind, RecordMeta, Tip};
 use tandem_types::{Epoch, EpochHistory, NodeId, Stamp};
 
 use super::*;
@@ -119,6 +119,26 @@ fn what_waits_together_is_synced_together() {
     // One write and one sync for all of them, and what a new segment costs.
     let operations = log.disk.operations() - before;
     assert!(operations < 40, "{operations} operations");
+}
+
+#[test]
+fn of_states_that_wait_together_only_the_last_is_written() {
+    let save = |seq: u64| {
+        let state = NodeState { boots: seq, ..NodeState::default() };
+        LogOrder::Do(LogCommand::SaveState { seq, state: Box::new(state) })
+    };
+    let (open, gate) = mpsc::channel();
+    let mut log = Fixture::behind(SimDisk::new(1), Fsync::Always, gate);
+    for seq in 1..=3 {
+        log.orders.send(save(seq)).unwrap();
+    }
+    log.write(b"next");
+    log.orders.send(save(4)).unwrap();
+    open.send(()).unwrap();
+    assert!(matches!(log.hear(), Input::StateSaved { seq: 3 }), "it vouches for those before it");
+    log.hear_durable(1);
+    assert!(matches!(log.hear(), Input::StateSaved { seq: 4 }), "never before what came before it");
+    assert_eq!(tandem_log::load_state(&log.disk).unwrap().unwrap().boots, 4);
 }
 
 #[test]
