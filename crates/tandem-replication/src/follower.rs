@@ -272,7 +272,9 @@ impl Follower {
         if end > self.applied_end {
             self.applied_end = end;
             self.freshness.applied(end);
-            self.report_by(now.plus(self.settings.ack_every));
+            // The last of it, and nothing else is coming: a leader that waits to hand over waits for this.
+            let last = end == self.end && end == self.durable_end;
+            self.report_by(if last { now } else { now.plus(self.settings.ack_every) });
         }
     }
 
