@@ -122,8 +122,14 @@ impl Run {
                 if event.token() == WAKER {
                     continue;
                 }
-                let client = self.clients.get_mut(event.token().0).context("unknown token")?;
-                client.ready(now, self.manner.rest, &mut window);
+                let Token(number) = event.token();
+                let place = if number < client::LEFT { number } else { number - client::LEFT };
+                let client = self.clients.get_mut(place).context("unknown token")?;
+                if place == number {
+                    client.ready(now, self.manner.rest, &mut window);
+                } else {
+                    client.left_ready(now, &mut window);
+                }
             }
         }
         self.directory.stop();

@@ -130,8 +130,9 @@ fn act(
     before: SocketAddr,
 ) -> anyhow::Result<()> {
     if let Some(fault) = scenario.fault() {
-        // The moment of the fault, not of the preparations for it.
-        system.strike(fault)?;
+        system.strike(fault, &mut || {
+            fleet.mark();
+        })?;
         wait_until("a new connection has an acknowledged write", RETURN_TIME_MAX, || {
             fleet.window().until_new.with_context(|| format!("{:?}", fleet.window()))
         })?;

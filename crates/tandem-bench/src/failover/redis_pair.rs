@@ -107,13 +107,14 @@ impl System for RedisPair {
         wait_until("the Sentinels see a whole pair", WHOLE_TIME_MAX, || self.look())
     }
 
-    fn strike(&mut self, fault: Fault) -> anyhow::Result<()> {
+    fn strike(&mut self, fault: Fault, at_last: &mut dyn FnMut()) -> anyhow::Result<()> {
         let primary = self.look()?;
         let machine = self.servers.iter().position(|server| server.address == primary);
         let machine = machine.context("the Sentinels name a server that is not ours")?;
         self.struck = Some((machine, fault));
         self.switched_at = Some(Instant::now());
         let signal = if fault == Fault::Vanish { Signal::STOP } else { Signal::KILL };
+        at_last();
         for process in self.of_machine(machine, fault) {
             process.signal(signal)?;
         }

@@ -27,8 +27,8 @@ pub(super) trait System {
     fn sentinels(&self) -> Vec<SocketAddr>;
     /// Waits until both servers hold everything and everybody agrees; returns where the primary is.
     fn wait_whole(&mut self) -> anyhow::Result<SocketAddr>;
-    /// Takes the current primary away.
-    fn strike(&mut self, fault: Fault) -> anyhow::Result<()>;
+    /// Takes the current primary away; calls `at_last` when only that is left to do.
+    fn strike(&mut self, fault: Fault, at_last: &mut dyn FnMut()) -> anyhow::Result<()>;
     /// Brings what was taken away back, as an empty-handed person with a power switch would.
     fn bring_back(&mut self) -> anyhow::Result<()>;
     /// Asks for a planned change of primary.

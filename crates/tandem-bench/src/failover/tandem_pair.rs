@@ -114,11 +114,12 @@ impl System for TandemPair {
         wait_until("both nodes are in sync", WHOLE_TIME_MAX, || self.look())
     }
 
-    fn strike(&mut self, fault: Fault) -> anyhow::Result<()> {
+    fn strike(&mut self, fault: Fault, at_last: &mut dyn FnMut()) -> anyhow::Result<()> {
         let (node, status) = self.primary()?;
         let pid = status.get("pid").and_then(Value::as_u64).context("no pid in the status")?;
         let pid = u32::try_from(pid)?;
         let name = node.name;
+        at_last();
         match fault {
             Fault::KillNode => return send(pid, Signal::KILL),
             // The supervisor first: it could tell of the other's end.

@@ -17,8 +17,8 @@ use super::window::Window;
 
 /// A batch without all its replies after this is given up: the server is taken for dead.
 const REPLY_TIME_MAX: Duration = Duration::from_secs(1);
-/// After the news of another primary, how long replies of the old one are still waited for.
-const LEAVE_TIME_MAX: Duration = Duration::from_millis(100);
+/// Tokens of connections that were left begin here: replies are still read from them.
+pub(super) const LEFT: usize = 1 << 20;
 /// Before a lost server, or the next one, is tried.
 const RETRY_AFTER: Duration = Duration::from_millis(5);
 
@@ -38,6 +38,8 @@ pub(super) struct Client {
     token: Token,
     key: String,
     connection: Option<Connection>,
+    /// To the old primary, with replies that are still to come, as in a library's pool.
+    left: Option<Connection>,
     /// Not before this: the next try to connect, or the next batch.
     next_at: Instant,
     /// When the batch that is under way was wanted first, on whatever connection.
@@ -58,12 +60,12 @@ struct Connection {
     /// Writes without a reply.
     waiting: VecDeque<u32>,
     sent_at: Instant,
+    /// When the batch under way was wanted first.
+    wanted_at: Instant,
     /// Something was sent: what is in flight may have been done.
     used: bool,
     /// The server refused a write.
     refused: bool,
-    /// There is another primary, since then.
-    leaving: Option<Instant>,
 }
 
 impl Client {
@@ -72,6 +74,7 @@ impl Client {
             token: Token(number),
             key,
             connection: None,
+            left: None,
             next_at: now,
             wanted_at: None,
             tries: 0,
@@ -93,12 +96,12 @@ impl Client {
         registry: &Registry,
         window: &mut Window,
     ) -> Option<Instant> {
-        self.consider_leaving(now, candidates, window);
-        let late = self.connection.as_ref().is_some_and(|connection| {
-            !connection.waiting.is_empty() && now >= connection.sent_at + REPLY_TIME_MAX
-        });
-        if late {
+        self.consider_leaving(now, candidates, registry, window);
+        if self.connection.as_ref().is_some_and(|connection| connection.is_late(now)) {
             self.part(now, window);
+        }
+        if let Some(left) = self.left.take_if(|left| left.is_late(now)) {
+            window.parted(left.waiting.len());
         }
         if self.connection.is_none() {
             if now < self.next_at {
@@ -109,13 +112,12 @@ impl Client {
         }
         let connection = self.connection.as_mut()?;
         if !connection.waiting.is_empty() {
-            let until = connection.leaving.map(|since| since + LEAVE_TIME_MAX);
-            return until.into_iter().chain([connection.sent_at + REPLY_TIME_MAX]).min();
+            return Some(connection.sent_at + REPLY_TIME_MAX);
         }
         if now < self.next_at {
             return Some(self.next_at);
         }
-        self.wanted_at.get_or_insert(self.next_at);
+        connection.wanted_at = *self.wanted_at.get_or_insert(self.next_at);
         for _ in 0..manner.pipeline {
             self.sequence += 1;
             let number = self.sequence.to_string();
@@ -164,25 +166,37 @@ impl Client {
             unsent: Vec::new(),
             waiting: VecDeque::new(),
             sent_at: now,
+            wanted_at: now,
             used: false,
             refused: false,
-            leaving: None,
         });
         self.next_at = now;
     }
 
-    /// Leaves an old primary once its replies are here, or after a while without them.
-    fn consider_leaving(&mut self, now: Instant, candidates: &[SocketAddr], window: &mut Window) {
+    /// Goes to a new primary at once; replies of the old one are read as long as they come.
+    fn consider_leaving(
+        &mut self,
+        now: Instant,
+        candidates: &[SocketAddr],
+        registry: &Registry,
+        window: &mut Window,
+    ) {
         let Some(connection) = &mut self.connection else { return };
         let elsewhere = candidates.first().is_some_and(|&first| first != connection.address);
-        if !elsewhere || self.tries > 1 {
+        if !elsewhere || self.tries > 1 || self.left.is_some() {
             return;
         }
-        let since = *connection.leaving.get_or_insert(now);
-        if connection.waiting.is_empty() || now >= since + LEAVE_TIME_MAX {
+        self.tries = 0; // the news is tried first
+        let token = Token(LEFT + self.token.0);
+        let kept = !connection.waiting.is_empty()
+            && registry.reregister(&mut connection.stream, token, Interest::READABLE).is_ok();
+        if kept {
+            self.left = self.connection.take();
+            self.wanted_at = None;
+        } else {
             self.part(now, window);
-            self.tries = 0; // the news is tried first
         }
+        self.next_at = now;
     }
 
     /// Ends the connection; what is in flight has an unknown outcome.
@@ -190,8 +204,7 @@ impl Client {
         let Some(connection) = self.connection.take() else { return };
         // A connection that never came about has carried nothing anywhere.
         window.parted(if connection.used { connection.waiting.len() } else { 0 });
-        let wait = if connection.leaving.is_some() { Duration::ZERO } else { RETRY_AFTER };
-        self.next_at = self.next_at.max(now + wait);
+        self.next_at = self.next_at.max(now + RETRY_AFTER);
     }
 
     fn send(&mut self, now: Instant, window: &mut Window) {
@@ -210,26 +223,52 @@ impl Client {
     }
 
     fn receive(&mut self, now: Instant, window: &mut Window) {
-        let mut bytes = [0; 16 << 10];
         let Some(connection) = &mut self.connection else { return };
+        let before = self.acknowledged.len();
+        let is_open = connection.receive(now, &mut self.acknowledged, window);
+        if self.acknowledged.len() > before {
+            self.tries = 0;
+        }
+        if !is_open {
+            self.part(now, window);
+        }
+    }
+
+    /// Replies from the old primary.
+    pub(super) fn left_ready(&mut self, now: Instant, window: &mut Window) {
+        let Some(left) = &mut self.left else { return };
+        let is_open = left.receive(now, &mut self.acknowledged, window);
+        if !is_open || left.waiting.is_empty() {
+            window.parted(left.waiting.len());
+            self.left = None;
+        }
+    }
+}
+
+impl Connection {
+    fn is_late(&self, now: Instant) -> bool {
+        !self.waiting.is_empty() && now >= self.sent_at + REPLY_TIME_MAX
+    }
+
+    /// Reads what there is; `false`: the connection has ended.
+    fn receive(&mut self, now: Instant, acknowledged: &mut Vec<u32>, window: &mut Window) -> bool {
+        let mut bytes = [0; 16 << 10];
         loop {
-            match connection.stream.read(&mut bytes) {
-                Ok(0) => return self.part(now, window),
-                Ok(length) => connection.parser.feed(bytes.get(..length).unwrap_or_default()),
-                Err(error) if is_not_yet(error.kind()) => return,
-                Err(_) => return self.part(now, window),
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return false,
+                Ok(length) => self.parser.feed(bytes.get(..length).unwrap_or_default()),
+                Err(error) if is_not_yet(error.kind()) => return true,
+                Err(_) => return false,
             }
-            while let Ok(Some(reply)) = connection.parser.next_reply() {
-                let Some(number) = connection.waiting.pop_front() else { break };
+            while let Ok(Some(reply)) = self.parser.next_reply() {
+                let Some(number) = self.waiting.pop_front() else { break };
                 if let Value::Error(text) = reply {
-                    connection.refused = true;
+                    self.refused = true;
                     window.refused(&text);
                     continue;
                 }
-                self.tries = 0;
-                self.acknowledged.push(number);
-                let waited = self.wanted_at.map_or(Duration::ZERO, |at| now - at);
-                window.acknowledged(now, connection.opened_at, waited);
+                acknowledged.push(number);
+                window.acknowledged(now, self.opened_at, now - self.wanted_at);
             }
         }
     }
