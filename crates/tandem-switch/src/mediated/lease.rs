@@ -30,7 +30,7 @@ impl Mediated {
     /// Which reads may be answered at this moment.
     pub fn read_right(&self, now: Monotonic) -> ReadRight {
         let Phase::Primary { .. } = self.phase else { return ReadRight::None };
-        if !self.needs_peer() || !holds(Rule::LeaseForReads) {
+        if !self.needs_peer() || self.is_alone_in_record() || !holds(Rule::LeaseForReads) {
             return ReadRight::Free;
         }
         let until = if self.settings.acknowledge == Acknowledge::Local {
@@ -44,6 +44,18 @@ impl Mediated {
             self.lease.confirmed.map(|it| it.until)
         };
         until.filter(|&until| until > now).map_or(ReadRight::None, ReadRight::Until)
+    }
+
+    /// Nobody else may be promoted: the record names this node alone, and no change of it is under way.
+    /// So it is while the set grows, until the record is asked to name both (R4): the first lease of a
+    /// new reign is a heartbeat away, and every reply would wait for it.
+    fn is_alone_in_record(&self) -> bool {
+        self.bid.is_none()
+            && self.mediator.known().is_some_and(|(_, record)| {
+                self.own_reign() == Some(record.reign())
+                    && record.has(self.me())
+                    && !record.is_both()
+            })
     }
 
     /// The lease that an answer to the primary's heartbeat carries. Asking for it gives it.
