@@ -143,12 +143,12 @@ impl Run {
     /// Does what is due; returns when something is due again.
     fn tend(&mut self) -> Instant {
         let now = Instant::now();
-        let candidates = self.directory.candidates();
+        let news = self.directory.news();
         let mut window = lock(&self.window);
         let mut wake_at = now + LOOK_EVERY;
         for client in &mut self.clients {
             let registry = self.poll.registry();
-            let due = client.tend(now, &self.manner, &candidates, registry, &mut window);
+            let due = client.tend(now, &self.manner, &news, registry, &mut window);
             wake_at = due.map_or(wake_at, |due| wake_at.min(due));
         }
         self.directory.set_wanted(!self.clients.iter().all(Client::is_connected));

@@ -18,7 +18,7 @@ use super::system::{Fault, System, WHOLE_TIME_MAX};
 /// Silence that counts as failure: the same as Tandem's `failure_timeout`.
 const DOWN_AFTER_MS: u64 = 1000;
 /// Sentinel begins no second switch within twice this, so the pair is left alone for so long.
-const FAILOVER_TIMEOUT: Duration = Duration::from_secs(3);
+const FAILOVER_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A running pair.
 pub(super) struct RedisPair {

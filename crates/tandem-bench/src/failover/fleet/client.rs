@@ -13,6 +13,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use tandem_resp::{ReplyParser, Value, write_request};
 
+use super::directory::News;
 use super::window::Window;
 
 /// A batch without all its replies after this is given up: the server is taken for dead.
@@ -92,11 +93,11 @@ impl Client {
         &mut self,
         now: Instant,
         manner: &Manner,
-        candidates: &[SocketAddr],
+        news: &News,
         registry: &Registry,
         window: &mut Window,
     ) -> Option<Instant> {
-        self.consider_leaving(now, candidates, registry, window);
+        self.consider_leaving(now, news, registry, window);
         if self.connection.as_ref().is_some_and(|connection| connection.is_late(now)) {
             self.part(now, window);
         }
@@ -108,7 +109,7 @@ impl Client {
                 return Some(self.next_at);
             }
             self.wanted_at.get_or_insert(now);
-            self.connect(now, candidates, registry);
+            self.connect(now, &news.addresses, registry);
         }
         let connection = self.connection.as_mut()?;
         if !connection.waiting.is_empty() {
@@ -177,13 +178,15 @@ impl Client {
     fn consider_leaving(
         &mut self,
         now: Instant,
-        candidates: &[SocketAddr],
+        news: &News,
         registry: &Registry,
         window: &mut Window,
     ) {
         let Some(connection) = &mut self.connection else { return };
-        let elsewhere = candidates.first().is_some_and(|&first| first != connection.address);
-        if !elsewhere || self.tries > 1 || self.left.is_some() {
+        let elsewhere = news.addresses.first().is_some_and(|&it| it != connection.address);
+        // Who connected elsewhere after the news had a reason.
+        let is_new = news.since.is_some_and(|since| since > connection.opened_at);
+        if !elsewhere || !is_new || self.left.is_some() {
             return;
         }
         self.tries = 0; // the news is tried first

@@ -31,6 +31,14 @@ pub(super) struct Directory {
     waker: Waker,
 }
 
+/// What all Sentinels together say.
+pub(super) struct News {
+    /// Where the primary may be, the latest answer first.
+    pub(super) addresses: Vec<SocketAddr>,
+    /// When that answer was new.
+    pub(super) since: Option<Instant>,
+}
+
 /// What one Sentinel last said.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
@@ -70,17 +78,17 @@ impl Directory {
         self.wanted.store(wanted, Ordering::Relaxed);
     }
 
-    /// The addresses to try, the latest news first.
-    pub(super) fn candidates(&self) -> Vec<SocketAddr> {
+    /// The addresses to try, the latest news first, and since when that is known.
+    pub(super) fn news(&self) -> News {
         let mut answers: Vec<Answer> = self.answers().iter().flatten().copied().collect();
         answers.sort_by_key(|answer| std::cmp::Reverse(answer.since));
-        let mut found = Vec::new();
+        let mut news = News { since: answers.first().map(|it| it.since), addresses: Vec::new() };
         for answer in answers {
-            if !found.contains(&answer.primary) {
-                found.push(answer.primary);
+            if !news.addresses.contains(&answer.primary) {
+                news.addresses.push(answer.primary);
             }
         }
-        found
+        news
     }
 
     fn answers(&self) -> MutexGuard<'_, Vec<Option<Answer>>> {
