@@ -1,6 +1,6 @@
 //! Slots as bytes, for snapshots and full copies; and their digests, for comparing nodes.
 
-use tandem_types::{DbIndex, Lsn, SlotId, WallMillis};
+use tandem_types::{DbIndex, Lsn, SLOT_COUNT, SlotId, WallMillis};
 
 use crate::database::Footprint;
 use crate::effect::DecodeError;
@@ -103,13 +103,11 @@ impl Store {
 
     /// The sum of all slots' digests.
     pub fn digest_all(&self) -> u64 {
-        let mut sum = 0u64;
-        let mut at = Some(SlotId::FIRST);
-        while let Some(slot) = at {
-            sum = sum.wrapping_add(self.digest(slot).rotate_left(u32::from(slot.db.get())));
-            at = slot.next();
-        }
-        sum
+        let used = DbIndex::all().filter(|db| self.databases[db.index()].is_some());
+        let slots = used.flat_map(|db| (0..SLOT_COUNT).map(move |slot| SlotId { db, slot }));
+        slots.fold(0u64, |sum, slot| {
+            sum.wrapping_add(self.digest(slot).rotate_left(u32::from(slot.db.get())))
+        })
     }
 
     /// True if a slot holds no key.
