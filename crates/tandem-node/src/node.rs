@@ -101,6 +101,8 @@ pub struct Node {
     saves: VecDeque<(u64, SavedFor)>,
     next_save: u64,
     reign_pending: Option<(tandem_types::Epoch, Lsn)>,
+    /// The peer is to take over by plan: whether it lives is asked at the end of this turn.
+    asks_heir: bool,
     asked: BTreeMap<Ticket, Asker>,
     next_ticket: u64,
     forwards: Forwards,

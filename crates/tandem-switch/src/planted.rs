@@ -42,6 +42,8 @@ pub enum Rule {
     HandoverWaits,
     /// A primary stops before it gives its role away (R10).
     StopBeforeGiving,
+    /// A primary gives its role only to a peer that has answered since the planned change began (R10).
+    HeirAnswers,
     /// Only its primary writes a lost record again.
     RewriteByPrimary,
     /// A primary that restarts begins a new reign.
@@ -53,7 +55,7 @@ pub enum Rule {
 #[cfg(feature = "planted")]
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::OnlyMembers,
         Self::RefuseFirst,
         Self::RefuseDurably,
@@ -72,6 +74,7 @@ impl Rule {
         Self::ResignedIsOut,
         Self::HandoverWaits,
         Self::StopBeforeGiving,
+        Self::HeirAnswers,
         Self::RewriteByPrimary,
         Self::NewReignPerBoot,
         Self::ReceivedEndsWithBoot,

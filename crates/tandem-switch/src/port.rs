@@ -214,7 +214,8 @@ pub enum Output {
     },
     /// Drop the stream: nothing of it may be appended any more.
     Unfollow,
-    /// Hold new writes back (planned change); at most [`crate::Settings::hold`].
+    /// Hold new writes back (planned change); at most [`crate::Settings::hold`]. Ask the peer for a sign of
+    /// life at once: the answer is an [`Input::Confirmed`].
     HoldWrites,
     /// The change was called off: let them go on.
     ReleaseWrites,

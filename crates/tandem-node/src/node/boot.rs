@@ -313,6 +313,7 @@ impl Node {
             saves: std::collections::VecDeque::new(),
             next_save: 0,
             reign_pending: None,
+            asks_heir: false,
             asked: std::collections::BTreeMap::new(),
             next_ticket: 0,
             forwards: Forwards::default(),

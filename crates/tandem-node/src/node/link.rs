@@ -261,15 +261,16 @@ impl Node {
         self.beat_with(input, None);
     }
 
-    /// What ran in this turn waits for the peer's word that it still follows: asks for it, at a time that
-    /// is after all of it.
+    /// What ran in this turn, or a planned change, waits for the peer's word that it still follows: asks
+    /// for it, at a time that is after all of it.
     pub(super) fn ask_for_confirmation(&mut self) {
-        if !std::mem::take(&mut self.core.wants_confirmation) {
+        let heir = std::mem::take(&mut self.asks_heir);
+        if !std::mem::take(&mut self.core.wants_confirmation) && !heir {
             return;
         }
         let executed = self.core.executed_at();
         let right = self.switch.read_right(self.core.now.mono);
-        if matches!(right, ReadRight::ExecutedBy(by) if by < executed) {
+        if heir || matches!(right, ReadRight::ExecutedBy(by) if by < executed) {
             let mut out = Vec::new();
             self.heart.step(executed, heart::Input::Ask, &mut out);
             self.do_for_heart(out, None);

@@ -67,6 +67,7 @@ impl Node {
             }
             Decision::HoldWrites => {
                 self.core.view.hold_writes = true;
+                self.asks_heir = true;
                 self.refresh_view();
             }
             Decision::ReleaseWrites => self.release_writes(),
@@ -103,6 +104,11 @@ impl Node {
     }
 
     fn serve(&mut self, epoch: Epoch) {
+        let acknowledged = self.core.positions.peer_received_end;
+        assert!(
+            acknowledged == tandem_types::Lsn::ZERO,
+            "the peer has acknowledged {acknowledged} of a reign that only begins"
+        );
         self.follower = None;
         let tip = self.core.log.tip();
         let reign = leader::Reign {

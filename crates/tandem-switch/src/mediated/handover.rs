@@ -16,6 +16,7 @@ use crate::{
 /// New writes are held back until the peer has everything.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Hold {
+    pub(super) begun: Monotonic,
     /// Called off then.
     pub(super) deadline: Monotonic,
 }
@@ -70,7 +71,7 @@ impl Mediated {
             return Err(reason);
         }
         let deadline = now.plus(self.settings.hold);
-        self.phase = Phase::Primary { reign, hold: Some(Hold { deadline }) };
+        self.phase = Phase::Primary { reign, hold: Some(Hold { begun: now, deadline }) };
         out.push(Output::Event(Event::HandoverBegun));
         out.push(Output::HoldWrites);
         Ok(())
@@ -86,10 +87,15 @@ impl Mediated {
         let hung = self.own.durable_end < end && self.ailment().is_some();
         let applied = hung || (self.own.commit_end >= end && there.applied_end >= end);
         let drained = there.durable_end >= end && applied;
-        if drained || !holds(Rule::HandoverWaits) {
+        let drained = drained || !holds(Rule::HandoverWaits);
+        // What it has, it may have told long ago. A peer that died since would leave nobody to serve, and
+        // with its disk gone nobody who may.
+        let lives = self.has_answered(hold.begun) || !holds(Rule::HeirAnswers);
+        if drained && lives {
             self.give(reign, end, out);
         } else if now >= hold.deadline {
-            self.call_off_hold("the standby did not reach the end of the log in time", out);
+            let missing = if drained { "answer" } else { "reach the end of the log" };
+            self.call_off_hold(&format!("the standby did not {missing} in time"), out);
         }
     }
 

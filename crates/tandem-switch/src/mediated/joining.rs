@@ -273,6 +273,8 @@ impl Mediated {
         if let Phase::Starting { reign, begun, .. } = &mut self.phase
             && reign.epoch == epoch
         {
+            let durable_end = self.own.durable_end;
+            assert!(end <= durable_end, "begun at {end}, durable {durable_end}");
             *begun = Some(end);
         }
     }
@@ -282,7 +284,7 @@ impl Mediated {
         let Phase::Starting { reign, cause, serve_at, begun: Some(end) } = self.phase else {
             return;
         };
-        let written = self.durable.reign == Some(reign) && self.own.durable_end >= end;
+        let written = self.durable.reign == Some(reign);
         if !written || now < serve_at || !self.has_session_right(now) {
             return;
         }

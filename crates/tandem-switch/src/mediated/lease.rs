@@ -93,6 +93,11 @@ impl Mediated {
         self.lease.confirmed.is_some_and(|it| it.asked > at)
     }
 
+    /// The peer has answered a question that was asked at `at` or later, and follows the own reign.
+    pub(super) fn has_answered(&self, at: Monotonic) -> bool {
+        self.lease.confirmed.is_some_and(|it| it.asked >= at)
+    }
+
     /// When no lease that this data directory may have given still runs, earlier boots counted.
     pub(super) fn leases_over_at(&self) -> Monotonic {
         if !holds(Rule::LeaseWait) {

@@ -132,6 +132,7 @@ fn deep_walks_lose_nothing_and_come_to_something() {
 fn each_rule_that_is_taken_away_is_missed() {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut survivors = Vec::new();
+    println!("{:<22} {:<14} {:>6}  how", "rule", "world", "walks");
     for rule in Rule::ALL {
         let name = format!("{rule:?}");
         if !only(&name) {
@@ -145,11 +146,8 @@ fn each_rule_that_is_taken_away_is_missed() {
             let most = walks(if plans::redundant(rule).is_some() { 100 } else { 10_000 });
             match std::panic::catch_unwind(|| walk::walk(&named, most, &mut |_| {})) {
                 Ok(Some(found)) => {
-                    let steps = found.steps.len();
-                    caught = Some(format!(
-                        "{} ({name}): walk {}, {steps} steps",
-                        found.property, found.walks
-                    ));
+                    let how = format!("{}, {} steps", found.property, found.steps.len());
+                    caught = Some(format!("{name:<14} {:>6}  {how}", found.walks));
                     if std::env::var("TANDEM_MODEL_ONLY").is_ok() {
                         println!("{:?}", found.steps);
                     }
@@ -160,14 +158,17 @@ fn each_rule_that_is_taken_away_is_missed() {
                     let said =
                         panic.downcast_ref::<String>().map_or("an assertion", String::as_str);
                     let said = said.split(':').next().unwrap_or(said);
-                    caught = Some(format!("{said} ({name})"));
+                    caught = Some(format!("{name:<14} {:>6}  {said}", "-"));
                     break;
                 }
             }
         }
-        let survives =
-            || plans::redundant(rule).map_or("SURVIVES".into(), |it| format!("redundant: {it}"));
-        println!("{name}: {}", caught.clone().unwrap_or_else(survives));
+        let survives = || {
+            let why = plans::redundant(rule)
+                .map_or("SURVIVES".into(), |it| format!("not a matter of these worlds: {it}"));
+            format!("{:<14} {:>6}  {why}", "-", "-")
+        };
+        println!("{name:<22} {}", caught.clone().unwrap_or_else(survives));
         if caught.is_none() && plans::redundant(rule).is_none() {
             survivors.push(rule);
         }

@@ -164,7 +164,7 @@ impl Node {
             let mut out = Vec::new();
             life.brain.step(at(now), own, input, &mut out);
             for output in out {
-                self.carry_out(output, &mut inputs, &mut effects);
+                self.carry_out(now, output, &mut inputs, &mut effects);
             }
             self.commit(&mut effects);
         }
@@ -173,6 +173,7 @@ impl Node {
 
     fn carry_out(
         &mut self,
+        now: u8,
         output: Output,
         inputs: &mut std::collections::VecDeque<Input>,
         effects: &mut Effects,
@@ -208,7 +209,12 @@ impl Node {
                 effects.sent.push(Message::Follow { epoch: reign.epoch, log });
             }
             Output::Unfollow => life.following = None,
-            Output::HoldWrites => life.held = true,
+            Output::HoldWrites => {
+                life.held = true;
+                if let Some(reign) = life.brain.reign() {
+                    effects.sent.push(Message::Beat { epoch: reign.epoch, asked: now });
+                }
+            }
             Output::ReleaseWrites => life.held = false,
             Output::Mediator(MediatorRequest::Change { number, change }) => {
                 effects.changes.push((number, change));

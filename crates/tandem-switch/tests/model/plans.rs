@@ -98,6 +98,7 @@ pub const fn redundant(rule: Rule) -> Option<&'static str> {
         Rule::Isolation => "it only stalls: clients are cut so that they look elsewhere",
         Rule::UnlessPresent | Rule::LiveLink => "needless take-overs, not lost writes",
         Rule::HandoverWaits => "only unacknowledged writes would end as unknown",
+        Rule::HeirAnswers => "a peer that died after all serves later, or a person decides",
         Rule::StopBeforeGiving => "leases still run out before the next reign serves",
         Rule::ReceivedEndsWithBoot => "left to the simulator: the model's log is always on disk",
         _ => return None,
