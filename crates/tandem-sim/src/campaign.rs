@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Tally;
 use crate::plan::{Kind, Kinds, Plan};
 use crate::run::Run;
+use crate::{Plot, Tally};
 
 /// Why a run failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,7 +31,15 @@ pub struct Outcome {
 
 /// One run.
 pub fn run_seed(seed: u64, kinds: Kinds, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
-    let plan = Plan::mediated(seed, kinds);
+    play(Plan::mediated(seed, kinds), told)
+}
+
+/// One run that is all about one plot.
+pub fn run_plot(seed: u64, plot: Plot, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
+    play(Plan::plotted(seed, plot), told)
+}
+
+fn play(plan: Plan, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
     let run = || Run::judge(plan, told);
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(done) => done,
@@ -47,54 +55,75 @@ pub fn run_seed(seed: u64, kinds: Kinds, told: bool) -> (Result<(), Failure>, Ta
     }
 }
 
-/// Runs seeds from `from` on, on `threads` threads, until `failures_max` have failed or one of the bounds
-/// is reached.
-pub fn campaign(
-    from: u64,
-    seeds: u64,
-    most: Option<Duration>,
-    threads: usize,
-    failures_max: usize,
-) -> Outcome {
-    let began = Instant::now();
-    let next = AtomicU64::new(from);
-    let stop = AtomicBool::new(false);
-    let total = Mutex::new(Tally::default());
-    let failures: Mutex<Vec<(u64, Failure)>> = Mutex::new(Vec::new());
-    let work = || {
-        let mut tally = Tally::default();
-        while !stop.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= from + seeds || most.is_some_and(|most| began.elapsed() >= most) {
-                break;
-            }
-            let (mut result, mut one, _) = run_seed(seed, Kinds::ALL, false);
-            one.runs = 1;
-            // Now and then twice: the same seed must be the same run.
-            if seed % 100 == 17 && result.is_ok() {
-                let (_, again, _) = run_seed(seed, Kinds::ALL, false);
-                if again.hash != one.hash {
-                    result = Err(Failure { what: "the same seed gave another run".into() });
+/// Many seeds.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign {
+    /// The first seed.
+    pub from: u64,
+    /// So many of them.
+    pub seeds: u64,
+    /// It ends earlier then.
+    pub most: Option<Duration>,
+    /// It ends once so many have failed.
+    pub failures_max: usize,
+    /// Every run is about this plot, and about nothing else.
+    pub plot: Option<Plot>,
+}
+
+impl Campaign {
+    /// Runs the seeds, in order, on `threads` threads. Which failing seed is the lowest does not depend on
+    /// how many there are: a seed that was begun is finished.
+    pub fn run(&self, threads: usize) -> Outcome {
+        let began = Instant::now();
+        let next = AtomicU64::new(self.from);
+        let stop = AtomicBool::new(false);
+        let total = Mutex::new(Tally::default());
+        let failures: Mutex<Vec<(u64, Failure)>> = Mutex::new(Vec::new());
+        let late = || self.most.is_some_and(|most| began.elapsed() >= most);
+        let work = || {
+            let mut tally = Tally::default();
+            while !stop.load(Ordering::Relaxed) && !late() {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= self.from + self.seeds {
+                    break;
+                }
+                let (result, one) = self.run_one(seed);
+                tally.add(&one);
+                if let Err(why) = result {
+                    let mut failures = lock(&failures);
+                    failures.push((seed, why));
+                    stop.fetch_or(failures.len() >= self.failures_max, Ordering::Relaxed);
                 }
             }
-            tally.add(&one);
-            if let Err(why) = result {
-                let mut failures = lock(&failures);
-                failures.push((seed, why));
-                stop.fetch_or(failures.len() >= failures_max, Ordering::Relaxed);
+            lock(&total).add(&tally);
+        };
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+        let tally = lock(&total).clone();
+        let mut failures = lock(&failures).clone();
+        failures.sort_by_key(|(seed, _)| *seed);
+        Outcome { tally, failures, took: began.elapsed() }
+    }
+
+    fn run_one(&self, seed: u64) -> (Result<(), Failure>, Tally) {
+        let run = || match self.plot {
+            Some(plot) => run_plot(seed, plot, false),
+            None => run_seed(seed, Kinds::ALL, false),
+        };
+        let (mut result, mut one, _) = run();
+        one.runs = 1;
+        // Now and then twice: the same seed must be the same run.
+        if seed % 100 == 17 && result.is_ok() {
+            let (_, again, _) = run();
+            if again.hash != one.hash {
+                result = Err(Failure { what: "the same seed gave another run".into() });
             }
         }
-        lock(&total).add(&tally);
-    };
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
-    });
-    let tally = lock(&total).clone();
-    let mut failures = lock(&failures).clone();
-    failures.sort_by_key(|(seed, _)| *seed);
-    Outcome { tally, failures, took: began.elapsed() }
+        (result, one)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -110,6 +139,9 @@ pub fn smallest_kinds(seed: u64) -> (Kinds, Vec<Kind>) {
     left.dedup();
     if plan.ambush > 0 {
         left.push(Kind::Ambush);
+    }
+    if plan.plot.is_some() {
+        left.push(Kind::Plot);
     }
     for kind in left.clone() {
         let fewer = kinds.without(kind);

@@ -20,6 +20,7 @@ mod client;
 mod machine;
 mod mediator;
 mod plan;
+mod plot;
 mod random;
 mod run;
 mod settings;
@@ -27,11 +28,12 @@ mod tally;
 mod world;
 
 pub use campaign::{
-    Failure, Outcome as CampaignOutcome, campaign, report, run_seed, smallest_kinds,
+    Campaign, Failure, Outcome as CampaignOutcome, report, run_plot, run_seed, smallest_kinds,
 };
 pub use client::{Outcome, Write};
 pub use machine::{Machine, Stopped};
 pub use plan::{Kind, Kinds};
+pub use plot::Plot;
 pub use random::Random;
 pub use settings::settings;
 pub use tally::Tally;

@@ -13,7 +13,7 @@ use tandem_node::{
     Seeds, Settings, SnapshotCommand, boot, generation_name, save_and_cut, save_records,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
-use tandem_switch::{BootId, MediatorRequest};
+use tandem_switch::{BootId, MediatorRequest, NodeState};
 use tandem_types::{Lsn, Now};
 
 use log_thread::LogThread;
@@ -107,6 +107,12 @@ impl Machine {
     /// What the process around the node knows at its next start.
     pub fn set_facts(&mut self, facts: Facts) {
         self.facts = facts;
+    }
+
+    /// What the switch would find at the next start.
+    pub fn state_on_disk(&self) -> Option<NodeState> {
+        let state = load_state(&self.disk).ok().flatten()?;
+        NodeState::decode(&state.extra).ok().map(|(state, _)| state)
     }
 
     /// The boot that runs, or ran last.

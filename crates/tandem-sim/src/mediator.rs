@@ -41,6 +41,11 @@ impl Mediator {
         }
     }
 
+    /// Who is there as this node.
+    pub(crate) fn present(&self, node: NodeId) -> Option<Presence> {
+        self.present[node].map(|it| it.presence)
+    }
+
     /// What it knows.
     pub(crate) fn view(&self, asked: Option<Monotonic>) -> MediatorView {
         let record = self.record.map_or(RecordState::Absent, |(revision, record)| {

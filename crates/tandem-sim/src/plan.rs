@@ -11,6 +11,7 @@ use tandem_switch::{Automatic, Automation, WhenLost};
 use tandem_types::NodeId;
 
 use crate::Random;
+use crate::plot::Plot;
 
 /// Nanoseconds of a millisecond.
 pub(crate) const MS: u64 = 1_000_000;
@@ -55,11 +56,13 @@ pub enum Kind {
     SlowNet,
     /// A fault just when something decisive began.
     Ambush,
+    /// Faults that belong together: see [`Plot`].
+    Plot,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Kill,
         Self::Power,
         Self::Both,
@@ -78,6 +81,7 @@ impl Kind {
         Self::Wall,
         Self::SlowNet,
         Self::Ambush,
+        Self::Plot,
     ];
 
     const fn bit(self) -> u32 {
@@ -92,6 +96,8 @@ pub struct Kinds(u32);
 impl Kinds {
     /// Every kind.
     pub const ALL: Self = Self(u32::MAX);
+    /// None.
+    pub const NONE: Self = Self(0);
 
     /// The same without one.
     #[must_use]
@@ -157,6 +163,10 @@ pub(crate) enum Fault {
     Wall { host: usize, by: i64 },
     /// See [`Kind::SlowNet`]; the longest delay.
     SlowNet { delay: u64, lasting: u64 },
+    /// The connection of the link ends for this node; the other one is not told.
+    Reset { host: usize },
+    /// The mediator loses the record, whatever is going on.
+    Emptied,
 }
 
 /// Whether the clocks keep to what the leases assume.
@@ -209,6 +219,8 @@ pub(crate) struct Plan {
     pub(crate) clocks: Clocks,
     /// One of so many decisive moments is met by a fault; 0: none.
     pub(crate) ambush: u64,
+    /// Faults that belong together.
+    pub(crate) plot: Option<Plot>,
     /// How long there are faults.
     pub(crate) trouble: u64,
     /// Faults with their times, in order.
@@ -257,10 +269,25 @@ impl Plan {
             rates,
             clocks,
             ambush: 0,
+            plot: None,
             trouble,
             faults: Vec::new(),
         };
         plan.draw_faults(&mut random, kinds);
+        let mut own = Random::new(seed ^ 0x706c_6f74);
+        if own.once_in(4) && kinds.has(Kind::Plot) {
+            let plot = Plot::ALL[own.index(Plot::ALL.len())];
+            plan.plot = Some(plot);
+            plot.suit(&mut plan, &mut own);
+        }
+        plan
+    }
+
+    /// A run of this seed that is all about one plot.
+    pub(crate) fn plotted(seed: u64, plot: Plot) -> Self {
+        let mut plan = Self::mediated(seed, Kinds::NONE);
+        plan.plot = Some(plot);
+        plot.suit(&mut plan, &mut Random::new(seed ^ 0x706c_6f74));
         plan
     }
 
@@ -334,7 +361,7 @@ impl Plan {
                     Fault::Reach { host, lasting: lasting + gap }
                 }
             }
-            Kind::Ambush => return,
+            Kind::Ambush | Kind::Plot => return,
             Kind::Outage => Fault::Outage { lasting, forgets: own.once_in(2) },
             Kind::Amnesia => Fault::Amnesia { versions: own.below(4) },
             Kind::SlowDisk => {

@@ -3,17 +3,19 @@
 //! Everything that happens is an event with a true time. A node sees it by its own clock, and only while
 //! its process lives and is not stopped. Nothing else moves time, so the same plan gives the same run.
 
+mod agenda;
 mod clock;
 mod faults;
 mod host;
 mod link;
 mod mediated;
 mod play;
+mod promises;
+mod stage;
 mod trace;
 mod verdict;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeSet;
 
 use tandem_admin::AdminRequest;
 use tandem_node::{AdminId, ConnId, Input};
@@ -23,8 +25,10 @@ use tandem_types::{Monotonic, Role};
 use crate::machine::Left;
 use crate::mediator::Mediator;
 use crate::plan::{Clocks, Kind, MS, Plan};
+use crate::plot::Moment;
 use crate::{Random, Tally};
 
+use agenda::Agenda;
 use clock::Clock;
 use host::Host;
 use link::Link;
@@ -82,37 +86,14 @@ pub(crate) enum What {
     Session(usize),
     /// A fault of the plan.
     Fault(usize),
+    /// The plot begins, if the time is right.
+    Stage,
+    /// One of its faults.
+    Plotted(crate::plan::Fault),
     /// A fault at the worst moment.
     Ambush(crate::plan::Fault),
     /// It ends.
     Ease(faults::Ease),
-}
-
-#[derive(Debug)]
-struct Event {
-    at: u64,
-    seq: u64,
-    what: What,
-}
-
-impl PartialEq for Event {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.seq) == (other.at, other.seq)
-    }
-}
-
-impl Eq for Event {}
-
-impl PartialOrd for Event {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Event {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
-    }
 }
 
 /// The world of one run.
@@ -120,8 +101,7 @@ impl Ord for Event {
 pub(crate) struct Run {
     plan: Plan,
     now: u64,
-    seq: u64,
-    queue: BinaryHeap<Reverse<Event>>,
+    agenda: Agenda,
     random: Random,
     hosts: [Host; 2],
     link: Link,
@@ -140,6 +120,12 @@ pub(crate) struct Run {
     healed: bool,
     wiped: bool,
     ambush_random: Random,
+    /// The change of the record at which the plot goes on.
+    awaits: Option<Moment>,
+    /// Boots of which their supervisor said that they have ended.
+    certified: Vec<BootId>,
+    /// Reigns that were offered to the peer: the same change may be asked for again.
+    gifts: BTreeSet<u64>,
 }
 
 impl Run {
@@ -149,8 +135,7 @@ impl Run {
         let hosts = [0, 1].map(|index| Host::new(&plan, index, &mut random));
         let mut run = Self {
             now: 1_000 * MS,
-            seq: 0,
-            queue: BinaryHeap::new(),
+            agenda: Agenda::default(),
             hosts,
             link: Link::default(),
             mediator: Mediator::new(),
@@ -166,6 +151,9 @@ impl Run {
             healed: false,
             wiped: false,
             ambush_random: Random::new(plan.seed ^ 0x616d_6275_7368),
+            awaits: None,
+            certified: Vec::new(),
+            gifts: BTreeSet::new(),
             random,
             plan,
         };
@@ -186,17 +174,18 @@ impl Run {
             let rest = self.random.below(self.plan.think);
             self.at(start + rest, What::Play(index));
         }
+        if self.plan.plot.is_some() {
+            let wait = self.ambush_random.below(1_000) * MS;
+            self.at(start + 1_000 * MS + wait, What::Stage);
+        }
         for (index, &(at, _, _)) in self.plan.faults.iter().enumerate() {
-            self.seq += 1;
             // The pair has a moment to come to be.
-            let at = start + 1_000 * MS + at;
-            self.queue.push(Reverse(Event { at, seq: self.seq, what: What::Fault(index) }));
+            self.agenda.put(start + 1_000 * MS + at, What::Fault(index));
         }
     }
 
     fn at(&mut self, at: u64, what: What) {
-        self.seq += 1;
-        self.queue.push(Reverse(Event { at: at.max(self.now), seq: self.seq, what }));
+        self.agenda.put(at.max(self.now), what);
     }
 
     fn after(&mut self, wait: u64, what: What) {
@@ -210,11 +199,7 @@ impl Run {
 
     /// Lets things happen until `end`.
     fn run_until(&mut self, end: u64) {
-        while let Some(Reverse(event)) = self.queue.peek() {
-            if event.at > end {
-                break;
-            }
-            let Some(Reverse(Event { at, what, .. })) = self.queue.pop() else { break };
+        while let Some((at, what)) = self.agenda.next(end) {
             self.now = at;
             self.tally.events += 1;
             self.happen(what);
@@ -246,6 +231,8 @@ impl Run {
             What::Presence => self.expire_presence(),
             What::Session(host) => self.tend_session(host),
             What::Fault(index) => self.strike(index),
+            What::Stage => self.stage(),
+            What::Plotted(fault) => self.strike_plotted(fault),
             What::Ambush(fault) => self.strike_with(Kind::Ambush, fault),
             What::Ease(ease) => self.ease(ease),
         }
@@ -262,14 +249,34 @@ impl Run {
         }
         let Some(node) = &host.machine.node else { return };
         let before = serving(node);
+        let acknowledged = node.core().positions.commit_end;
         let boot = host.machine.boot_id();
         if self.trace.is_told() && !matches!(arrived, Arrived::Tick | Arrived::WorkDone) {
             self.trace.note(self.now, format_args!("{which} <- {}", trace::brief(&arrived)));
         }
         let kind = trace::kind(&arrived);
+        self.listen(which, &arrived);
+        let epoch = before.and_then(|_| promises::tells_of(&arrived));
         let Some(left) = self.give(which, arrived) else { return };
+        self.has_heard_of(which, epoch);
+        if before.is_some() {
+            for bytes in &left.link {
+                self.says(which, acknowledged, bytes);
+            }
+        }
         self.tally.fold(self.now, which, kind, &left);
         self.take(which, before, boot, left);
+    }
+
+    /// Keeps in mind when a node last heard of anybody.
+    fn listen(&mut self, which: usize, arrived: &Arrived) {
+        if promises::is_heard(arrived) {
+            let host = &mut self.hosts[which];
+            host.heard_at = self.now;
+            if matches!(arrived, Arrived::LinkData { conn, .. } if *conn == host.conn) {
+                host.linked_at = self.now;
+            }
+        }
     }
 
     fn give(&mut self, which: usize, arrived: Arrived) -> Option<Left> {
@@ -337,6 +344,9 @@ impl Run {
         for text in &left.events {
             self.tally.event(text);
             self.trace.note(self.now, format_args!("{which}: {text}"));
+            if text.starts_with("decided: taking over") {
+                self.decides_to_take_over(which);
+            }
         }
         if before != after {
             self.trace.note(self.now, format_args!("{which}: serves {before:?} -> {after:?}"));
@@ -365,7 +375,10 @@ impl Run {
         if left.drop_link {
             self.hang_up(which);
         }
+        let now = self.now;
         let host = &mut self.hosts[which];
+        let holds = host.machine.node.as_ref().is_some_and(|it| it.core().view.hold_writes);
+        host.holds_since = if holds { host.holds_since.or(Some(now)) } else { None };
         if host.machine.node.is_none() {
             self.process_ended(which);
         } else if host.machine.boot_id() != boot {

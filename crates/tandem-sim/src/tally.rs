@@ -76,7 +76,7 @@ pub struct Tally {
     /// See `copies`.
     pub cuts: u64,
     /// Faults that struck, by kind.
-    pub struck: [u64; 18],
+    pub struck: [u64; 19],
     /// Longest time from healing to a whole pair.
     pub slowest_heal_ms: u64,
 }

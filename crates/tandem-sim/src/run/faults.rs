@@ -93,6 +93,12 @@ impl Run {
             }
             Fault::Person { host, wish } => self.arrive(host, Arrived::Admin(request(wish))),
             Fault::Wall { host, by } => self.hosts[host].clock.jump_wall(by),
+            Fault::Reset { host } => self.reset_end(host),
+            Fault::Emptied => {
+                self.mediator.lose_record(0);
+                self.tally.amnesias += 1;
+                self.push();
+            }
             Fault::SlowNet { delay, lasting } => {
                 self.delay = delay;
                 self.after(lasting, What::Ease(Ease::Net));
@@ -165,6 +171,7 @@ impl Run {
         if unseen {
             host.clock.miss(now - host.paused_at);
         }
+        host.heard_at = now;
         host.wake_at = u64::MAX;
         let mut held: Vec<Arrived> = std::mem::take(&mut host.held).into();
         // Each connection keeps its order; which of them is looked at first is anybody's guess.
@@ -208,7 +215,10 @@ impl Run {
             record.is_both() && self.whole().and_then(epoch) == Some(record.epoch)
         });
         let stopping = self.hosts.iter().any(|host| host.stopping);
-        if !recorded || stopping || self.plan.acknowledge != Acknowledge::Durable {
+        // In the midst of a planned change it may be the heir's disk: the record names it alone next, as it
+        // should (R10), and what to do without it is a person's business (M4).
+        let heir = self.hosts[1 - host].holds_since.is_some();
+        if !recorded || stopping || heir || self.plan.acknowledge != Acknowledge::Durable {
             return;
         }
         self.power_cut(host, 0, restart);

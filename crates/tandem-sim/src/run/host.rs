@@ -28,6 +28,13 @@ pub(crate) struct Host {
     pub(crate) wake_at: u64,
     /// The connection of the link as this end has it; 0: none.
     pub(crate) conn: u64,
+    /// Since when it holds writes back for a planned change.
+    pub(crate) holds_since: Option<u64>,
+    /// When its last process ended.
+    pub(crate) ended_at: u64,
+    /// When it last heard of anybody, and of the peer.
+    pub(crate) heard_at: u64,
+    pub(crate) linked_at: u64,
     pub(crate) conns: BTreeSet<ConnId>,
     pub(crate) next_admin: u64,
     /// The next sync fails.
@@ -70,6 +77,10 @@ impl Host {
             held: VecDeque::new(),
             wake_at: u64::MAX,
             conn: 0,
+            holds_since: None,
+            ended_at: 0,
+            heard_at: 0,
+            linked_at: 0,
             conns: BTreeSet::new(),
             next_admin: 0,
             breaks: false,
@@ -103,6 +114,7 @@ impl Run {
         host.life += 1;
         host.wake_at = u64::MAX;
         host.busy = false;
+        host.heard_at = now;
         let seed = self.random.next();
         let clock = host.clock.now(now);
         host.machine.start(clock, seed);
@@ -138,7 +150,9 @@ impl Run {
 
     /// What is left to do when a process is gone. `heard`: the system closes its connections.
     pub(super) fn bury(&mut self, which: usize, certified: bool, heard: bool) {
+        let now = self.now;
         let host = &mut self.hosts[which];
+        host.ended_at = now;
         host.life += 1;
         host.stopping = false;
         host.held.clear();
@@ -161,6 +175,7 @@ impl Run {
             let life = self.hosts[other].life;
             self.after(wait, What::Arrive(other, life, Arrived::Died(boot)));
             self.tally.certificates += 1;
+            self.certified.push(boot);
         }
     }
 

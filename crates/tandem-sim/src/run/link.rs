@@ -119,6 +119,14 @@ impl Run {
         self.link.dialling_until = last(&self.link.pipes[1]) + MS;
     }
 
+    /// The connection is reset at this end; the other one is not told.
+    pub(super) fn reset_end(&mut self, which: usize) {
+        let conn = self.hosts[which].conn;
+        if conn != 0 {
+            self.arrive(which, Arrived::LinkLost { conn });
+        }
+    }
+
     /// The connection is reset at both ends.
     pub(super) fn reset_link(&mut self) {
         for which in 0..2 {

@@ -124,6 +124,9 @@ impl Run {
         {
             self.trace.note(self.now, format_args!("{host} -> mediator {wish}"));
         }
+        if let MediatorRequest::Change { change, .. } = &request {
+            self.asks_for(host, change);
+        }
         let asked = self.hosts[host].clock.now(self.now).mono;
         let mut arrives = (self.now + self.travel()).max(self.ways[host].last_there);
         if !self.ways[host].connected {
@@ -139,7 +142,8 @@ impl Run {
         self.ways[host].last_there = arrives;
         let mut lost = false;
         let is_change = matches!(request, MediatorRequest::Change { .. });
-        if let MediatorRequest::Change { number, .. } = request {
+        if let MediatorRequest::Change { number, change } = request {
+            arrives += self.held_back(host, &change);
             self.ways[host].open.insert(number);
             self.after(OVERDUE, What::Overdue { host, session, number });
             let (late, losing) = (self.plan.late_changes, self.plan.lost_answers);
@@ -200,6 +204,7 @@ impl Run {
                 self.answer(host, MediatorEvent::View(view));
             }
             MediatorRequest::Change { number, change } => {
+                let before = self.mediator.record();
                 let outcome = self.mediator.change(&change, Some(asked));
                 let won = matches!(outcome, Outcome::Won { .. });
                 self.trace.note(
@@ -210,6 +215,7 @@ impl Run {
                     self.tally.changes += 1;
                     let unheard = lost || !current || !self.ways[host].open.contains(&number);
                     self.tally.unknown_won += u64::from(unheard);
+                    self.takes_effect(host, before, &change.record);
                     self.watch.record_changed(self.now, &change.record);
                 }
                 if current && !lost {

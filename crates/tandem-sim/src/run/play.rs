@@ -43,6 +43,10 @@ pub(crate) enum Call {
     },
     /// The rising number, of a replica.
     Watch,
+    /// A register, of a replica.
+    Peek {
+        key: usize,
+    },
 }
 
 /// How a call ended, as its client learns it.
@@ -105,7 +109,7 @@ fn words(call: Call) -> (Vec<Vec<Vec<u8>>>, usize) {
     };
     match call {
         Call::Set { key, value } => one(vec![word("SET"), register(key), number(value)]),
-        Call::Get { key } => one(vec![word("GET"), register(key)]),
+        Call::Get { key } | Call::Peek { key } => one(vec![word("GET"), register(key)]),
         Call::Add { key, by } => {
             one(vec![word("INCRBY"), counter(key), by.to_string().into_bytes()])
         }
@@ -173,7 +177,8 @@ impl Run {
     fn next_call(&mut self, index: usize) -> Call {
         let player = &mut self.players[index];
         if player.read_port {
-            return Call::Watch;
+            let key = self.random.index(REGISTERS + 1);
+            return if key < REGISTERS { Call::Peek { key } } else { Call::Watch };
         }
         if player.rises && self.random.once_in(3) {
             player.risen += 1;
@@ -368,6 +373,7 @@ impl Run {
             }),
             Call::Rise { .. }
             | Call::Watch
+            | Call::Peek { .. }
             | Call::Get { .. }
             | Call::Count { .. }
             | Call::GetBoth => {}
@@ -434,6 +440,11 @@ impl Run {
                     player.risen = seen;
                 }
                 self.watch.seen_risen = self.watch.seen_risen.max(seen);
+            }
+            Call::Peek { key } => {
+                if let Some(value) = number(value) {
+                    self.watch.peeked.push((key, value, self.now));
+                }
             }
             Call::Get { .. } | Call::Count { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! What must hold: while there are faults, and after all of them are healed.
 
 use tandem_history::wgl::{self, Counter, CounterAction};
-use tandem_history::{Operation, RegisterAction, zones};
+use tandem_history::{Operation, Outcome, RegisterAction, zones};
 use tandem_node::Acknowledge;
 use tandem_switch::Record;
 use tandem_types::NodeId;
@@ -22,6 +22,8 @@ pub(crate) struct Watch {
     pub(super) registers: [Vec<Operation<RegisterAction>>; REGISTERS],
     pub(super) counters: [Vec<Operation<CounterAction>>; COUNTERS],
     pub(super) both: Vec<Operation<RegisterAction>>,
+    /// Values of registers that were seen at a replica, and when.
+    pub(super) peeked: Vec<(usize, u64, u64)>,
     /// The highest rising number acknowledged, seen at a replica, and there at the end.
     pub(super) risen: u64,
     pub(super) seen_risen: u64,
@@ -42,6 +44,21 @@ impl Watch {
         self.broken.push(what);
     }
 
+    /// What a replica has shown is committed, whether its writer was told so or not: it had taken effect by
+    /// then, and nothing takes it back.
+    fn believe_replicas(&mut self) {
+        for (key, value, at) in std::mem::take(&mut self.peeked) {
+            let written = RegisterAction::Write(value);
+            let shown = self.registers[key].iter_mut().find(|it| it.action == written);
+            if let Some(write) = shown {
+                write.outcome = match write.outcome {
+                    Outcome::Returned(returned) => Outcome::Returned(returned.min(at)),
+                    Outcome::Unknown => Outcome::Returned(at),
+                };
+            }
+        }
+    }
+
     /// A node acknowledges a write: nobody of an earlier reign may do so afterwards.
     pub(super) fn acknowledged(&mut self, now: u64, which: usize, epoch: u64) {
         if let Some((last, by)) = self.last
@@ -55,6 +72,11 @@ impl Watch {
         if self.last.is_none_or(|(last, _)| epoch >= last) {
             self.last = Some((epoch, which));
         }
+    }
+
+    /// Whether no later epoch was ever in the record.
+    pub(super) const fn is_latest(&self, epoch: u64) -> bool {
+        epoch == self.epoch
     }
 
     pub(super) fn record_changed(&mut self, now: u64, record: &Record) {
@@ -91,6 +113,7 @@ impl Run {
         let trouble = self.now + 1_000 * MS + self.plan.trouble;
         while self.now < trouble {
             self.run_until(trouble.min(self.now + 250 * MS));
+            self.nobody_reigns_blind();
             if !self.must_hold() {
                 return Err(self.watch.broken[0].clone());
             }
@@ -200,6 +223,7 @@ impl Run {
         if self.plan.acknowledge == Acknowledge::Local && self.watch.moved {
             return Ok(());
         }
+        self.watch.believe_replicas();
         let watch = &self.watch;
         for (key, operations) in watch.registers.iter().enumerate() {
             zones::check(operations).map_err(|it| format!("register:{key}: {it:?}"))?;
