@@ -124,11 +124,11 @@ impl Run {
 
     /// A change of the record leaves a node: what it rests on must be so.
     pub(super) fn asks_for(&mut self, which: usize, change: &Change) {
-        if change.record.primary != NODES[which] {
-            return self.gives(which, change);
-        }
         let Some(before) = self.mediator.record() else { return };
         let begins = change.record.epoch > before.epoch;
+        if begins && change.record.primary != NODES[which] {
+            return self.gives(which, change);
+        }
         if begins && before.primary != NODES[which] && self.watch.is_latest(before.epoch.get()) {
             self.takes(which, &before, change);
         }
