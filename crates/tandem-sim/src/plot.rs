@@ -32,6 +32,8 @@ pub enum Plot {
     Emptied,
     /// The standby is preferred, and dies unheard shortly before or while the role is handed to it.
     DeadHeir,
+    /// The standby is preferred, and its disk is slow when the role is handed to it.
+    SlowHeir,
     /// The primary loses the mediator for longer than its presence lasts, and nothing else.
     Unseen,
 }
@@ -54,7 +56,7 @@ pub(crate) struct Roles {
 
 impl Plot {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Rift,
         Self::Farewell,
         Self::Blackout,
@@ -62,6 +64,7 @@ impl Plot {
         Self::LateShrink,
         Self::Emptied,
         Self::DeadHeir,
+        Self::SlowHeir,
         Self::Unseen,
     ];
 
@@ -110,6 +113,10 @@ impl Plot {
                 // With writes under way the primary would wait for the heir in any case.
                 plan.clients = 2;
                 plan.think = random.between(1_500, 4_000) * MS;
+            }
+            Self::SlowHeir => {
+                plan.automatic.failback = Some(plan.initial_primary.peer());
+                plan.automatic.failback_after = millis(random, 1_500, 2_500);
             }
             Self::Farewell | Self::LateGrowth | Self::LateShrink | Self::Emptied | Self::Unseen => {
                 plan.failure_timeout = millis(random, 300, 600);
@@ -171,6 +178,10 @@ impl Plot {
             Self::LateShrink => {
                 let link = Fault::Link { towards: [true, true], reset: true, lasting: long };
                 add(0, link);
+            }
+            Self::SlowHeir => {
+                let sync = random.between(50, 300) * MS;
+                add(0, Fault::SlowDisk { host: standby, sync, lasting: 4_000 * MS });
             }
             Self::DeadHeir => {
                 let restart = random.between(2_500, 5_000) * MS;

@@ -70,6 +70,7 @@ const fn plot_of(rule: Taken) -> Option<Plot> {
         Taken::Switch(Rule::ShrinkFirst) => Some(Plot::LateShrink),
         Taken::Switch(Rule::RefuseDurably) => Some(Plot::Rift),
         Taken::Switch(Rule::HeirAnswers) => Some(Plot::DeadHeir),
+        Taken::Switch(Rule::HandoverWaits) => Some(Plot::SlowHeir),
         Taken::Switch(Rule::LiveLink) => Some(Plot::Unseen),
         Taken::Switch(Rule::RewriteByPrimary) => Some(Plot::Emptied),
         _ => None,
