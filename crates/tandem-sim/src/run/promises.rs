@@ -90,7 +90,10 @@ impl Run {
         let reigns = there.machine.node.as_ref().and_then(serving) == Some(record.epoch.get())
             && record.primary == NODES[other]
             && there.machine.boot_id() == Some(record.primary_boot);
-        if hears && reigns && !self.certified.contains(&record.primary_boot) {
+        // Whoever has not learnt of this reign yet decides on an older record, and its change will fail.
+        let knows =
+            here.machine.node.as_ref().is_some_and(|it| it.core().view.epoch == record.epoch);
+        if hears && reigns && knows && !self.certified.contains(&record.primary_boot) {
             self.watch.broken(format!(
                 "{}: node {which} decides to take over from node {other}, which it hears",
                 super::trace::time(self.now)
