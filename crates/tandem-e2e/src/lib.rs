@@ -18,6 +18,7 @@ pub mod audit;
 pub mod client;
 pub mod differential;
 pub mod hosts;
+pub mod family;
 pub mod load;
 pub mod loop_disk;
 pub mod machine;

@@ -170,7 +170,7 @@ impl Node {
         self.process.is_some()
     }
 
-    /// `kill -9` of the node and everything it started.
+    /// `kill -9` of the supervisor and the node at once: nobody is left to tell of it.
     pub fn kill(&mut self) {
         self.process().kill();
         self.process = None;
@@ -191,14 +191,14 @@ impl Node {
         code
     }
 
-    /// Freezes it (all threads, all processes).
+    /// Freezes it (all threads, the node and its supervisor), as a machine freezes.
     pub fn freeze(&mut self) {
-        self.process().signal_group(Signal::STOP);
+        self.process().freeze();
     }
 
     /// Lets it go on.
     pub fn thaw(&mut self) {
-        self.process().signal_group(Signal::CONT);
+        self.process().thaw();
     }
 
     /// Its log so far, of all its starts.

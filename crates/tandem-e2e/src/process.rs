@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::family;
 use crate::wait;
 
 /// How much of the output a failure shows.
 const TAIL_BYTES: usize = 6_000;
 
-/// One started program, leader of its own process group.
+/// One started program, leader of its own process group, with all that it starts.
 ///
-/// It ends with the test in every case: `Drop` kills the whole group, also while panicking, and
+/// It ends with the test in every case: `Drop` kills the whole [family], also while panicking, and
 /// `setpriv --pdeathsig` has the kernel kill it when the thread that started it is gone.
 #[derive(Debug)]
 pub struct Process {
@@ -69,15 +70,22 @@ impl Process {
         kill_process(self.rustix_pid(), signal).expect("the child is ours to signal");
     }
 
-    /// Sends `signal` to the program and everything it started.
-    pub fn signal_group(&self, signal: Signal) {
-        kill_process_group(self.rustix_pid(), signal).expect("the group is ours to signal");
+    /// Stops the program and everything it started.
+    pub fn freeze(&self) {
+        family::freeze(self.pid());
     }
 
-    /// `kill -9` of the whole group, and waits until the program is gone.
+    /// Lets all of them go on, children first: a parent must not see a child that stands still.
+    pub fn thaw(&self) {
+        for &pid in family::members(self.pid()).iter().rev() {
+            family::signal(pid, Signal::CONT);
+        }
+    }
+
+    /// `kill -9` of the program and everything it started; waits until all of it is gone.
     pub fn kill(&mut self) {
         if self.exit_status().is_none() {
-            self.signal_group(Signal::KILL);
+            family::kill(self.pid());
             self.ended = Some(self.child.wait().expect("a child can be waited for"));
         }
         // Also when the leader had ended: a child of its own may be left. ESRCH means nobody is.
