@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::client::Client;
 use crate::load::{Report, Target, Told, Write, value_sequence};
 use crate::value::Value;
-use crate::zones;
+use crate::{wgl, zones};
 
 /// At most this many violations are listed.
 const SHOWN_MAX: usize = 20;
@@ -40,6 +40,23 @@ pub fn assert_nothing_lost(report: &Report, client: &mut Client) -> Audited {
         acknowledged: report.count(Told::Acknowledged),
         unknown: report.count(Told::Unknown),
         refused: report.count(Told::Refused),
+    }
+}
+
+/// Steps of the search that are tried per register.
+const STEPS_MAX: u64 = 20_000_000;
+
+/// Panics unless all calls on each register can be explained by one register. A search that gives up is a
+/// load that is too dense for it, never a pass.
+#[track_caller]
+pub fn assert_linearizable(report: &Report) {
+    for (register, history) in report.register_histories() {
+        // First the quick one: it names the values at odds.
+        if let Err(violation) = zones::check(&history) {
+            panic!("register:{register} is not linearizable: {violation:?}");
+        }
+        let verdict = wgl::check::<wgl::Register>(&history, STEPS_MAX);
+        assert_eq!(verdict, wgl::Verdict::Linearizable, "register:{register} of {}", history.len());
     }
 }
 

@@ -1,7 +1,7 @@
 //! One `tandem serve` process with its folder, ports and configuration.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::client::Client;
 use crate::machine;
+use crate::net::Host;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::status::{self, Answer, Status};
@@ -31,7 +32,7 @@ pub fn tandem_program() -> PathBuf {
     path
 }
 
-/// Ports of one node, all on 127.0.0.1.
+/// Ports of one node.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
     /// RESP.
@@ -47,7 +48,11 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Five free ones.
+    /// As the product has them by default: for a machine of its own.
+    pub const DEFAULT: Self =
+        Self { client: 6379, read: 6380, link: 7379, sentinel: 26_379, admin: 8379 };
+
+    /// Five free ones on 127.0.0.1.
     pub fn draw() -> Self {
         Self {
             client: free_port(),
@@ -72,7 +77,15 @@ pub struct Said {
 
 /// Runs `tandem` with `arguments` to its end.
 pub fn tandem(arguments: &[&str]) -> Said {
-    let output = Command::new(tandem_program())
+    tandem_on(None, arguments)
+}
+
+/// As [`tandem`], on a machine of its own.
+pub fn tandem_on(host: Option<&Host>, arguments: &[&str]) -> Said {
+    let mut words = host.map_or_else(Vec::new, Host::wrapper);
+    words.push(tandem_program().display().to_string());
+    let output = Command::new(&words[0])
+        .args(&words[1..])
         .args(arguments)
         .env_remove("TANDEM_ADMIN")
         .env_remove("TANDEM_TOKEN")
@@ -93,6 +106,8 @@ pub struct Node {
     config: PathBuf,
     data: PathBuf,
     log: PathBuf,
+    /// The machine it runs on, if it has one of its own.
+    host: Option<Host>,
     /// Program and arguments put in front, such as `strace ...`.
     wrapper: Vec<String>,
     process: Option<Process>,
@@ -110,8 +125,29 @@ impl Node {
             config: config.to_owned(),
             data: data.to_owned(),
             log: log.to_owned(),
+            host: None,
             wrapper: Vec::new(),
             process: None,
+        }
+    }
+
+    /// The same on a machine of its own.
+    #[must_use]
+    pub fn on(self, host: &Host) -> Self {
+        Self { host: Some(host.clone()), ..self }
+    }
+
+    /// Its machine.
+    #[track_caller]
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().expect("this node has a machine of its own")
+    }
+
+    /// Does `work` on its machine.
+    fn here<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.host {
+            Some(host) => host.enter(work),
+            None => work(),
         }
     }
 
@@ -139,7 +175,8 @@ impl Node {
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let program = tandem_program();
-        let mut words: Vec<String> = self.wrapper.clone();
+        let mut words = self.host.as_ref().map_or_else(Vec::new, Host::wrapper);
+        words.extend(self.wrapper.clone());
         words.push(program.display().to_string());
         words.extend(["serve".to_owned(), "--config".to_owned()]);
         words.push(self.config.display().to_string());
@@ -206,35 +243,36 @@ impl Node {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    fn local(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn ip(&self) -> IpAddr {
+        self.host.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), Host::ip)
     }
 
     /// Client port.
     pub fn address(&self) -> SocketAddr {
-        Self::local(self.ports.client)
+        (self.ip(), self.ports.client).into()
     }
 
     /// Read port.
     pub fn read_address(&self) -> SocketAddr {
-        Self::local(self.ports.read)
+        (self.ip(), self.ports.read).into()
     }
 
-    /// Admin port.
+    /// Admin port; only its own machine reaches it.
     pub fn admin_address(&self) -> SocketAddr {
-        Self::local(self.ports.admin)
+        (Ipv4Addr::LOCALHOST, self.ports.admin).into()
     }
 
-    /// A new RESP2 connection.
+    /// A new RESP2 connection, from its own machine.
     #[track_caller]
     pub fn client(&self) -> Client {
         let what = format!("{} accepts a client", self.name);
-        wait::until(&what, Duration::from_secs(5), || Client::connect(self.address()))
+        let connect = || self.here(|| Client::connect(self.address()));
+        wait::until(&what, Duration::from_secs(5), connect)
     }
 
     /// Its status; an error while it does not answer.
     pub fn try_status(&self) -> io::Result<Status> {
-        status::status(self.admin_address())
+        self.here(|| status::status(self.admin_address()))
     }
 
     /// Its status.
@@ -273,7 +311,7 @@ impl Node {
         let url = format!("http://{}", self.admin_address());
         let mut arguments = words.to_vec();
         arguments.extend(["--admin", &url, "--token", ADMIN_TOKEN]);
-        tandem(&arguments)
+        tandem_on(self.host.as_ref(), &arguments)
     }
 
     /// A sample of `GET /metrics`, named with its labels as it is printed; 0 while absent.
@@ -289,6 +327,6 @@ impl Node {
 
     /// One HTTP request with the token.
     pub fn http(&self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
-        status::request(self.admin_address(), method, path, Some(ADMIN_TOKEN), body)
+        self.here(|| status::request(self.admin_address(), method, path, Some(ADMIN_TOKEN), body))
     }
 }
