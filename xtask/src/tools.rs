@@ -19,6 +19,9 @@ const TOOLS: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("etcd", "etcd-server"),
     ("mkfs.ext4", "e2fsprogs"),
+    ("xfs_io", "xfsprogs"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
     ("java", "default-jre-headless"),
     // The library alone: the package `zookeeper` would bring a service.
     ("/usr/share/java/zookeeper.jar", "libzookeeper-java"),
