@@ -349,7 +349,10 @@ fn protected_mode(values: &Values, names: &[String], problems: &mut Vec<Problem>
     }
     for name in names {
         let key = |leaf: &str| format!("nodes.{name}.{leaf}");
-        let open = |leaf: &str| !is_loopback(values.text(&key(leaf)));
+        // Clients are served at the virtual address too.
+        let elsewhere = !values.text("vip.address").is_empty();
+        let open =
+            |leaf: &str| !is_loopback(values.text(&key(leaf))) || (leaf == "bind" && elsewhere);
         let missing = |path: &str| values.text(path).is_empty();
         let admin_port: u16 = values.whole(&key("admin_port"));
         let cases = [

@@ -348,7 +348,7 @@ pub const KEYS: &[KeyInfo] = &[
         "vip.address",
         Kind::Text,
         r#""""#,
-        "Virtual address with prefix length that the primary holds",
+        "Virtual address with prefix length that the primary holds; clients are served there too, at the same ports",
     ),
     key("vip.interface", Kind::Text, r#""""#, "The interface it is added to"),
     // [tls]

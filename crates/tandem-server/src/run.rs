@@ -123,6 +123,13 @@ impl Server {
         };
         let client = open("clients", settings.client_address, Port::Client, 0)?;
         let read = settings.read_address.map(|at| open("reads", at, Port::Read, 1)).transpose()?;
+        let first = if read.is_some() { 2 } else { 1 };
+        for (index, (address, port)) in (first..).zip(settings.virtual_listeners()) {
+            let what = "clients of the virtual address";
+            let failed = |source| RunError::Listen { what, address, source };
+            let listener = Listener::bind_absent(address).map_err(failed)?;
+            clients.listen(listener, port, entrance_token(index)).map_err(failed)?;
+        }
         let address = settings.link_address;
         let failed = |source| RunError::Listen { what: "the peer", address, source };
         let listener = Some(Listener::bind(address).map_err(failed)?);

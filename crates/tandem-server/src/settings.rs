@@ -1,7 +1,7 @@
 //! What the server needs, made from the configuration.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tandem_config::{
     Acknowledge, Automation, Config, Failback, FsyncPolicy, Reads, SwitchBy, Topology, WhenLost,
     WithoutPeer,
 };
+use tandem_node::Port;
 use tandem_types::{NodeId, Pair};
 
 use crate::net::tls::TlsFiles;
@@ -125,6 +126,28 @@ impl ServerSettings {
             virtual_address: config.vip.as_ref().map(|vip| vip.address.clone()).unwrap_or_default(),
         })
     }
+}
+
+impl ServerSettings {
+    /// Where clients of the virtual address are served, where the other listeners do not cover it. They
+    /// are open all the time, as the address comes and goes with the role.
+    pub(crate) fn virtual_listeners(&self) -> Vec<(SocketAddr, Port)> {
+        let ip = self.virtual_address.split_once('/').and_then(|(ip, _)| ip.parse().ok());
+        let Some(ip): Option<IpAddr> = ip else { return Vec::new() };
+        let read = self.read_address.map(|address| (address, Port::Read));
+        [Some((self.client_address, Port::Client)), read]
+            .into_iter()
+            .flatten()
+            .filter(|(address, _)| !covers(address.ip(), ip))
+            .map(|(address, port)| (SocketAddr::new(ip, address.port()), port))
+            .collect()
+    }
+}
+
+/// Whether who listens on `bound` is reached at `ip` too.
+fn covers(bound: IpAddr, ip: IpAddr) -> bool {
+    // `::` takes IPv4 too.
+    bound == ip || (bound.is_unspecified() && (bound.is_ipv6() || ip.is_ipv4()))
 }
 
 fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings, SettingsError> {
@@ -272,6 +295,22 @@ mod tests {
         assert_eq!(address("::1", 1).unwrap(), "[::1]:1".parse().unwrap());
         assert_eq!(address("[::]", 1).unwrap(), "[::]:1".parse().unwrap());
         assert!(address("no such host.", 1).is_err());
+    }
+
+    #[test]
+    fn an_address_is_covered_by_itself_and_by_every_address_of_its_family() {
+        let cases = [
+            ("10.0.0.1", "10.0.0.100", false),
+            ("10.0.0.100", "10.0.0.100", true),
+            ("0.0.0.0", "10.0.0.100", true),
+            ("::", "10.0.0.100", true),
+            ("::", "fd00::100", true),
+            ("0.0.0.0", "fd00::100", false),
+            ("fd00::1", "fd00::100", false),
+        ];
+        for (bound, ip, want) in cases {
+            assert_eq!(covers(bound.parse().unwrap(), ip.parse().unwrap()), want, "{bound} {ip}");
+        }
     }
 
     #[test]

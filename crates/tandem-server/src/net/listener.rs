@@ -41,10 +41,28 @@ impl Listener {
     /// # Errors
     /// As `socket`, `bind` and `listen` say.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        Self::open(address, false)
+    }
+
+    /// Binds `address` although this machine may not have it yet, or not any more.
+    ///
+    /// # Errors
+    /// As `socket`, `bind` and `listen` say.
+    pub(crate) fn bind_absent(address: SocketAddr) -> io::Result<Self> {
+        Self::open(address, true)
+    }
+
+    fn open(address: SocketAddr, may_be_absent: bool) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if let IpAddr::V6(ip) = address.ip() {
             // `::` takes IPv4 too, a named IPv6 address only itself.
             socket.set_only_v6(!ip.is_unspecified())?;
+        }
+        if may_be_absent {
+            match address.ip() {
+                IpAddr::V4(_) => socket.set_freebind_v4(true)?,
+                IpAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
         }
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
