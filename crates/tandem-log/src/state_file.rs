@@ -66,6 +66,14 @@ pub enum StateError {
     /// A version that this program does not know.
     #[error("state file of format version {0} is not known")]
     Version(u16),
+    /// No space. The state on disk is as it was; it may be saved again, from the beginning, once there is.
+    #[error("no space to {op} the state file")]
+    Full {
+        /// What was being done.
+        op: &'static str,
+        /// As the system says it.
+        source: io::Error,
+    },
     /// The disk failed. After a failed write the state on disk is one of the two versions.
     #[error("{op} the state file")]
     Io {
@@ -79,6 +87,14 @@ pub enum StateError {
 impl StateError {
     fn io(op: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, source }
+    }
+
+    /// Of the temporary file, before it takes the old one's place.
+    fn of_new(op: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull => Self::Full { op, source },
+            _ => Self::Io { op, source },
+        }
     }
 }
 
@@ -106,7 +122,8 @@ pub fn load_state<D: Disk>(disk: &D) -> Result<Option<NodeState>, StateError> {
 /// Replaces the state. Durable when this returns `Ok`.
 ///
 /// # Errors
-/// [`StateError::Io`]: stop the node. The next start finds either version.
+/// [`StateError::Io`]: stop the node. The next start finds either version. [`StateError::Full`]: nothing
+/// has changed, and another try writes all of it anew (a sync is never just repeated).
 pub fn save_state<D: Disk>(disk: &D, state: &NodeState) -> Result<(), StateError> {
     match disk.remove(TEMPORARY_NAME) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -114,9 +131,9 @@ pub fn save_state<D: Disk>(disk: &D, state: &NodeState) -> Result<(), StateError
         }
         Ok(()) | Err(_) => {}
     }
-    let file = disk.create(TEMPORARY_NAME).map_err(StateError::io("create"))?;
-    file.write_at(0, &state.encode()).map_err(StateError::io("write"))?;
-    file.sync_data().map_err(StateError::io("sync"))?;
+    let file = disk.create(TEMPORARY_NAME).map_err(StateError::of_new("create"))?;
+    file.write_at(0, &state.encode()).map_err(StateError::of_new("write"))?;
+    file.sync_data().map_err(StateError::of_new("sync"))?;
     disk.rename(TEMPORARY_NAME, STATE_NAME).map_err(StateError::io("rename"))?;
     disk.sync_dir("").map_err(StateError::io("sync the directory of"))
 }

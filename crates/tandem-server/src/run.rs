@@ -50,6 +50,9 @@ pub enum RunError {
     /// The data cannot be read back. Nothing was changed.
     #[error("{0}")]
     Boot(String),
+    /// There is no space for what a start writes. Nothing was changed.
+    #[error("{0}: free space; the node starts by itself then")]
+    DiskFull(String),
     /// The system gives no random numbers.
     #[error("draw random numbers: {0}")]
     Random(io::Error),

@@ -40,7 +40,7 @@ where
         let damaged = self.clean_up(then)?;
         let seeds = seeds()?;
         let mut boot = tandem_node::boot(&self.disk, &self.settings, seeds)
-            .map_err(|error| RunError::Boot(chain(&error)))?;
+            .map_err(|error| boot_failed(&error))?;
         boot.damaged |= damaged;
         tell(&boot.report, boot.recovered.tip().end);
         let dir = generation_name(boot.state.generation);
@@ -58,7 +58,7 @@ where
             seeds,
             stopwatch,
         )
-        .map_err(|error| RunError::Boot(chain(&error)))?;
+        .map_err(|error| boot_failed(&error))?;
         let writer = SegmentWriter::open(self.disk.clone(), &recovered, self.options);
         let log = OpenLog {
             disk: self.disk.clone(),
@@ -78,8 +78,7 @@ impl<D: Disk> NodeBoot<D> {
     /// Saves and cuts what the pair does not have; `true`: the log is damaged and was left alone.
     fn clean_up(&self, then: AfterStop) -> Result<bool, RunError> {
         let AfterStop::SaveAndCut { to, chain: theirs } = then else { return Ok(false) };
-        let failed = |error: &dyn std::error::Error| RunError::Boot(chain(error));
-        let state = load_state(&self.disk).map_err(|error| failed(&error))?;
+        let state = load_state(&self.disk).map_err(|error| boot_failed(&error))?;
         let state = state.unwrap_or_default();
         let dir = generation_name(state.generation);
         let now = clock::now().wall;
@@ -92,9 +91,19 @@ impl<D: Disk> NodeBoot<D> {
                 tracing::error!("{}: a full copy replaces the data", chain(&error));
                 Ok(true)
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(boot_failed(&error)),
         }
     }
+}
+
+/// Whether another start would end the same way: space may come back by itself, whatever else not.
+fn boot_failed(error: &(dyn std::error::Error + 'static)) -> RunError {
+    let is_full = |error: &(dyn std::error::Error + 'static)| {
+        let system = error.downcast_ref::<std::io::Error>();
+        system.is_some_and(|it| it.kind() == std::io::ErrorKind::StorageFull)
+    };
+    let full = std::iter::successors(Some(error), |error| error.source()).any(is_full);
+    if full { RunError::DiskFull(chain(error)) } else { RunError::Boot(chain(error)) }
 }
 
 /// Starts the threads of one boot.

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tandem_disk::Disk;
-use tandem_log::{Batch, LogOptions, Room, SegmentWriter, WriteError};
+use tandem_log::{Batch, LogOptions, Room, SegmentWriter, StateError, WriteError};
 use tandem_node::{Fsync, Input, LogCommand, LogFault, Saved, Settings};
 use tandem_types::{Lsn, PairId};
 
@@ -28,6 +28,9 @@ const REST: Duration = Duration::from_millis(1);
 const JOINED_BYTES_MAX: usize = 64 << 10;
 /// Quiet time after which the log is marked as durable to its end (`SegmentWriter::mark`).
 const MARK_AFTER: Duration = Duration::from_millis(500);
+
+/// What is said of a full disk.
+const NO_SEGMENT: &str = "no space for the next log segment";
 
 /// What the log thread is told.
 pub(crate) enum LogOrder {
@@ -191,7 +194,7 @@ impl<D: Disk> LogThread<D> {
                         Err(WriteError::Full) => {
                             self.queue.push_front(LogOrder::Do(LogCommand::Write(batch)));
                             self.commit()?;
-                            self.tell_full();
+                            self.tell_full(NO_SEGMENT);
                             return Ok(());
                         }
                         Err(failed) => return Err(failed.into()),
@@ -199,6 +202,19 @@ impl<D: Disk> LogThread<D> {
                 }
                 // The next one holds all that this one does, and vouches for both.
                 LogOrder::Do(LogCommand::SaveState { .. }) if self.state_follows() => {}
+                LogOrder::Do(LogCommand::SaveState { seq, state }) => {
+                    self.commit()?;
+                    match tandem_log::save_state(&self.disk, &state) {
+                        Ok(()) => self.reporter.tell(Input::StateSaved { seq }),
+                        Err(StateError::Full { .. }) => {
+                            let again = LogCommand::SaveState { seq, state };
+                            self.queue.push_front(LogOrder::Do(again));
+                            self.tell_full("no space for the state file");
+                            return Ok(());
+                        }
+                        Err(error) => return Err(Failed(chain(&error))),
+                    }
+                }
                 LogOrder::Do(other) => {
                     self.commit()?;
                     self.order(other)?;
@@ -269,7 +285,7 @@ impl<D: Disk> LogThread<D> {
     /// Has a spare segment made while there is time; says so if there is no room for one.
     fn prepare(&mut self) -> Result<(), Failed> {
         match self.writer.prepare()? {
-            Room::Low => self.tell_full(),
+            Room::Low => self.tell_full(NO_SEGMENT),
             // Writes were refused, so no batch comes that could tell the node.
             Room::Ample if self.told_full && self.queue.is_empty() => {
                 self.full = false;
@@ -281,16 +297,18 @@ impl<D: Disk> LogThread<D> {
         Ok(())
     }
 
-    fn tell_full(&mut self) {
+    fn tell_full(&mut self, message: &str) {
         self.full = true;
         self.told_full = true;
-        let message = "no space for the next log segment".to_owned();
+        let message = message.to_owned();
         self.reporter.tell(Input::LogFault(LogFault::Full { message }));
     }
 
     fn order(&mut self, command: LogCommand) -> Result<(), Failed> {
         match command {
-            LogCommand::Write(_) => unreachable!("batches are written by `work`"),
+            LogCommand::Write(_) | LogCommand::SaveState { .. } => {
+                unreachable!("done by `work`, as it may have to wait for space")
+            }
             LogCommand::Sync => {
                 self.writer.sync()?;
                 self.synced_at = Instant::now();
@@ -300,11 +318,6 @@ impl<D: Disk> LogThread<D> {
             LogCommand::SetPair { pair_id } => {
                 self.pair = pair_id;
                 self.writer.set_pair(pair_id);
-            }
-            LogCommand::SaveState { seq, state } => {
-                tandem_log::save_state(&self.disk, &state)
-                    .map_err(|error| Failed(chain(&error)))?;
-                self.reporter.tell(Input::StateSaved { seq });
             }
             LogCommand::StartGeneration { generation, tip, pair_id, history } => {
                 self.dir = generation::create(&self.disk, generation)?;

@@ -218,6 +218,32 @@ fn space_that_comes_back_is_said_without_a_write() {
 }
 
 #[test]
+fn a_state_that_finds_no_space_is_saved_when_there_is_some() {
+    let disk = SimDisk::new(4);
+    let mut log = Fixture::on(disk, Fsync::Always);
+    log.write(b"one");
+    log.hear_durable(1);
+    log.disk.set_capacity(Some(0));
+    let order = |seq| LogOrder::Do(LogCommand::SaveState { seq, state: Box::default() });
+    log.orders.send(order(7)).unwrap();
+    loop {
+        match log.hear() {
+            Input::LogFault(LogFault::Full { message }) if message.contains("state") => break,
+            Input::LogProgress { .. } | Input::LogFault(LogFault::Full { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    log.disk.set_capacity(None);
+    loop {
+        match log.hear() {
+            Input::StateSaved { seq: 7 } => break,
+            Input::LogProgress { .. } | Input::LogFault(LogFault::Full { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn orders_are_done_in_their_order() {
     let mut log = Fixture::new(Fsync::Never);
     log.write(b"one");
