@@ -11,6 +11,7 @@
 mod boot;
 mod following;
 mod forward;
+mod health;
 mod leading;
 mod link;
 mod operator;
@@ -35,6 +36,7 @@ use crate::{
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
 use following::CopyIn;
 use forward::Forwards;
+use health::Health;
 use link::LinkState;
 use operator::{Asker, Backups};
 use status::Journal;
@@ -109,6 +111,7 @@ pub struct Node {
     journal: Journal,
     seeds: Seeds,
     disk_full: Option<String>,
+    health: Health,
     stopping: bool,
     /// The role was handed over; the process ends once nobody is served through it any more.
     exits_after_linger: bool,
@@ -178,6 +181,7 @@ impl Node {
             self.clients.deadline(),
             self.is_primary().then_some(self.next_expire),
             self.stale_at,
+            self.health_deadline(),
         ];
         brains.into_iter().flatten().min()
     }
@@ -237,6 +241,7 @@ impl Node {
         self.ask_for_confirmation();
         self.update_commit();
         self.release_forwarded();
+        self.look_at_health();
         self.tell_switch();
         self.background();
         while let Some(garbage) = self.core.store.take_garbage() {
@@ -262,6 +267,7 @@ impl Node {
             for start in batch.starts() {
                 self.note_reign(*start);
             }
+            self.health.record_handed(batch.end(), self.core.now.mono);
             let bytes = u64::try_from(batch.records().len()).unwrap_or(u64::MAX);
             self.log_bytes_since_snapshot += bytes;
             self.appended_bytes += bytes;
@@ -289,6 +295,7 @@ impl Node {
         let at = &mut self.core.positions;
         at.written_end = at.written_end.max(written_end);
         at.durable_end = at.durable_end.max(durable_end);
+        self.records_done();
         if self.disk_full.take().is_some() {
             self.event(Severity::Note, "the log can be written again: space is back".into());
             self.refresh_view();
@@ -324,11 +331,13 @@ impl Node {
         self.next_save += 1;
         let seq = self.next_save;
         self.saves.push_back((seq, what));
+        self.health.state_handed(seq, self.core.now.mono);
         let state = Box::new(self.state_to_save());
         self.core.out.push(Output::Log(LogCommand::SaveState { seq, state }));
     }
 
     fn state_saved(&mut self, seq: u64) {
+        self.health.state_done(seq);
         while let Some(&(first, what)) = self.saves.front() {
             if first > seq {
                 break;

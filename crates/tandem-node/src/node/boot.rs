@@ -320,6 +320,7 @@ impl Node {
             journal: Journal::default(),
             seeds,
             disk_full: None,
+            health: super::health::Health::default(),
             stopping: false,
             exits_after_linger: false,
             expire_again: false,
