@@ -51,6 +51,11 @@ impl Mediated {
         member.is_some_and(|member| member != greeting.incarnation) && holds(Rule::Incarnation)
     }
 
+    /// It is connected, but its disk does not take what writes here wait for (R11); ours does.
+    fn holds_up(&self, greeting: &Greeting) -> bool {
+        greeting.unwell && self.ailment().is_none()
+    }
+
     pub(super) fn tend_primary(&mut self, now: Monotonic, out: &mut Vec<Output>) {
         let Phase::Primary { reign, .. } = self.phase else { return };
         self.tell_member(reign, out);
@@ -111,7 +116,8 @@ impl Mediated {
             return Some(Monotonic::ZERO);
         }
         if let Some(greeting) = self.greeting() {
-            return self.is_replaced(greeting).then_some(Monotonic::ZERO);
+            let out = self.is_replaced(greeting) || self.holds_up(greeting);
+            return out.then_some(Monotonic::ZERO);
         }
         if self.met.is_some() && self.died == self.met {
             return Some(Monotonic::ZERO);
@@ -137,10 +143,8 @@ impl Mediated {
         let Phase::Primary { reign, .. } = self.phase else { return };
         let Some(peer) = &self.peer else { return };
         let (caught_up, left) = (peer.follower.caught_up, peer.left);
-        let Some(incarnation) = self.greeting().map(|greeting| greeting.incarnation) else {
-            return;
-        };
-        if !caught_up || left || self.stopping || !self.writes.is_empty() {
+        let Some(&Greeting { incarnation, unwell, .. }) = self.greeting() else { return };
+        if unwell || !caught_up || left || self.stopping || !self.writes.is_empty() {
             return;
         }
         let revision = self.next_revision();
@@ -160,7 +164,7 @@ impl Mediated {
             }
             return;
         };
-        if self.is_replaced(&greeting) {
+        if self.is_replaced(&greeting) || self.holds_up(&greeting) {
             return self.forget_growth(out);
         }
         let local = self.settings.acknowledge == Acknowledge::Local;
