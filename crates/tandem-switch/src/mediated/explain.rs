@@ -208,6 +208,17 @@ impl Mediated {
                 forcing: Some("promoting a node that has data loses what only the old directory had".to_owned()),
             };
         }
+        if self.listens_first(now, record) {
+            let left = self.listens_until().since(now);
+            return Why {
+                timers: vec![Timer { name: "takes its role back", left }],
+                ..Why::waits(
+                    "the record names this node; it listens whether the other one was promoted by a person",
+                    "the peer to be heard",
+                    &self.peer_words(),
+                )
+            };
+        }
         let at = self.return_at();
         if self.restarts_too_often(now) && now < at {
             return Why {
@@ -234,7 +245,8 @@ impl Mediated {
         let force =
             Some(format!("`tandem promote --force` makes this node primary: {}", self.gap(now)));
         let Some(record) = record else {
-            return Why { now: format!("{peer} is not reachable"), ..self.why_no_mediator(now) };
+            let why = self.why_no_mediator(now);
+            return Why { now: format!("{peer} is not reachable, and {}", why.now), ..why };
         };
         let alive =
             self.mediator.present[record.primary].is_some_and(|it| it.boot == record.primary_boot);

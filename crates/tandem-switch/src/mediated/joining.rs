@@ -57,7 +57,7 @@ impl Mediated {
         if (same_boot && !begun) || !holds(Rule::NewReignPerBoot) {
             return self.begin_named(now, record, out);
         }
-        if self.yields_return(now, record) {
+        if self.listens_first(now, record) || self.yields_return(now, record) {
             return;
         }
         let change = self.own_change(Some(revision), record.members);
@@ -80,6 +80,16 @@ impl Mediated {
         let change = Change { expect: None, record: *record, unless_present: None };
         let bid = Bid::for_begun(change, self.refused(), false);
         self.begin(now, PromoteCause::Handover, &bid, out);
+    }
+
+    /// The peer may have been made primary while the mediator could not be reached: a person forced it, and
+    /// the record cannot tell. Whoever starts hears the peer first, if it can be heard at all (R1).
+    pub(super) fn listens_first(&self, now: Monotonic, record: &Record) -> bool {
+        record.is_both() && self.greeting().is_none() && now < self.listens_until()
+    }
+
+    pub(super) fn listens_until(&self) -> Monotonic {
+        self.started.plus(self.settings.failure_timeout)
     }
 
     /// A primary that keeps restarting lets its standby go first (R11).

@@ -333,7 +333,9 @@ impl Mediated {
             Phase::Primary { hold: Some(hold), .. } => Some(hold.deadline),
             Phase::Primary { .. } if self.counts_peer() => self.solo_at(),
             Phase::Starting { serve_at, begun: Some(_), .. } => Some(serve_at),
-            Phase::Joining => Some(self.return_at()),
+            Phase::Joining => {
+                [self.listens_until(), self.return_at()].into_iter().find(|&at| at > self.stepped)
+            }
             _ => None,
         };
         let never = Monotonic::ZERO.plus(Duration::MAX);
