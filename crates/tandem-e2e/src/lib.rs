@@ -3,6 +3,7 @@
 //! ```text
 //!  Pair ── Node ── Process (own group, ends with the test, output kept for failures)
 //!    │       └─ status over HTTP, commands over RESP, verbs over the CLI
+//!  MediatedPair ── Network (a machine each, cables that can be cut), Mediator, two Nodes
 //!  Load ── N clients, each write recorded as acknowledged / refused / unknown ──▶ Audit, zones, wgl
 //! ```
 //! The crate knows nothing of Tandem's insides: it has its own RESP reader, so that a bug in the
@@ -12,6 +13,7 @@
 //! (`cargo build --profile e2e -p tandem`). A missing binary fails the test; it is never skipped.
 //! **Budget:** `TANDEM_E2E_BUDGET` multiplies the length of the randomised tests (1 in CI, more in
 //! `cargo xtask soak`). `TANDEM_E2E_SEED` replays one of them. `TANDEM_E2E_KEEP=1` keeps the directories.
+//! `TANDEM_E2E_MEDIATOR` names the kind of mediator that a [`mediated`] pair is given.
 #![forbid(unsafe_code)]
 
 pub mod audit;
@@ -34,6 +36,7 @@ pub mod rng;
 pub mod single;
 pub mod skip;
 pub mod status;
+pub mod trouble;
 pub mod value;
 pub mod wait;
 pub mod zookeeper;

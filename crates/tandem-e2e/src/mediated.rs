@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::audit::{self, Audited};
 use crate::load::{Load, LoadOptions, Report};
-use crate::mediator::{Mediator, Witness};
+use crate::mediator::{Mediator, MediatorKind};
 use crate::net::{INTERFACE, Network, VIRTUAL_ADDRESS};
 use crate::node::{ADMIN_TOKEN, Node, Ports, START_DEADLINE, Said};
 use crate::rng::Rng;
@@ -22,12 +23,16 @@ pub const RECOVERY: Duration = Duration::from_secs(20);
 /// What a test wants; everything else is as the product has it by default.
 #[derive(Clone, Debug, Default)]
 pub struct MediatedOptions {
+    /// The third party; `None`: as the environment says.
+    pub kind: Option<MediatorKind>,
     /// Lines of `[replication]`.
     pub replication: Vec<String>,
     /// Lines of `[switch]` besides `by`.
     pub switch: Vec<String>,
     /// Lines of `[switch.mediator]` besides kind and endpoints.
     pub mediator: Vec<String>,
+    /// Whole further sections.
+    pub more: String,
     /// The primary holds [`VIRTUAL_ADDRESS`].
     pub virtual_address: bool,
     /// Where the data of a and b goes, if not into the test's temporary folder.
@@ -98,9 +103,10 @@ impl MediatedPair {
         let folder = TempDir::with_prefix("tandem-e2e-").expect("a temporary folder");
         let root = folder.path();
         let secret = root.join("secret");
-        std::fs::write(root.join("token"), ADMIN_TOKEN).expect("the folder is writable");
-        std::fs::write(&secret, "e2e-peer-secret").expect("the folder is writable");
-        let mediator = Box::new(Witness::new(&net.m, root, &secret));
+        write_secret(&root.join("token"), ADMIN_TOKEN);
+        write_secret(&secret, "e2e-peer-secret");
+        let kind = options.kind.unwrap_or_else(MediatorKind::from_environment);
+        let mediator = kind.prepare(&net.m, root, &secret);
         let data = |index: usize, name: &str| {
             options.data[index].clone().unwrap_or_else(|| root.join(name))
         };
@@ -147,6 +153,14 @@ impl MediatedPair {
         });
     }
 
+    /// Waits until `node` is primary and goes on without the other one.
+    #[track_caller]
+    pub fn wait_alone(&self, node: &Node) {
+        node.wait_status("goes on alone", |status| {
+            status.role() == "primary" && !status.is("in_sync") && !status.is("stalled")
+        });
+    }
+
     /// The primary and the other one.
     #[track_caller]
     pub fn by_role(&self) -> (&Node, &Node) {
@@ -161,20 +175,20 @@ impl MediatedPair {
     /// Clients that write and read all the time. Few of them, with short rests: the search that judges
     /// their histories takes exponential time in those that overlap.
     pub fn load(&self) -> Load {
-        self.load_on(&self.addresses())
+        self.load_with(&self.addresses(), |_| {})
     }
 
-    /// The same with addresses of their own choice.
-    pub fn load_on(&self, addresses: &[SocketAddr]) -> Load {
-        let load = Load::start(&load_options(self.name), addresses);
+    /// The same with addresses of their own choice and other options.
+    pub fn load_with(
+        &self,
+        addresses: &[SocketAddr],
+        adjust: impl FnOnce(&mut LoadOptions),
+    ) -> Load {
+        let mut options = load_options(self.name);
+        adjust(&mut options);
+        let load = Load::start(&options, addresses);
         load.wait_for_more(100, RECOVERY);
         load
-    }
-
-    /// Clients on the machine of `node` that know only that node, whoever else can reach it.
-    pub fn load_beside(&self, node: &Node) -> Load {
-        let options = LoadOptions { clients: 2, ..load_options(self.name) };
-        node.host().enter(|| Load::start(&options, &[node.address()]))
     }
 
     /// A verb of the command line, sent to `node`, that must succeed.
@@ -230,6 +244,12 @@ impl MediatedPair {
     }
 }
 
+fn write_secret(path: &Path, secret: &str) {
+    std::fs::write(path, secret).expect("the folder is writable");
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, mode).expect("the file is ours");
+}
+
 fn load_options(name: &str) -> LoadOptions {
     let seed = Rng::seed_from_environment();
     say(&format!("{name}: TANDEM_E2E_SEED={seed}"));
@@ -273,13 +293,14 @@ fn config_text(
     write!(
         text,
         "[replication]\n{}\n[switch]\nby = \"mediator\"\n{}\n[switch.mediator]\n{}{}\n\
-         [auth]\ninsecure = true\nadmin_token_file = \"{}\"\npeer_secret_file = \"{}\"\n",
+         [auth]\ninsecure = true\nadmin_token_file = \"{}\"\npeer_secret_file = \"{}\"\n{}\n",
         lines(&options.replication),
         lines(&options.switch),
         mediator.config(),
         lines(&options.mediator),
         root.join("token").display(),
         root.join("secret").display(),
+        options.more,
     )
     .expect("writing into a String cannot fail");
     text

@@ -10,6 +10,31 @@ use crate::node::tandem_program;
 use crate::process::Process;
 use crate::wait;
 
+/// Kinds that the tests can put on the third machine.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum MediatorKind {
+    /// The built-in one.
+    #[default]
+    Witness,
+}
+
+impl MediatorKind {
+    /// `TANDEM_E2E_MEDIATOR`; the witness if unset. So every row can be played with every kind.
+    pub fn from_environment() -> Self {
+        match std::env::var("TANDEM_E2E_MEDIATOR").as_deref() {
+            Err(_) | Ok("witness") => Self::Witness,
+            Ok(other) => panic!("TANDEM_E2E_MEDIATOR: there is no mediator called {other}"),
+        }
+    }
+
+    /// One on `host`, not started yet, with everything in `folder`; nodes prove `secret` to it.
+    pub fn prepare(self, host: &Host, folder: &Path, secret: &Path) -> Box<dyn Mediator> {
+        match self {
+            Self::Witness => Box::new(Witness::new(host, folder, secret)),
+        }
+    }
+}
+
 /// What a fault does to a mediator, whatever kind it is.
 pub trait Mediator: Debug + Send {
     /// Lines of `[switch.mediator]`.
@@ -39,7 +64,7 @@ pub struct Witness {
 const WITNESS_PORT: u16 = 7390;
 
 impl Witness {
-    /// One on `host`, not started yet, with everything in `folder`; nodes prove `secret` to it.
+    /// See [`MediatorKind::prepare`].
     pub fn new(host: &Host, folder: &Path, secret: &Path) -> Self {
         let config = folder.join("witness.toml");
         let text = format!("[auth]\npeer_secret_file = \"{}\"\n", secret.display());

@@ -2,7 +2,7 @@
 //! acknowledges what it does not have.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use rustix::process::Signal;
 use tandem_e2e::audit;
 use tandem_e2e::client::Client;
 use tandem_e2e::load::{Load, LoadOptions, Told};
-use tandem_e2e::machine::{has_program, is_root};
+use tandem_e2e::machine::has_program;
 use tandem_e2e::node::tandem;
 use tandem_e2e::pair::{Pair, PairOptions};
 use tandem_e2e::skip::skipped;
+use tandem_e2e::trouble::SmallDisk;
 use tandem_e2e::wait;
 use tempfile::TempDir;
 
@@ -83,40 +84,6 @@ fn a_data_directory_has_one_user() {
     pair.a.client().ok(&["SET", "k", "v"]);
 }
 
-/// A tmpfs of its own; unmounted with the value.
-struct SmallDisk {
-    folder: TempDir,
-}
-
-impl SmallDisk {
-    fn mount(test: &str, size: &str) -> Option<Self> {
-        if !is_root() {
-            skipped(test, "needs root to mount a tmpfs");
-            return None;
-        }
-        let folder = TempDir::new().expect("a temporary folder");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path());
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        if !mounted {
-            skipped(test, "no tmpfs can be mounted here");
-            return None;
-        }
-        Some(Self { folder })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a failed test may still have files open.
-        Command::new("umount").arg("-l").arg(self.folder.path()).output().ok();
-    }
-}
-
 fn error_of(client: &mut Client, words: &[&str]) -> Option<String> {
     let reply = client.command(words).expect("an answer");
     reply.error().map(str::to_owned)
@@ -124,17 +91,17 @@ fn error_of(client: &mut Client, words: &[&str]) -> Option<String> {
 
 #[test]
 fn a_full_disk_refuses_writes_and_reads_go_on() {
-    let Some(disk) = SmallDisk::mount("disk full", "200m") else { return };
+    let disk = match SmallDisk::mount("200m") {
+        Ok(disk) => disk,
+        Err(reason) => return skipped("disk full", &reason),
+    };
     let mut options = local();
     options.data[0] = Some(disk.path().join("data"));
     let mut pair = Pair::start_alone(&options);
     let mut client = pair.a.client();
     client.ok(&["SET", "first", "v"]);
     // Everything but a little is taken by somebody else.
-    let ballast = disk.path().join("ballast");
-    let free = rustix::fs::statvfs(disk.path()).expect("a file system").f_bavail * 4096;
-    fs::write(&ballast, vec![0; usize::try_from(free).expect("fits") - (512 << 10)])
-        .expect("written");
+    let ballast = disk.fill(512 << 10);
     let value = "v".repeat(64 << 10);
     let mut acknowledged = 0;
     let error = loop {

@@ -52,6 +52,22 @@ fn a_killed_node_and_supervisor_are_replaced_by_silence() {
 }
 
 #[test]
+fn a_node_whose_supervisor_is_killed_ends_with_it_and_is_replaced() {
+    let Some(mut pair) = default("supervisor killed") else { return };
+    let load = pair.load();
+    let node = pair.a.pid();
+    pair.a.process().signal(Signal::KILL);
+    pair.a.wait_exit();
+    wait::until_true("the node ends too", RECOVERY, || family::is_gone(node));
+    pair.b.wait_role("primary");
+    load.wait_for_more(200, RECOVERY);
+    pair.a.start();
+    pair.wait_in_sync();
+    let report = pair.judge(load, 1);
+    assert!(report.longest_silence < SILENCE_MAX, "{:?}", report.longest_silence);
+}
+
+#[test]
 fn a_lost_machine_says_no_goodbye_and_is_replaced() {
     let Some(mut pair) = default("machine lost") else { return };
     let load = pair.load();
@@ -72,9 +88,7 @@ fn a_lost_standby_stalls_writes_only_until_the_record_leaves_it_out() {
     let load = pair.load();
     pair.net.unplug(&pair.net.b);
     pair.b.kill();
-    pair.a.wait_status("goes on alone", |status| {
-        status.role() == "primary" && !status.is("in_sync") && !status.is("stalled")
-    });
+    pair.wait_alone(&pair.a);
     load.wait_for_more(200, RECOVERY);
     pair.net.plug(&pair.net.b);
     pair.b.start();
@@ -141,6 +155,15 @@ fn a_frozen_machine_wakes_as_nobody() {
 }
 
 #[test]
+fn a_frozen_machine_that_trusts_no_clock_wakes_as_nobody() {
+    let options = MediatedOptions::default().replication("reads = \"barrier\"");
+    let Some(mut pair) = MediatedPair::start("machine frozen, barrier reads", &options) else {
+        return;
+    };
+    wakes_as_nobody(&mut pair, Node::freeze, Node::thaw);
+}
+
+#[test]
 fn a_node_process_that_stays_frozen_is_killed_by_its_supervisor_and_returns() {
     let options = MediatedOptions::default().switch("watchdog = \"1500ms\"");
     let Some(mut pair) = MediatedPair::start("watchdog", &options) else { return };
@@ -160,9 +183,7 @@ fn a_frozen_standby_is_left_out_and_comes_back() {
     let Some(mut pair) = default("standby frozen") else { return };
     let load = pair.load();
     pair.b.freeze();
-    pair.a.wait_status("goes on alone", |status| {
-        status.role() == "primary" && !status.is("in_sync") && !status.is("stalled")
-    });
+    pair.wait_alone(&pair.a);
     load.wait_for_more(200, RECOVERY);
     pair.b.thaw();
     pair.wait_in_sync();
@@ -201,7 +222,7 @@ fn who_lacks_writes_waits_for_the_one_that_has_them() {
     let Some(mut pair) = default("standby that lacks writes comes first") else { return };
     let load = pair.load();
     pair.b.kill();
-    pair.a.wait_status("goes on alone", |status| !status.is("in_sync") && !status.is("stalled"));
+    pair.wait_alone(&pair.a);
     load.wait_for_more(200, RECOVERY);
     pair.a.kill();
     let report = load.stop();

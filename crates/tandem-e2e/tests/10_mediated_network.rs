@@ -6,7 +6,6 @@ use std::time::Duration;
 use tandem_e2e::client::Client;
 use tandem_e2e::load::{Load, Report};
 use tandem_e2e::mediated::{MediatedOptions, MediatedPair, RECOVERY};
-use tandem_e2e::node::Node;
 use tandem_e2e::wait;
 
 /// Longer than `failure_timeout`, `session`, `solo_after` and a read lease together.
@@ -33,13 +32,6 @@ fn assert_undisturbed(report: &Report) {
 }
 
 #[track_caller]
-fn wait_alone(node: &Node) {
-    node.wait_status("goes on alone", |status| {
-        status.role() == "primary" && !status.is("in_sync") && !status.is("stalled")
-    });
-}
-
-#[track_caller]
 fn error_of(client: &mut Client, words: &[&str]) -> String {
     let reply = client.command(words).expect("an answer");
     reply.error().unwrap_or_else(|| panic!("{words:?} was answered: {reply:?}")).to_owned()
@@ -50,7 +42,7 @@ fn the_primary_goes_on(name: &'static str, cut: fn(&MediatedPair), mend: fn(&Med
     let Some(mut pair) = default(name) else { return };
     let load = pair.load();
     cut(&pair);
-    wait_alone(&pair.a);
+    pair.wait_alone(&pair.a);
     load.wait_for_more(200, RECOVERY);
     assert_ne!(pair.b.status().role(), "primary");
     mend(&pair);
@@ -126,7 +118,7 @@ fn a_standby_that_sees_nobody_does_nothing() {
     let Some(mut pair) = default("standby sees nobody") else { return };
     let load = pair.load();
     pair.net.unplug(&pair.net.b);
-    wait_alone(&pair.a);
+    pair.wait_alone(&pair.a);
     load.wait_for_more(200, RECOVERY);
     let why = pair.b.verb(&["why"]);
     assert!(why.out.contains("mediator"), "{why:?}");

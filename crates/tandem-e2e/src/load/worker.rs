@@ -24,6 +24,8 @@ const DEFINITE: &[&str] = &[
     "LOADING",
     "MASTERDOWN",
     "EXECABORT",
+    // A write that was passed on to a primary that is itself about to hand over.
+    "TRYAGAIN",
 ];
 
 /// One client thread.

@@ -64,6 +64,13 @@ impl Host {
         super::must("nsenter", &[&[net.as_str(), program], arguments].concat());
     }
 
+    /// What a program prints there.
+    pub fn output(&self, program: &str, arguments: &[&str]) -> String {
+        let net = format!("--net={}", self.file().display());
+        let output = Command::new("nsenter").arg(net).arg(program).args(arguments).output();
+        String::from_utf8_lossy(&output.expect("nsenter starts").stdout).into_owned()
+    }
+
     /// Does `work` on that machine: sockets that it opens are that machine's, wherever they are used
     /// later. Not for starting processes, which end with the thread that started them.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
