@@ -11,6 +11,7 @@
 
 mod host;
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::Path;
@@ -91,10 +92,12 @@ impl Network {
         );
         for host in [&self.a, &self.b, &self.m] {
             let (port, space) = (host.port(), host.namespace());
-            script += &format!(
+            writeln!(
+                script,
                 "link add name {port} type veth peer name {INTERFACE} netns {space}\n\
-                 link set {port} master {BRIDGE} up\n"
-            );
+                 link set {port} master {BRIDGE} up"
+            )
+            .expect("writing into a String cannot fail");
         }
         clients.ip_batch(&script)?;
         for host in [&self.a, &self.b, &self.m] {

@@ -52,7 +52,7 @@ fn on_disk(
         // Its own death is not what is looked at here.
         .switch("watchdog = \"0s\"");
     options.data[which] = Some(data);
-    options.more = "[storage]\nsegment_size = \"1MiB\"\n".to_owned();
+    "[storage]\nsegment_size = \"1MiB\"\n".clone_into(&mut options.more);
     MediatedPair::start(name, &options)
 }
 

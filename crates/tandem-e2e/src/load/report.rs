@@ -64,3 +64,42 @@ impl Report {
         histories
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Acknowledgements of one client, as (port, called, returned).
+    fn report(acknowledgements: &[(u16, u64, u64)]) -> Report {
+        let acknowledgements = acknowledgements
+            .iter()
+            .map(|&(port, called_at, returned_at)| Acknowledgement {
+                by: ([127, 0, 0, 1], port).into(),
+                called_at,
+                returned_at,
+            })
+            .collect();
+        Report {
+            clients: vec![ClientRecord { acknowledgements, ..ClientRecord::default() }],
+            errors: BTreeMap::new(),
+            unexpected: Vec::new(),
+            value_bytes: 0,
+            longest_silence: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn only_what_certainly_came_after_the_other_counts_as_a_change() {
+        let cases: [(&str, &[(u16, u64, u64)], usize); 6] = [
+            ("nobody", &[], 0),
+            ("one server", &[(1, 0, 1), (1, 2, 3)], 1),
+            ("one change", &[(1, 0, 1), (2, 2, 3), (2, 4, 5)], 2),
+            ("perhaps before the change", &[(1, 0, 1), (2, 2, 3), (1, 1, 9)], 2),
+            ("back again", &[(1, 0, 1), (2, 2, 3), (1, 4, 5)], 3),
+            ("at the same time", &[(1, 0, 5), (2, 1, 2), (1, 3, 4), (2, 6, 7), (1, 8, 9)], 4),
+        ];
+        for (name, acknowledgements, want) in cases {
+            assert_eq!(report(acknowledgements).acknowledgers().len(), want, "{name}");
+        }
+    }
+}
