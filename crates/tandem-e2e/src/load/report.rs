@@ -69,8 +69,11 @@ impl Report {
 mod tests {
     use super::*;
 
-    /// Acknowledgements of one client, as (port, called, returned).
-    fn report(acknowledgements: &[(u16, u64, u64)]) -> Report {
+    /// Port, called, returned.
+    type Short = (u16, u64, u64);
+
+    /// Acknowledgements of one client.
+    fn report(acknowledgements: &[Short]) -> Report {
         let acknowledgements = acknowledgements
             .iter()
             .map(|&(port, called_at, returned_at)| Acknowledgement {
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn only_what_certainly_came_after_the_other_counts_as_a_change() {
-        let cases: [(&str, &[(u16, u64, u64)], usize); 6] = [
+        let cases: [(&str, &[Short], usize); 6] = [
             ("nobody", &[], 0),
             ("one server", &[(1, 0, 1), (1, 2, 3)], 1),
             ("one change", &[(1, 0, 1), (2, 2, 3), (2, 4, 5)], 2),
