@@ -19,8 +19,8 @@
 pub mod audit;
 pub mod client;
 pub mod differential;
-pub mod hosts;
 pub mod family;
+pub mod hosts;
 pub mod load;
 pub mod loop_disk;
 pub mod machine;

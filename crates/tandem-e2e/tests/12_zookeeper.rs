@@ -74,13 +74,13 @@ fn a_primary_that_freezes_is_missed_and_steps_down_when_it_thaws() {
 fn a_pair_that_is_in_sync_goes_on_without_its_ensemble() {
     let mut server = ZooKeeper::start(TICK);
     let pair = Pair::start(&options(&server));
-    server.process().signal_group(Signal::STOP);
+    server.process().signal(Signal::STOP);
     pair.a.wait_status("the ensemble is not reached", |status| !status.is("mediator.connected"));
     let mut client = pair.a.client();
     for number in 0..100 {
         client.ok(&["SET", &format!("k{number}"), "v"]);
     }
-    server.process().signal_group(Signal::CONT);
+    server.process().signal(Signal::CONT);
     pair.a.wait_status("the ensemble is reached", |status| status.is("mediator.connected"));
     assert_eq!(pair.a.status().role(), "primary");
 }
