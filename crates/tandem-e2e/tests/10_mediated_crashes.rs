@@ -209,6 +209,7 @@ fn both_lose_power_and_either_may_be_first() {
         pair.judge_report(&report, 1);
         pair.by_role().0.client().ok(&["FLUSHALL"]);
         // The next round begins as this one: with a.
+        pair.wait_in_sync();
         if pair.by_role().0.name() == "b" {
             pair.must(&pair.a, &["switch", "--to", "a"]);
             pair.a.wait_role("primary");
