@@ -150,7 +150,7 @@ impl Manual {
         self.own = own;
         match input {
             Input::PeerUp => self.peer_up(now, out),
-            Input::PeerDown => self.peer_down(now, out),
+            Input::PeerDown { silent: _ } => self.peer_down(now, out),
             Input::PeerSaid(message) => self.peer_said(now, message, out),
             Input::PeerStatus(status) => self.peer_status(now, status),
             Input::Follower(ends) => {

@@ -185,7 +185,7 @@ impl Mediated {
         self.stepped = now;
         match input {
             Input::PeerUp => self.peer_up(now, out),
-            Input::PeerDown => self.peer_down(now, out),
+            Input::PeerDown { silent } => self.peer_down(now, silent, out),
             Input::PeerSaid(message) => self.peer_said(now, message, out),
             Input::PeerStatus(status) => self.peer_status(now, status),
             Input::Follower(ends) => {

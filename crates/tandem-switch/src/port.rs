@@ -119,7 +119,10 @@ pub enum Input {
     /// A connection to the peer is up; replaces the one before.
     PeerUp,
     /// It is gone, or silent for `failure_timeout`.
-    PeerDown,
+    PeerDown {
+        /// How long nothing has been heard from it.
+        silent: std::time::Duration,
+    },
     /// The peer's switch says something.
     PeerSaid(PeerMessage),
     /// The peer's heartbeat.

@@ -87,7 +87,9 @@ impl Node {
             // Whether it was carried out, nobody here knows.
             self.clients.forwarded(&mut self.core, conn, None);
         }
-        self.switch_step(tandem_switch::Input::PeerDown);
+        let heard = self.heart.last_heard().unwrap_or(self.core.now.mono);
+        let silent = self.core.now.mono.since(heard);
+        self.switch_step(tandem_switch::Input::PeerDown { silent });
         self.refresh_view();
     }
 

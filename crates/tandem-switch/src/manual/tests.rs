@@ -366,7 +366,7 @@ fn growing_waits_for_the_peer_before_it_tells_the_peer() {
 #[test]
 fn silence_never_shrinks_the_set_and_a_resignation_does() {
     let mut play = primary_in_sync();
-    play.give(Input::PeerDown).after(60_000);
+    play.give(Input::PeerDown { silent: Duration::ZERO }).after(60_000);
     assert!(play.brain.needs_peer() && play.brain.is_stalled());
     let why = play.brain.why(Monotonic::from_millis(play.now));
     assert!(why.who.unwrap().contains("tandem solo"));
@@ -400,7 +400,7 @@ fn a_member_that_says_it_is_none_or_has_a_new_disk_is_let_go() {
     ];
     for (name, peer, want) in cases {
         let mut play = primary_in_sync();
-        play.give(Input::PeerDown).meets(peer);
+        play.give(Input::PeerDown { silent: Duration::ZERO }).meets(peer);
         let cause = play.out.iter().find_map(|output| match output {
             Output::Event(Event::Shrunk { cause, .. }) => Some(*cause),
             _ => None,
@@ -444,7 +444,7 @@ fn a_loss_that_was_named_is_accepted_and_a_smaller_one_is_not() {
         let mut play = Play::durable(state(NodeId::B, set(false, true, 3)));
         play.meets(greeting(Role::Primary, NodeId::B, set(false, true, 3)));
         play.give(Input::PeerStatus(PeerStatus { epoch: E4, appended_end: Lsn::new(30) }));
-        play.give(Input::PeerDown);
+        play.give(Input::PeerDown { silent: Duration::ZERO });
         play.now += 50;
         let gap = play.brain.gap(Monotonic::from_millis(play.now));
         assert_eq!(gap, Gap::AtLeast { records: 10, silent: Some(Duration::from_millis(50)) });

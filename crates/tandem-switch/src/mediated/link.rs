@@ -1,5 +1,7 @@
 //! The connection to the peer: what it says of itself, what we say of us.
 
+use std::time::Duration;
+
 use tandem_types::{Epoch, ForkId, Lsn, Monotonic, PairId, Role};
 
 use super::{Mediated, Phase};
@@ -38,7 +40,7 @@ pub(super) struct Heard {
 impl Mediated {
     pub(super) fn peer_up(&mut self, now: Monotonic, out: &mut Vec<Output>) {
         if self.peer.is_some() {
-            self.peer_down(now, out);
+            self.peer_down(now, Duration::ZERO, out);
         }
         self.sessions += 1;
         self.peer = Some(Peer {
@@ -55,11 +57,12 @@ impl Mediated {
         });
     }
 
-    pub(super) fn peer_down(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+    pub(super) fn peer_down(&mut self, now: Monotonic, silent: Duration, out: &mut Vec<Output>) {
         let Some(peer) = self.peer.take() else { return };
         if peer.greeting.is_some() {
-            // Only a peer that said how it stands is worth waiting for anew.
-            self.alone_since = now;
+            // Only a peer that said how it stands is worth waiting for anew: since it was last heard, so
+            // that `solo_after` is not counted on top of the time in which the silence was noticed.
+            self.alone_since = now.minus(silent);
         }
         self.decisions.in_sync_since = None;
         self.call_off_hold("the connection to the peer is gone", out);
@@ -117,7 +120,7 @@ impl Mediated {
                 self.state.pair_id
             );
             out.push(Output::CloseLink { reason });
-            self.peer_down(now, out);
+            self.peer_down(now, Duration::ZERO, out);
             return;
         }
         let first = peer.greeting.is_none();

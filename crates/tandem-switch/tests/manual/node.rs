@@ -114,7 +114,7 @@ impl Run {
     pub(crate) fn link_down(&mut self) {
         self.sent = None;
         self.peer = FollowerEnds::default();
-        self.give(Input::PeerDown);
+        self.give(Input::PeerDown { silent: std::time::Duration::ZERO });
     }
 
     /// Disk writes that are done by now.

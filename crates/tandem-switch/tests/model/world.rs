@@ -443,7 +443,8 @@ impl World {
             life.peer_end = 0;
             life.following = None;
         }
-        let effects = self.nodes[node].give(self.now, Input::PeerDown);
+        let effects =
+            self.nodes[node].give(self.now, Input::PeerDown { silent: std::time::Duration::ZERO });
         self.settle(node, effects);
     }
 
