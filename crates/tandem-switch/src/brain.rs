@@ -3,8 +3,8 @@
 use tandem_types::{Epoch, Monotonic, NodeId, Role};
 
 use crate::{
-    Gap, Grant, InSyncSet, Input, Manual, Mediated, MediatorStatus, NodeState, Output, OwnEnds,
-    Proposal, ReadRight, Record, Reign, Settings, Why,
+    ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load, Manual, Mediated, MediatorStatus,
+    NodeState, Output, OwnEnds, Proposal, ReadRight, Record, Reign, Settings, Vitals, Why,
 };
 
 /// Who decides about a change of primary.
@@ -15,6 +15,8 @@ pub enum By {
     Manual,
     /// The nodes, by the record at a mediator.
     Mediator,
+    /// The nodes, by what they see of one another.
+    Direct,
 }
 
 /// What only the surroundings know about this start.
@@ -31,6 +33,8 @@ pub enum Brain {
     Manual(Box<Manual>),
     /// The record decides.
     Mediated(Box<Mediated>),
+    /// Proof decides.
+    Direct(Box<Direct>),
 }
 
 /// The same call on whichever it is.
@@ -39,6 +43,7 @@ macro_rules! either {
         match $self {
             Self::Manual($brain) => $call,
             Self::Mediated($brain) => $call,
+            Self::Direct($brain) => $call,
         }
     };
 }
@@ -58,6 +63,7 @@ impl Brain {
             By::Mediator => {
                 Self::Mediated(Box::new(Mediated::new(settings, state, facts, seed, now)))
             }
+            By::Direct => Self::Direct(Box::new(Direct::new(settings, state, facts, seed, now))),
         }
     }
 
@@ -142,7 +148,8 @@ impl Brain {
     pub fn read_right(&self, now: Monotonic) -> ReadRight {
         match self {
             Self::Manual(it) if it.is_serving() => ReadRight::Free,
-            Self::Manual(_) => ReadRight::None,
+            Self::Direct(it) if it.is_serving() => ReadRight::Free,
+            Self::Manual(_) | Self::Direct(_) => ReadRight::None,
             Self::Mediated(it) => it.read_right(now),
         }
     }
@@ -151,7 +158,7 @@ impl Brain {
     /// send it, or do not ask.
     pub fn grant_lease(&mut self, now: Monotonic) -> Option<Grant> {
         match self {
-            Self::Manual(_) => None,
+            Self::Manual(_) | Self::Direct(_) => None,
             Self::Mediated(it) => it.grant_lease(now),
         }
     }
@@ -161,6 +168,7 @@ impl Brain {
         match self {
             Self::Manual(_) => None,
             Self::Mediated(it) => it.pending(),
+            Self::Direct(it) => it.pending(),
         }
     }
 
@@ -169,13 +177,14 @@ impl Brain {
         match self {
             Self::Manual(_) => false,
             Self::Mediated(it) => it.paused(),
+            Self::Direct(it) => it.paused(),
         }
     }
 
     /// How the mediator is; `None` where there is none.
     pub fn mediator_status(&self) -> Option<MediatorStatus> {
         match self {
-            Self::Manual(_) => None,
+            Self::Manual(_) | Self::Direct(_) => None,
             Self::Mediated(it) => Some(it.mediator_status()),
         }
     }
@@ -183,8 +192,32 @@ impl Brain {
     /// The record as last seen.
     pub fn record(&self) -> Option<Record> {
         match self {
-            Self::Manual(_) => None,
+            Self::Manual(_) | Self::Direct(_) => None,
             Self::Mediated(it) => it.record(),
+        }
+    }
+
+    /// What this node says of itself on every channel; `None`: nobody listens.
+    pub fn vitals(&self, load: Load) -> Option<Vitals> {
+        match self {
+            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Direct(it) => Some(it.vitals(load)),
+        }
+    }
+
+    /// The channels besides the link, in the order of the configuration.
+    pub fn channels(&self) -> &[ChannelState] {
+        match self {
+            Self::Manual(_) | Self::Mediated(_) => &[],
+            Self::Direct(it) => it.channels(),
+        }
+    }
+
+    /// What the peer last said of itself on a channel besides the link.
+    pub fn peer_vitals(&self) -> Option<Vitals> {
+        match self {
+            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Direct(it) => it.peer_vitals(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Who is primary: roles, epochs, the in-sync set.
 //!
 //! One brain per way of deciding; all of them are sans-IO (`step(now, input, out)` cannot fail) and keep
-//! the same rules (R1 to R13). `manual` is the one where a person decides.
+//! the same rules (R1 to R13). `manual` is the one where a person decides, `mediated` the one where a
+//! record at a third party does, `direct` the one where two nodes must do with what they see of one another.
 //!
 //! Invariants, kept by assertions and by the tests under `tests/`:
 //! - what a reply or a message relies on is on disk before it leaves ([`Output::Persist`] first);
@@ -13,21 +14,26 @@
 #![forbid(unsafe_code)]
 
 mod brain;
+mod direct;
 mod in_sync;
 mod manual;
 mod mediated;
 mod mediator;
 mod message;
 mod planted;
+mod policy;
 mod port;
 mod proposal;
 mod random;
 mod settings;
 mod state;
+mod unaided;
+mod vitals;
 mod why;
 mod wire;
 
 pub use brain::{BootFacts, Brain, By};
+pub use direct::{ChannelState, Direct};
 pub use in_sync::{InSyncSet, Member};
 pub use manual::Manual;
 pub use mediated::Mediated;
@@ -45,5 +51,7 @@ pub use port::{
 pub use proposal::{MediatorStatus, Proposal, Proposed};
 pub use settings::{Acknowledge, Automatic, Automation, Settings, WhenLost};
 pub use state::{Attempt, NodeState, Reign};
+pub use unaided::{OnSilence, Seen, SplitBrain, Unaided};
+pub use vitals::{Load, Probed, Testimony, Vitals};
 pub use why::{Gap, Timer, Why};
 pub use wire::WireError;

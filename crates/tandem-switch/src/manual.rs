@@ -21,8 +21,10 @@ mod explain;
 mod handover;
 mod joining;
 mod persist;
+pub(crate) mod pilot;
 mod primary;
 mod promote;
+mod split;
 mod standby;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use tandem_types::{Epoch, ForkId, Lsn, Monotonic, Role};
 
 use self::handover::Hold;
 use self::persist::Write;
+use self::pilot::Piloted;
 use self::promote::Asked;
 use crate::message::{Greeting, PeerMessage};
 use crate::random::Random;
@@ -69,6 +72,11 @@ pub struct Manual {
     stopping: bool,
     /// It was primary in this boot and is not any more.
     deposed: bool,
+    /// Both nodes served, and this one stopped: it begins nothing by itself until it follows, or a person
+    /// decides.
+    split: bool,
+    /// What an autopilot knows; nothing where a person decides.
+    piloted: Piloted,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -138,6 +146,8 @@ impl Manual {
             asked: None,
             stopping: false,
             deposed: false,
+            split: false,
+            piloted: Piloted::default(),
         }
     }
 
@@ -167,6 +177,11 @@ impl Manual {
             Input::Tick
             | Input::Mediator(_)
             | Input::PeerDied(_)
+            | Input::Testified(_)
+            | Input::ChannelHeard { .. }
+            | Input::Fenced(_)
+            | Input::Pinged { .. }
+            | Input::Probed(_)
             | Input::Confirmed { .. }
             | Input::Trouble(_) => {}
         }
@@ -287,7 +302,7 @@ impl Manual {
         let first = peer.greeting.is_none();
         peer.greeting = Some(greeting);
         peer.declined = false;
-        self.yield_to_twin(&greeting, out);
+        self.settle_split(&greeting, out);
         self.saw_epoch(greeting.epoch_seen, out);
         if greeting.role == Role::Primary {
             self.peer_is_primary(now, &greeting, out);
@@ -315,16 +330,6 @@ impl Manual {
         }
         self.state.epoch_seen = epoch;
         self.write(persist::Then::Nothing, out);
-    }
-
-    /// Two reigns of one number, both by force: the configured preference decides, the same on both.
-    fn yield_to_twin(&mut self, greeting: &Greeting, out: &mut Vec<Output>) {
-        let Phase::Primary { reign, .. } = self.phase else { return };
-        let twin = greeting.role == Role::Primary
-            && greeting.reign.is_some_and(|it| it.epoch == reign.epoch && it.fork != reign.fork);
-        if twin && self.settings.initial_primary != self.settings.node {
-            self.demote(DemoteCause::SameEpoch, out);
-        }
     }
 
     fn demote(&mut self, cause: DemoteCause, out: &mut Vec<Output>) {
@@ -371,7 +376,7 @@ impl Manual {
             in_sync: self.state.in_sync,
             appended_end: self.own.appended_end,
             pauses: self.state.pauses,
-            unwell: false,
+            unwell: self.piloted.unwell,
         };
         // Between two roles there is nothing to say: the next greeting tells what came of it.
         let between = matches!(self.phase, Phase::Starting { .. } | Phase::Giving { .. });

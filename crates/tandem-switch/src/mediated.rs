@@ -47,7 +47,6 @@ use tandem_types::{Epoch, Lsn, Monotonic, Role};
 
 use self::asked::Asked;
 use self::bid::Bid;
-use self::decide::Decisions;
 use self::handover::Hold;
 use self::lease::Lease;
 use self::link::{Heard, Peer};
@@ -55,10 +54,11 @@ use self::mediator::Mediator;
 use self::persist::Write;
 use crate::message::Greeting;
 use crate::planted::{Rule, holds};
+use crate::policy::Decisions;
 use crate::random::Random;
 use crate::{
     BootFacts, BootId, DemoteCause, Event, InSyncSet, Input, Member, NodeState, Output, OwnEnds,
-    PromoteCause, Record, Reign, Settings, Trouble,
+    PromoteCause, Record, Reign, Settings, Testimony, Trouble,
 };
 
 /// The brain of one boot of one node.
@@ -200,10 +200,16 @@ impl Mediated {
             Input::LogFailed => self.log_failed(out),
             Input::HigherEpoch(epoch) => self.saw_epoch(epoch, out),
             Input::Mediator(event) => self.mediator_said(now, event, out),
-            Input::PeerDied(boot) => self.died = Some(boot),
+            Input::PeerDied(boot) | Input::Testified(Testimony { boot, .. }) => {
+                self.died = Some(boot);
+            }
             Input::Confirmed { epoch, asked, lease } => self.lease_confirmed(epoch, asked, lease),
             Input::Trouble(trouble) => self.trouble = trouble,
-            Input::Tick => {}
+            Input::Tick
+            | Input::ChannelHeard { .. }
+            | Input::Fenced(_)
+            | Input::Pinged { .. }
+            | Input::Probed(_) => {}
         }
         self.tend(now, out);
         self.check();

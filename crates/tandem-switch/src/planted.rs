@@ -50,11 +50,30 @@ pub enum Rule {
     NewReignPerBoot,
     /// With `acknowledge = "received"` a membership ends with the process.
     ReceivedEndsWithBoot,
+    /// A death certificate makes an heir only of a standby that the set on the dead node's disk names.
+    CertificateShowsSet,
+    /// A proof counts only about a boot that this process itself has met, and after which it met no other.
+    UnbrokenContact,
+    /// The peer is silent only if every channel is.
+    AllChannels,
+    /// A primary acknowledges alone only once {self} is on its disk.
+    AloneOnDisk,
+    /// A resignation told on another channel counts only for the set that it names.
+    ResignByRevision,
 }
 
 #[cfg(feature = "planted")]
 impl Rule {
-    /// All of them.
+    /// Those of a pair without a third party.
+    pub const UNAIDED: [Self; 5] = [
+        Self::CertificateShowsSet,
+        Self::UnbrokenContact,
+        Self::AllChannels,
+        Self::AloneOnDisk,
+        Self::ResignByRevision,
+    ];
+
+    /// Those of a pair with a mediator.
     pub const ALL: [Self; 22] = [
         Self::OnlyMembers,
         Self::RefuseFirst,

@@ -4,6 +4,7 @@ use tandem_types::{Epoch, Lsn, Monotonic, NodeId, PairId};
 
 use crate::mediator::{BootId, MediatorEvent, MediatorRequest};
 use crate::message::PeerMessage;
+use crate::vitals::{Probed, Testimony, Vitals};
 use crate::{Gap, NodeState, Reign};
 
 /// Names one request of a person, for its answer.
@@ -54,6 +55,19 @@ pub enum Trouble {
         /// So far.
         for_ms: u64,
     },
+}
+
+impl Trouble {
+    /// For a sentence about the node.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::DiskFull => "its disk is full".to_owned(),
+            Self::SlowDisk { for_ms } => {
+                format!("its disk has not finished a write for {for_ms} ms")
+            }
+            Self::SlowAnswers { for_ms } => format!("commands wait {for_ms} ms"),
+        }
+    }
 }
 
 /// A read lease that this node gives (R6).
@@ -159,6 +173,30 @@ pub enum Input {
     Mediator(MediatorEvent),
     /// The peer's supervisor says that this boot of it has ended: a death certificate.
     PeerDied(BootId),
+    /// As [`Self::PeerDied`], with what was on its disk then.
+    Testified(Testimony),
+    /// The peer was heard on a channel besides the link, in answer to what was sent at `asked`: it lived
+    /// then, whatever its own clock says, and whoever may have recorded and repeated it.
+    ChannelHeard {
+        /// Which one, counted from 0 in the order of the configuration.
+        channel: u8,
+        /// This node's clock when it sent what was answered.
+        asked: Monotonic,
+        /// How long the answer took on the way, both ways.
+        round_trip: std::time::Duration,
+        /// What the peer says of itself.
+        vitals: Vitals,
+    },
+    /// The fence command that [`Output::Fence`] asked for has ended: with certainty that the peer is off, or
+    /// not.
+    Fenced(Result<(), String>),
+    /// Whether any of the ping targets can be reached.
+    Pinged {
+        /// One of them answers.
+        reached: bool,
+    },
+    /// The standby tried the primary as a client.
+    Probed(Probed),
     /// The peer answered a heartbeat that was sent at `asked`: it follows `epoch` and will not serve
     /// itself for `lease`, counted on its clock from its answer.
     Confirmed {
@@ -229,6 +267,8 @@ pub enum Output {
     },
     /// Something for the mediator, in order.
     Mediator(MediatorRequest),
+    /// Run the command that makes sure that the peer is off; then [`Input::Fenced`].
+    Fence,
     /// The answer to a person.
     Answer {
         /// As asked.
@@ -255,6 +295,8 @@ pub enum DemoteCause {
     Isolated,
     /// It lost the mediator, and that is enough (`when_lost = "step-down"`, `acknowledge = "local"`).
     MediatorLost,
+    /// Both nodes served, and `split_brain` decided for the other one, or for nobody.
+    SplitBrain,
 }
 
 /// Why a person's request was not carried out. `text` says what, why, and what to do.
@@ -377,6 +419,21 @@ pub enum Event {
         /// With whom, or why not.
         detail: String,
     },
+    /// The fence command was started: the peer shall be off for certain.
+    FenceBegun {
+        /// What waits for it.
+        purpose: &'static str,
+    },
+    /// The fence command has ended.
+    FenceEnded {
+        /// Why it is not certain that the peer is off; `None`: it is.
+        trouble: Option<String>,
+    },
+    /// Both nodes served: two histories.
+    SplitBrain {
+        /// How it is settled.
+        outcome: String,
+    },
     /// The peer's data belongs to another pair; neither is touched.
     ForeignPeer {
         /// Its pair.
@@ -401,6 +458,11 @@ pub enum PromoteCause {
     Solo,
     /// The primary was gone, and this node held every acknowledged write.
     TookOver,
+    /// The primary was silent, and nobody proved that it is gone (`on_silence = "take-over"`): it may serve
+    /// still, and writes that are not here are lost if they existed.
+    TookOverUnproven,
+    /// Both nodes served, and `split_brain` decided for this one.
+    WonSplit,
 }
 
 /// By what right a primary went on alone.
@@ -418,4 +480,11 @@ pub enum ShrinkCause {
     Local,
     /// The peer was silent, and the mediator's record says that it is out.
     Recorded,
+    /// The peer's supervisor says that its process has ended.
+    Certified,
+    /// The fence command has made sure that the peer is off.
+    Fenced,
+    /// The peer was silent on every channel: it does not take over by itself, but a person must not promote
+    /// it any more.
+    Silence,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_types::{NodeId, Pair};
+use tandem_types::{Monotonic, NodeId, Pair};
 
 /// When a write is answered, as far as the switch cares: how much the peer's word is worth.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -109,6 +109,8 @@ pub struct Automatic {
     pub read_lease: Duration,
     /// A read is answered only when the peer has confirmed the reign after it was executed.
     pub barrier_reads: bool,
+    /// What only a pair without a third party needs.
+    pub unaided: crate::Unaided,
 }
 
 impl Default for Automatic {
@@ -129,7 +131,22 @@ impl Default for Automatic {
             when_lost: WhenLost::Partner,
             read_lease: Duration::from_millis(500),
             barrier_reads: false,
+            unaided: crate::Unaided::default(),
         }
+    }
+}
+
+impl Automatic {
+    /// Whether that many starts of a primary, the last one at `started`, are too many (R11).
+    pub(crate) fn restarts_too_often(
+        &self,
+        starts: u32,
+        started: Monotonic,
+        now: Monotonic,
+    ) -> bool {
+        self.max_restarts > 0
+            && starts >= self.max_restarts
+            && now < started.plus(self.restart_window)
     }
 }
 

@@ -16,7 +16,7 @@ impl Manual {
             let alone = self.state.in_sync.is_some_and(|set| !set.is_both());
             return if alone { Gap::Zero } else { Gap::Unknown };
         }
-        if durable_member {
+        if durable_member && !self.piloted.doubt {
             return Gap::Zero;
         }
         match self.heard {

@@ -25,6 +25,7 @@ impl Manual {
             Some(greeting) if greeting.role == Role::Primary => {
                 self.peer_is_primary(now, &greeting, out);
             }
+            _ if self.split || self.piloted.held_back => {}
             Some(greeting) => self.settle_with(&greeting, out),
             None => self.settle_alone(now, out),
         }
@@ -118,6 +119,7 @@ impl Manual {
         self.state.in_sync = Some(set);
         self.state.resigned = false;
         self.state.member_boot = self.state.boot;
+        self.split = false;
         self.phase = Phase::Starting { reign, cause };
         self.write(Then::BeginReign(reign), out);
     }

@@ -75,6 +75,7 @@ impl Manual {
         }
         peer.followed = Some(reign);
         self.deposed = false;
+        self.split = false;
         out.push(Output::Event(Event::Following(reign)));
         out.push(Output::Follow { reign, pair_id: self.state.pair_id });
     }

@@ -3,6 +3,7 @@
 use tandem_types::{Epoch, NodeId, Role};
 
 use super::{Manual, Phase};
+use crate::planted::{Rule, holds};
 use crate::{Acknowledge, InSyncSet, NodeState, Reign};
 
 impl Manual {
@@ -51,7 +52,7 @@ impl Manual {
     /// decision: it changes within a step.
     pub fn needs_peer(&self) -> bool {
         let both = |set: Option<InSyncSet>| set.is_some_and(|set| set.is_both());
-        both(self.state.in_sync) || both(self.durable.in_sync)
+        both(self.state.in_sync) || (both(self.durable.in_sync) && holds(Rule::AloneOnDisk))
     }
 
     /// The in-sync set as this node has it, or as its primary told it.

@@ -47,21 +47,12 @@ impl Mediated {
     }
 
     pub(super) fn restarts_too_often(&self, now: Monotonic) -> bool {
-        let automatic = &self.settings.automatic;
-        automatic.max_restarts > 0
-            && self.starts >= automatic.max_restarts
-            && now < self.started.plus(automatic.restart_window)
+        self.settings.automatic.restarts_too_often(self.starts, self.started, now)
     }
 
     /// What ails this node, in words; `None`: nothing.
     pub(super) fn ailment(&self) -> Option<String> {
-        Some(match self.trouble? {
-            Trouble::DiskFull => "its disk is full".to_owned(),
-            Trouble::SlowDisk { for_ms } => {
-                format!("its disk has not finished a write for {for_ms} ms")
-            }
-            Trouble::SlowAnswers { for_ms } => format!("commands wait {for_ms} ms"),
-        })
+        self.trouble.map(Trouble::words)
     }
 
     /// A sign of life is given only while a write would get through (R11): a primary whose disk hangs and

@@ -15,10 +15,11 @@
 
 mod link;
 mod node;
+mod outside;
 mod rng;
 mod world;
 
-use tandem_switch::Acknowledge;
+use tandem_switch::{Acknowledge, OnSilence, Unaided};
 
 use crate::world::{Plan, World};
 
@@ -44,10 +45,16 @@ fn run_seeds(name: &str, count: u64, plan: Plan) {
             }
         }
     }
+    println!("{name}: {total:?}");
     // A run that does nothing proves nothing.
     assert!(total.acked > count, "{name}: only {total:?} over {count} seeds");
     assert!(total.serves > count, "{name}: only {total:?} over {count} seeds");
     assert!(total.in_sync > 0, "{name}: only {total:?} over {count} seeds");
+    if let Some(unaided) = plan.unaided {
+        assert!(total.takeovers > 0, "{name}: only {total:?} over {count} seeds");
+        assert!(total.alone > 0, "{name}: only {total:?} over {count} seeds");
+        assert!(!unaided.fence || total.fences > 0, "{name}: only {total:?} over {count} seeds");
+    }
 }
 
 #[test]
@@ -73,4 +80,38 @@ fn forced_changes_fork_and_come_together_again() {
 #[test]
 fn a_wiped_standby_never_takes_data_with_it() {
     run_seeds("wiped", 300, Plan { wipes: true, ..Plan::default() });
+}
+
+const ALONE: Unaided = Unaided {
+    seen: tandem_switch::Seen::Directly,
+    channels: 1,
+    fence: false,
+    on_silence: OnSilence::Wait,
+    goes_alone: true,
+    pings: false,
+    probe_failures: 3,
+    split_brain: tandem_switch::SplitBrain::Newest,
+};
+
+#[test]
+fn unaided_pairs_lose_nothing_on_proof() {
+    run_seeds("unaided", 1_000, Plan { unaided: Some(ALONE), ..Plan::default() });
+}
+
+#[test]
+fn unaided_pairs_with_a_fence_lose_nothing() {
+    let fenced = Unaided { fence: true, ..ALONE };
+    run_seeds("fenced", 1_000, Plan { unaided: Some(fenced), ..Plan::default() });
+}
+
+#[test]
+fn unaided_pairs_that_received_only_lose_nothing_on_proof() {
+    let acknowledge = Acknowledge::Received;
+    run_seeds("received", 500, Plan { unaided: Some(ALONE), acknowledge, ..Plan::default() });
+}
+
+#[test]
+fn unaided_pairs_that_take_over_on_silence_come_together_again() {
+    let bold = Unaided { on_silence: OnSilence::TakeOver, ..ALONE };
+    run_seeds("bold", 500, Plan { unaided: Some(bold), ..Plan::default() });
 }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use tandem_switch::{
-    Acknowledge, FollowerEnds, Input, Manual, NodeState, Output, OwnEnds, PeerMessage, PeerStatus,
-    Reign, Settings,
+    Acknowledge, BootFacts, Brain, By, FollowerEnds, Input, NodeState, Output, OwnEnds,
+    PeerMessage, PeerStatus, Reign, Settings,
 };
 use tandem_types::{Epoch, Lsn, Monotonic, NodeId};
 
@@ -27,7 +27,7 @@ pub(crate) struct Node {
 /// What a process has in memory.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub(crate) brain: Manual,
+    pub(crate) brain: Brain,
     pub(crate) log: Vec<Rec>,
     pub(crate) durable: usize,
     pub(crate) applied: usize,
@@ -61,13 +61,20 @@ fn count(lsn: Lsn) -> usize {
 }
 
 impl Node {
-    pub(crate) fn start(&mut self, settings: Settings, now: u64, seed: u64) {
+    pub(crate) fn start(&mut self, by: By, settings: Settings, now: u64, seed: u64) {
         self.disk.state.boot += 1;
         let log = self.disk.log.clone();
         let durable = log.len();
         let settings = Settings { node: self.id, ..settings };
         self.run = Some(Run {
-            brain: Manual::new(settings, self.disk.state, seed, Monotonic::from_millis(now)),
+            brain: Brain::new(
+                by,
+                settings,
+                self.disk.state,
+                BootFacts::default(),
+                seed,
+                Monotonic::from_millis(now),
+            ),
             durable,
             applied: 0,
             commit: 0,
@@ -218,7 +225,7 @@ impl Run {
             Output::HoldWrites => self.holding = true,
             Output::ReleaseWrites => self.holding = false,
             Output::CloseLink { .. } => link.cut(),
-            Output::Answer { .. } | Output::Event(_) | Output::Mediator(_) => {}
+            Output::Answer { .. } | Output::Event(_) | Output::Mediator(_) | Output::Fence => {}
         }
     }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tandem_switch::{
-    Acknowledge, Event, Gap, Input, NodeState, Output, PromoteCause, Request, Settings,
-    ShrinkCause, Ticket,
+    Acknowledge, By, Event, Gap, Input, NodeState, Output, PromoteCause, Request, Settings,
+    ShrinkCause, Ticket, Unaided,
 };
 use tandem_types::{Epoch, Incarnation, Monotonic, NodeId, Pair};
 
 use crate::link::{Link, Rec};
 use crate::node::{Disk, Node, Seen};
+use crate::outside::Outside;
 use crate::rng::Rng;
 
 /// What a seed may do.
@@ -21,11 +22,13 @@ pub(crate) struct Plan {
     pub(crate) forces: bool,
     /// Disks are lost.
     pub(crate) wipes: bool,
+    /// Nobody is there: the two nodes decide.
+    pub(crate) unaided: Option<Unaided>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { acknowledge: Acknowledge::Durable, forces: false, wipes: false }
+        Self { acknowledge: Acknowledge::Durable, forces: false, wipes: false, unaided: None }
     }
 }
 
@@ -34,6 +37,10 @@ pub(crate) struct Totals {
     pub(crate) acked: u64,
     pub(crate) serves: u64,
     pub(crate) in_sync: u64,
+    /// Without a person.
+    pub(crate) takeovers: u64,
+    pub(crate) alone: u64,
+    pub(crate) fences: u64,
 }
 
 impl Totals {
@@ -41,6 +48,9 @@ impl Totals {
         self.acked += other.acked;
         self.serves += other.serves;
         self.in_sync += other.in_sync;
+        self.takeovers += other.takeovers;
+        self.alone += other.alone;
+        self.fences += other.fences;
     }
 }
 
@@ -61,6 +71,7 @@ pub(crate) struct World {
     loss_accepted: bool,
     tickets: u64,
     totals: Totals,
+    outside: Outside,
 }
 
 const IDS: [NodeId; 2] = [NodeId::A, NodeId::B];
@@ -77,7 +88,12 @@ impl World {
             acknowledge: plan.acknowledge,
             failure_timeout: Duration::from_millis(100),
             hold: Duration::from_millis(150),
-            automatic: tandem_switch::Automatic::default(),
+            automatic: tandem_switch::Automatic {
+                solo_after: Duration::from_millis(150),
+                min_interval: Duration::from_millis(60),
+                unaided: plan.unaided.unwrap_or_default(),
+                ..tandem_switch::Automatic::default()
+            },
         };
         let node = |id, rng: &mut Rng| {
             let state = NodeState::new(Incarnation::new(rng.next()));
@@ -99,6 +115,7 @@ impl World {
             loss_accepted: plan.acknowledge == Acknowledge::Local,
             tickets: 0,
             totals: Totals::default(),
+            outside: Outside::new(),
         }
     }
 
@@ -134,7 +151,8 @@ impl World {
     fn start(&mut self, id: NodeId) {
         let (settings, now, seed) = (self.settings.clone(), self.now, self.rng.next());
         self.say(id, "starts");
-        self.node(id).start(settings, now, seed);
+        let by = if self.plan.unaided.is_some() { By::Direct } else { By::Manual };
+        self.node(id).start(by, settings, now, seed);
     }
 
     fn kill(&mut self, id: NodeId) {
@@ -143,6 +161,45 @@ impl World {
         self.node(id).kill(&mut rng);
         self.rng = rng;
         self.cut();
+    }
+
+    /// Its process dies, and its supervisor sees it.
+    fn kill_supervised(&mut self, id: NodeId) {
+        self.kill(id);
+        if self.plan.unaided.is_some() {
+            let state = self.node(id).disk.state;
+            self.outside.testify(id, &state, self.now, &mut self.rng);
+        }
+    }
+
+    /// Channels besides the link, certificates, fences: what only an unaided pair goes by.
+    fn step_outside(&mut self) {
+        if self.plan.unaided.is_none() {
+            return;
+        }
+        for (id, input) in self.outside.due(self.now) {
+            if let Some(run) = &mut self.node(id).run {
+                run.give(input);
+            }
+        }
+        for id in self.outside.shots(self.now) {
+            if self.node(id).run.is_some() {
+                self.say(id, "is fenced");
+                self.kill(id);
+            }
+        }
+        if self.now.is_multiple_of(20) {
+            for id in IDS {
+                let vitals = self
+                    .node(id)
+                    .run
+                    .as_ref()
+                    .and_then(|run| run.brain.vitals(tandem_switch::Load::default()));
+                if let Some(vitals) = vitals {
+                    self.outside.report(id, vitals, self.now, &mut self.rng);
+                }
+            }
+        }
     }
 
     fn cut(&mut self) {
@@ -161,7 +218,10 @@ impl World {
         let id = IDS[usize::try_from(self.rng.below(2)).unwrap()];
         let running = self.node(id).run.is_some();
         match self.rng.below(1000) {
-            0..2 if running => self.kill(id),
+            0 if running => self.kill(id),
+            1 if running => self.kill_supervised(id),
+            40..42 => self.outside.channel_up = false,
+            42..50 => self.outside.channel_up = true,
             2..10 if !running => self.start(id),
             10..13 => self.cut(),
             13..15 => {
@@ -169,7 +229,9 @@ impl World {
                 self.cut();
             }
             15..25 => self.link.healed = true,
-            25..29 if running => self.ask(id, Request::Promote { accept_loss: 0, force: false }),
+            25..29 if running && self.persons_turn() => {
+                self.ask(id, Request::Promote { accept_loss: 0, force: false });
+            }
             29..32 if running => self.ask(id, Request::Switch { to: None }),
             32..33 if running => self.ask(id, Request::Stop),
             33..34 if running && self.plan.forces => {
@@ -179,6 +241,11 @@ impl World {
             35..36 if self.plan.wipes => self.wipe(id),
             _ => {}
         }
+    }
+
+    /// Where nodes decide, people seldom do.
+    fn persons_turn(&mut self) -> bool {
+        self.plan.unaided.is_none() || self.rng.chance(200)
     }
 
     fn ask(&mut self, id: NodeId, request: Request) {
@@ -215,6 +282,7 @@ impl World {
     fn step(&mut self) {
         self.now += 1;
         self.connect();
+        self.step_outside();
         for id in IDS {
             self.turn(id);
         }
@@ -316,10 +384,25 @@ impl World {
                 match output {
                     Output::Event(
                         Event::Promoted {
-                            cause: PromoteCause::Forced | PromoteCause::Solo, ..
+                            cause:
+                                PromoteCause::Forced
+                                | PromoteCause::Solo
+                                | PromoteCause::TookOverUnproven,
+                            ..
                         }
                         | Event::Shrunk { cause: ShrinkCause::Solo, .. },
                     ) => self.loss_accepted = true,
+                    Output::Event(Event::Promoted { cause: PromoteCause::TookOver, .. }) => {
+                        self.totals.takeovers += 1;
+                    }
+                    Output::Event(Event::Shrunk {
+                        cause: ShrinkCause::Certified | ShrinkCause::Silence | ShrinkCause::Fenced,
+                        ..
+                    }) => self.totals.alone += 1,
+                    Output::Fence => {
+                        self.totals.fences += 1;
+                        self.outside.fence(id, self.now, &mut self.rng);
+                    }
                     Output::Event(Event::Grown { .. }) => self.totals.in_sync += 1,
                     Output::Answer { answer, .. } => self.stop_if_answered(id, answer.is_ok()),
                     _ => {}
@@ -376,6 +459,7 @@ impl World {
     fn heal(&mut self) {
         self.say(NodeId::A, "healed");
         self.link.healed = true;
+        self.outside = Outside::new();
         for id in IDS {
             // A node that was told to stop has to be started again.
             if self.node(id).run.is_some() {
