@@ -20,7 +20,7 @@ pub use request::{
     SoloRequest, SwitchRequest,
 };
 pub use status::{
-    ChannelView, Health, MediatorView, PeerView, PendingView, RoleName, StatusView, SwitchView,
-    VipView,
+    ChannelView, Health, LoadView, MediatorView, PeerView, PendingView, RoleName, StatusView,
+    SwitchView, VipView,
 };
 pub use why::{ForceView, WaitView, WhyView};

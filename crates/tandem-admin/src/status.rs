@@ -164,6 +164,8 @@ pub struct PeerView {
     pub address: String,
     /// A full copy is under way: bytes sent so far.
     pub full_copy_bytes: Option<u64>,
+    /// How busy it is, as it last said on a channel besides the link.
+    pub load: Option<LoadView>,
 }
 
 /// The third party of the pair.
@@ -194,6 +196,20 @@ pub struct ChannelView {
     pub rtt_us: Option<u64>,
     /// Milliseconds since the last frame; absent if never.
     pub last_heard_ms: Option<u64>,
+}
+
+/// How busy a node is, as it said on a channel.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct LoadView {
+    /// Percent of one processor that its process uses.
+    pub cpu_percent: u64,
+    /// Percent of the last seconds in which some task of its machine waited for a disk.
+    pub io_wait_percent: u64,
+    /// The longest that a request had to wait for its turn lately, in milliseconds.
+    pub request_ms: u64,
+    /// Requests per second.
+    pub requests_per_second: u64,
 }
 
 /// A switch that waits for `tandem confirm` or `tandem reject`.

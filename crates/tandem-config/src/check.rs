@@ -202,11 +202,42 @@ fn switching(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
                 );
             }
         }
+        if by == SwitchBy::Direct {
+            authentic(values, list, problems);
+        }
         if by == SwitchBy::Direct && list.is_empty() {
             problems.push(Problem::new(
                 "`switch.by` = \"direct\" has no channel to hear the peer on",
                 "set `switch.direct.channels`, at least [\"link\"]",
             ));
+        }
+    }
+}
+
+/// What moves the role must be proven: a channel that strangers can reach needs the pair's secret.
+fn authentic(values: &Values, list: &[Channel], problems: &mut Vec<Problem>) {
+    let path = "switch.direct.channels";
+    let proven = values.entry("auth.peer_secret_file").value != Value::Text(String::new());
+    for channel in list {
+        let Channel::Endpoints(ends) = channel else { continue };
+        for end in ends.values() {
+            let serial = end.starts_with("serial:///");
+            if !serial && !is_host_port(end) {
+                let what =
+                    format!("`{path}` holds \"{end}\", which is neither host:port nor a device");
+                let todo =
+                    "write for example \"10.1.0.1:7380\" or \"serial:///dev/ttyS0?baud=115200\"";
+                problems.push(Problem::new(what, todo).at(line(values, path)));
+            }
+            let local = end.starts_with("127.")
+                || end.starts_with("[::1]")
+                || end.starts_with("localhost:");
+            if !proven && !local {
+                let what =
+                    format!("the channel \"{end}\" has nothing that proves who speaks on it");
+                let todo = "set `auth.peer_secret_file`, the same 32 random bytes on both machines";
+                problems.push(Problem::new(what, todo).at(line(values, path)));
+            }
         }
     }
 }

@@ -252,6 +252,12 @@ pub const KEYS: &[KeyInfo] = &[
         "Which history wins when both served",
     ),
     key(
+        "switch.direct.ping_targets",
+        Kind::Texts,
+        "[]",
+        "`direct`/`probe`: addresses outside the pair; a node that reaches none of them does not take over, and a primary that sees nobody steps down",
+    ),
+    key(
         "switch.mediator.kind",
         Kind::Choice(MediatorKind::WORDS),
         r#""witness""#,

@@ -184,6 +184,8 @@ pub struct DirectConfig {
     pub channels: Vec<Channel>,
     /// Which history wins when both served.
     pub split_brain: SplitBrain,
+    /// Addresses that a node must reach to trust its own network.
+    pub ping_targets: Vec<String>,
 }
 
 /// `[switch.mediator]`
@@ -399,6 +401,10 @@ fn switch(values: &Values) -> SwitchConfig {
                 other => unreachable!("channels hold {other}"),
             },
             split_brain: values.choice("switch.direct.split_brain", SplitBrain::from_word),
+            ping_targets: match &values.entry("switch.direct.ping_targets").value {
+                Value::Texts(targets) => targets.clone(),
+                other => unreachable!("ping targets hold {other}"),
+            },
         },
         mediator: MediatorConfig {
             kind: values.choice("switch.mediator.kind", MediatorKind::from_word),

@@ -15,13 +15,10 @@ impl Config {
     pub fn supported(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         let at = |path: &str| self.values.entry(path).origin.line();
-        if matches!(self.switch.by, SwitchBy::Direct | SwitchBy::Probe) {
-            let what = format!(
-                "`switch.by` = \"{}\": this version does not switch without a third party",
-                self.switch.by
-            );
-            let todo = "set `switch.by = \"mediator\"` (a witness on a third machine is enough), or \
-                        \"manual\" and use `tandem promote`";
+        if self.switch.by == SwitchBy::Probe {
+            let what = "`switch.by` = \"probe\": this version does not try the primary as a client";
+            let todo =
+                "set `switch.by = \"direct\"`, or \"mediator\" with a witness on a third machine";
             problems.push(Problem::new(what, todo).at(at("switch.by")));
         }
         let kind = self.switch.mediator.kind;
@@ -71,13 +68,22 @@ impl Config {
             "switch.max_restarts",
             "switch.restart_window",
         ];
-        const LATER: [&str; 3] = ["switch.conflicts", "switch.fence", "switch.on_silence"];
-        let without_third_party =
-            path.starts_with("switch.direct.") || path.starts_with("switch.probe.");
-        if without_third_party || LATER.contains(&path) {
-            return true;
+        let by = self.switch.by;
+        let unaided = matches!(by, SwitchBy::Direct | SwitchBy::Probe);
+        if path == "switch.conflicts" {
+            return true; // Later.
         }
-        let automatic = path.starts_with("switch.") || path == "replication.reads";
-        automatic && !ALWAYS.contains(&path) && self.switch.by != SwitchBy::Mediator
+        if path.starts_with("switch.probe.") {
+            return by != SwitchBy::Probe;
+        }
+        if path.starts_with("switch.direct.")
+            || ["switch.fence", "switch.on_silence"].contains(&path)
+        {
+            return !unaided;
+        }
+        if path.starts_with("switch.mediator.") || path == "replication.reads" {
+            return by != SwitchBy::Mediator;
+        }
+        path.starts_with("switch.") && !ALWAYS.contains(&path) && by == SwitchBy::Manual
     }
 }

@@ -72,6 +72,7 @@ fn without_clocks(view: &StatusView) -> StatusView {
     let mut view = view.clone();
     view.uptime_seconds = 0;
     view.read_lease_ms = view.read_lease_ms.map(|_| 0);
+    view.peer.load = None;
     view.peer.last_heard_ms = view.peer.last_heard_ms.map(|_| 0);
     for channel in &mut view.channels {
         channel.last_heard_ms = channel.last_heard_ms.map(|_| 0);

@@ -321,6 +321,11 @@ impl Clients {
     }
 
     /// What the process knows; the server keeps it up to date.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The same, to be refreshed.
     pub const fn facts_mut(&mut self) -> &mut Facts {
         &mut self.facts
     }

@@ -186,6 +186,11 @@ pub enum Input<'a> {
     Mediator(tandem_switch::MediatorEvent),
     /// The peer's supervisor says, with the pair's secret, that this boot of the peer has ended.
     PeerDied(tandem_switch::BootId),
+    /// The same, with what was on its disk then.
+    PeerTestified(tandem_switch::Testimony),
+    /// What only a pair without a third party goes by, as the switch takes it: channels besides the link,
+    /// the end of the fence command, ping targets, attempts as a client.
+    Unaided(tandem_switch::Input),
     /// Whether this machine holds the virtual address now, and what is wrong with it.
     VirtualAddress {
         /// It is bound here.

@@ -119,6 +119,7 @@ pub struct Node {
     next_expire: Monotonic,
     started: Now,
     switch_told: tandem_switch::OwnEnds,
+    load: tandem_switch::Load,
 }
 
 impl Node {
@@ -163,6 +164,8 @@ impl Node {
             Input::Admin { id, request } => self.admin(id, &request),
             Input::Mediator(event) => self.switch_step(tandem_switch::Input::Mediator(event)),
             Input::PeerDied(boot) => self.switch_step(tandem_switch::Input::PeerDied(boot)),
+            Input::PeerTestified(said) => self.switch_step(tandem_switch::Input::Testified(said)),
+            Input::Unaided(seen) => self.switch_step(seen),
             Input::VirtualAddress { held, trouble } => self.address_moved(held, trouble),
             Input::Shutdown => self.shutdown(),
             Input::Tick => self.tick(),
@@ -209,6 +212,16 @@ impl Node {
     /// Fetches what these requests, which come next, will look up. Changes nothing.
     pub fn foresee(&self, received: &mut dyn Iterator<Item = (ConnId, &[u8])>) {
         self.clients.foresee(&self.core, received);
+    }
+
+    /// What this node says of itself on every channel; `None`: nobody listens.
+    pub fn vitals(&self) -> Option<tandem_switch::Vitals> {
+        self.switch.vitals(self.load)
+    }
+
+    /// How busy the process is, as last measured.
+    pub const fn set_load(&mut self, load: tandem_switch::Load) {
+        self.load = load;
     }
 
     /// Gives back a batch that was written, so that its buffer is used again.

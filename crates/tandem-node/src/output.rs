@@ -126,6 +126,8 @@ pub enum Output {
     History(Box<tandem_admin::HistoryEntry>),
     /// Something for the mediator, in order.
     Mediator(tandem_switch::MediatorRequest),
+    /// Run the command that makes sure that the peer is off; the answer is an [`crate::Input::Unaided`].
+    Fence,
     /// Free this elsewhere: it is large.
     Garbage(tandem_store::Garbage),
     /// Free a whole key space elsewhere.

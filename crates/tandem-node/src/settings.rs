@@ -68,6 +68,10 @@ pub enum SwitchBy {
     Manual,
     /// The rules, with a record at a third party.
     Mediator,
+    /// The rules, with what the nodes see of one another on every channel.
+    Direct,
+    /// The rules, with what the standby sees as a client of the primary.
+    Probe,
 }
 
 impl SwitchBy {
@@ -76,6 +80,8 @@ impl SwitchBy {
         match self {
             Self::Manual => "manual",
             Self::Mediator => "mediator",
+            Self::Direct => "direct",
+            Self::Probe => "probe",
         }
     }
 }
@@ -176,6 +182,8 @@ pub struct Settings {
     pub switch_by: SwitchBy,
     /// What an automatic switch needs to know.
     pub automatic: tandem_switch::Automatic,
+    /// Kind and address of each channel besides the link, for people.
+    pub channels: Vec<(String, String)>,
     /// A virtual address follows the primary.
     pub virtual_address: bool,
     /// What clients must say to `AUTH`; `None`: nothing.

@@ -59,6 +59,15 @@ impl AdminHandle {
         self.outbox.send(Mail::Mediator(event))
     }
 
+    /// Tells the node what was seen of the peer besides the link, or how the fence command ended; returns at
+    /// once.
+    ///
+    /// # Errors
+    /// [`Gone`] when the data thread has ended.
+    pub fn seen(&self, seen: tandem_switch::Input) -> Result<(), Gone> {
+        self.outbox.send(Mail::Unaided(seen))
+    }
+
     /// Tells the node whether this machine holds the virtual address; returns at once.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What the event loop drives: a node, or its stand-in while the data is being loaded.
 
+use std::time::Duration;
+
 use tandem_log::Batch;
 use tandem_node::{ConnId, Input, Output};
 use tandem_switch::BootId;
@@ -65,9 +67,14 @@ pub(crate) trait Brain: Send {
         drop(batch);
     }
 
-    /// Looks at what the process uses; about once per second.
-    fn refresh_facts(&mut self) {}
+    /// Looks at what the process uses; about once per second. `slowest_turn`: the longest that a request
+    /// had to wait for its turn since the last look.
+    fn refresh_facts(&mut self, _slowest_turn: Duration) {}
 
+    /// What this node says of itself on every channel; `None`: nobody listens.
+    fn vitals(&self) -> Option<tandem_switch::Vitals> {
+        None
+    }
     /// Who this node is.
     fn identity(&self) -> Identity;
 }

@@ -6,11 +6,13 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
+use tandem_fs::FsDisk;
 use tandem_link::{
     CERTIFICATE_KIND, Certificate, LinkConfig, LinkError, LinkEvent, LinkSession, NONCE_BYTES,
     Secret,
 };
-use tandem_switch::BootId;
+use tandem_log::load_state;
+use tandem_switch::{BootId, Testimony};
 use tandem_types::PairId;
 
 use crate::ServerSettings;
@@ -56,11 +58,24 @@ impl Supervised {
         Self { settings }
     }
 
-    /// Tells the peer that `boot` is over, and waits until it has heard it.
+    /// What the supervisor can say of a boot that has ended: the in-sync set that is on its disk now.
+    ///
+    /// Only before the node is started again: a later boot may write another set.
+    pub fn testimony(&self, boot: BootId) -> Testimony {
+        let disk = FsDisk::open_to_read(&self.settings.data_dir).ok();
+        let state = disk.and_then(|disk| load_state(&disk).ok().flatten());
+        // Another boot's state says nothing about this one.
+        let state = state.filter(|it| it.incarnation == boot.incarnation && it.boots == boot.boot);
+        let switch =
+            state.and_then(|it| tandem_switch::NodeState::decode(&it.extra).ok().map(|it| it.0));
+        Testimony { boot, in_sync: switch.and_then(|it| it.in_sync) }
+    }
+
+    /// Tells the peer what became of a boot, and waits until it has heard it.
     ///
     /// # Errors
     /// See [`CertificateError`].
-    pub fn certify(&self, boot: BootId) -> Result<(), CertificateError> {
+    pub fn certify(&self, testimony: Testimony) -> Result<(), CertificateError> {
         let settings = &self.settings;
         let place = (settings.peer_host.as_str(), settings.peer_link_port);
         let address = place.to_socket_addrs()?.next().ok_or(CertificateError::NoAnswer)?;
@@ -70,7 +85,7 @@ impl Supervised {
         socket.set_write_timeout(Some(STEP_TIME_MAX))?;
         let loopback = address.ip().is_loopback() || address.ip() == socket.local_addr()?.ip();
         let Some(files) = settings.tls.clone() else {
-            return self.say(boot, socket, Vec::new(), false, loopback);
+            return self.say(testimony, socket, Vec::new(), false, loopback);
         };
         let proves = files.client_ca.is_some() || settings.peer_secret.is_some();
         let mut session = Tls::load(files)?.connect(&settings.peer_host)?;
@@ -84,12 +99,12 @@ impl Supervised {
         let binding = session.export_keying_material(vec![0; 32], exporter, Some(&[]))?;
         let binding = if proves { binding } else { Vec::new() };
         let stream = rustls::Stream::new(&mut session, &mut socket);
-        self.say(boot, stream, binding, proves, loopback)
+        self.say(testimony, stream, binding, proves, loopback)
     }
 
     fn say(
         &self,
-        boot: BootId,
+        testimony: Testimony,
         mut stream: impl Read + Write,
         tls_binding: Vec<u8>,
         tls: bool,
@@ -98,7 +113,7 @@ impl Supervised {
         let settings = &self.settings;
         let mut session = LinkSession::dialer(LinkConfig {
             node: settings.node.node,
-            incarnation: boot.incarnation,
+            incarnation: testimony.boot.incarnation,
             pair_id: PairId::NONE,
             pair_name: settings.node.pair_name.clone(),
             software: concat!("tandem ", env!("CARGO_PKG_VERSION"), " supervisor").to_owned(),
@@ -118,8 +133,10 @@ impl Supervised {
                 match session.poll()? {
                     None => break,
                     Some(LinkEvent::Up(_)) => {
-                        let BootId { incarnation, boot } = boot;
-                        let certificate = Certificate { incarnation, boot };
+                        let BootId { incarnation, boot } = testimony.boot;
+                        let mut in_sync = Vec::new();
+                        testimony.encode_set(&mut in_sync);
+                        let certificate = Certificate { incarnation, boot, in_sync };
                         // It is up, so it takes messages.
                         session.send(CERTIFICATE_KIND, &certificate.encode()).ok();
                     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_switch::{BootId, MediatorEvent, MediatorRequest};
+use tandem_switch::{BootId, MediatorEvent, MediatorRequest, Vitals};
 use tandem_types::Monotonic;
 
 /// How often the data thread says that it lives.
@@ -16,6 +16,12 @@ pub struct Edges {
     pub mediator: Option<Box<dyn FnMut(MediatorRequest) + Send>>,
     /// Takes (`true`) or gives up the virtual address.
     pub virtual_address: Option<Box<dyn FnMut(bool) + Send>>,
+    /// Runs the command that makes sure that the peer is off; the answer comes by
+    /// [`crate::AdminHandle::seen`].
+    pub fence: Option<Box<dyn FnMut() + Send>>,
+    /// Takes this node's health report every so often, and says it on every channel. It is made by the loop
+    /// that serves writes, so that a loop that hangs falls silent.
+    pub report: Option<Report>,
     /// Hears ten times per second that the data thread lives, and which boot of the data it serves
     /// (`None` while that is being read).
     pub beat: Option<Box<dyn FnMut(Option<BootId>) + Send>>,
@@ -23,18 +29,27 @@ pub struct Edges {
     pub news: Option<Box<dyn FnMut() + Send>>,
 }
 
+/// Where this node's health reports go.
+pub struct Report {
+    /// How often one is made.
+    pub every: Duration,
+    /// Takes one.
+    pub send: Box<dyn FnMut(Vitals) + Send>,
+}
+
 /// The edges of a running loop.
 #[derive(Default)]
 pub(crate) struct Attached {
     edges: Edges,
     beat_at: Monotonic,
+    report_at: Monotonic,
     /// The mediator's endpoint, while a session is open.
     mediator: Option<String>,
 }
 
 impl Attached {
     pub(crate) fn new(edges: Edges) -> Self {
-        Self { edges, beat_at: Monotonic::ZERO, mediator: None }
+        Self { edges, beat_at: Monotonic::ZERO, report_at: Monotonic::ZERO, mediator: None }
     }
 
     /// Remembers whether a session is open: a node that boots while it is must hear of it.
@@ -74,7 +89,27 @@ impl Attached {
 
     /// When the next beat is due, if anyone listens.
     pub(crate) fn deadline(&self) -> Option<Monotonic> {
-        self.edges.beat.as_ref().map(|_| self.beat_at)
+        let beat = self.edges.beat.as_ref().map(|_| self.beat_at);
+        let report = self.edges.report.as_ref().map(|_| self.report_at);
+        beat.into_iter().chain(report).min()
+    }
+
+    pub(crate) fn fence(&mut self) {
+        if let Some(fence) = &mut self.edges.fence {
+            fence();
+        }
+    }
+
+    /// Says how this node is, if it is time and anyone listens.
+    pub(crate) fn report(&mut self, now: Monotonic, vitals: impl FnOnce() -> Option<Vitals>) {
+        if let Some(Report { every, send }) = &mut self.edges.report
+            && self.report_at <= now
+        {
+            self.report_at = now.plus(*every);
+            if let Some(vitals) = vitals() {
+                send(vitals);
+            }
+        }
     }
 
     pub(crate) fn beat(&mut self, now: Monotonic, boot: impl FnOnce() -> Option<BootId>) {

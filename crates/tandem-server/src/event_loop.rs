@@ -67,6 +67,8 @@ pub(crate) struct EventLoop {
     tls: Option<Tls>,
     certificates_at: Monotonic,
     facts_at: Monotonic,
+    /// The longest turn since the last look at the process: what came meanwhile had to wait.
+    slowest_turn: Duration,
     boot: Arc<dyn Boot>,
     /// Number of the boot whose workers run.
     life: u32,
@@ -134,6 +136,7 @@ impl EventLoop {
             tls,
             certificates_at: clock::monotonic().plus(CERTIFICATES_EVERY),
             facts_at: Monotonic::ZERO,
+            slowest_turn: Duration::ZERO,
             boot,
             life: 0,
             workers: None,
@@ -177,11 +180,15 @@ impl EventLoop {
         clients.expire(&mut turn);
         self.timers(now);
         // Read again: what was decided at the start of a long turn may have run out since (R6).
+        let begun = now.mono;
         let now = clock::now();
+        self.slowest_turn = self.slowest_turn.max(now.mono.since(begun));
         self.step(now, Input::EndOfTurn);
         self.carry_out(now)?;
         self.link.write();
         self.clients.write(self.brain.as_mut());
+        let brain = self.brain.as_ref();
+        self.edges.report(now.mono, || brain.vitals());
         let identity = self.brain.identity();
         self.edges.beat(now.mono, || identity.boot_id());
         ControlFlow::Continue(())
@@ -269,6 +276,7 @@ impl EventLoop {
                     self.edges.note(&event);
                     self.step(now, Input::Mediator(event));
                 }
+                Mail::Unaided(seen) => self.step(now, Input::Unaided(seen)),
                 Mail::VirtualAddress { held, trouble } => {
                     self.step(now, Input::VirtualAddress { held, trouble });
                 }
@@ -305,7 +313,7 @@ impl EventLoop {
         // Not a deadline: an idle process uses what it used.
         if self.facts_at <= now.mono {
             self.facts_at = now.mono.plus(FACTS_EVERY);
-            self.brain.refresh_facts();
+            self.brain.refresh_facts(std::mem::take(&mut self.slowest_turn));
         }
         if self.certificates_at <= now.mono {
             self.certificates_at = now.mono.plus(CERTIFICATES_EVERY);

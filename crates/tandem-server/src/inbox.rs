@@ -47,6 +47,8 @@ pub(crate) enum Mail {
     },
     /// The mediator answers or tells something.
     Mediator(MediatorEvent),
+    /// Something was seen of the peer besides the link, or the fence command has ended.
+    Unaided(tandem_switch::Input),
     /// The virtual address was taken or given up, or could not be.
     VirtualAddress {
         /// It is bound on this machine.

@@ -26,6 +26,7 @@ mod link;
 mod loading;
 mod net;
 mod process_facts;
+mod process_load;
 mod run;
 mod settings;
 mod signals;
@@ -33,7 +34,7 @@ mod workers;
 
 pub use admin::AdminHandle;
 pub use certificate::{CertificateError, Supervised};
-pub use edges::Edges;
+pub use edges::{Edges, Report};
 pub use inbox::Gone;
 pub use net::tls::{TlsError, TlsFiles};
 pub use run::{Addresses, Exit, RunError, Server, run};

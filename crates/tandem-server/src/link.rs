@@ -23,7 +23,7 @@ use tandem_link::{
     CERTIFICATE_KIND, Certificate, LinkConfig, LinkEvent, LinkSession, NONCE_BYTES, Secret,
 };
 use tandem_node::{Input, Output};
-use tandem_switch::BootId;
+use tandem_switch::{BootId, Testimony};
 use tandem_types::{Incarnation, Monotonic, NodeId, Now};
 
 use crate::brain::Brain;
@@ -396,9 +396,13 @@ impl Link {
                     let certificate = Certificate::decode(bytes);
                     // It is up, so it takes messages.
                     session.send(CERTIFICATE_KIND, &[]).ok();
-                    if let Some(Certificate { incarnation, boot }) = certificate {
+                    if let Some(Certificate { incarnation, boot, in_sync }) = certificate {
                         tracing::warn!(boot, "the peer's supervisor says that its process is gone");
-                        turn.step(Input::PeerDied(BootId { incarnation, boot }));
+                        let testimony = Testimony {
+                            boot: BootId { incarnation, boot },
+                            in_sync: Testimony::decode_set(&in_sync),
+                        };
+                        turn.step(Input::PeerTestified(testimony));
                     }
                     continue;
                 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_config::{
-    Acknowledge, Automation, Config, Failback, FsyncPolicy, Reads, SwitchBy, Topology, WhenLost,
-    WithoutPeer,
+    Acknowledge, Automation, Channel, Config, Failback, FsyncPolicy, OnSilence, Reads, SplitBrain,
+    SwitchBy, Topology, WhenLost, WithoutPeer,
 };
 use tandem_node::Port;
 use tandem_types::{NodeId, Pair};
@@ -192,10 +192,12 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         linger: config.switch.linger,
         switch_by: match config.switch.by {
             SwitchBy::Mediator => tandem_node::SwitchBy::Mediator,
-            // `Config::supported` refuses the two in between.
-            SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Probe => tandem_node::SwitchBy::Manual,
+            SwitchBy::Manual => tandem_node::SwitchBy::Manual,
+            SwitchBy::Direct => tandem_node::SwitchBy::Direct,
+            SwitchBy::Probe => tandem_node::SwitchBy::Probe,
         },
         automatic: automatic(config),
+        channels: channels(config, node),
         virtual_address: config.vip.is_some(),
         protected_mode: password.is_none() && !config.auth.insecure,
         password: password.map(tandem_node::Secret::new),
@@ -243,7 +245,48 @@ fn automatic(config: &Config) -> tandem_switch::Automatic {
         },
         read_lease: switch.read_lease(),
         barrier_reads: config.replication.reads == Reads::Barrier,
+        unaided: unaided(config),
     }
+}
+
+/// What a pair without a third party is told.
+fn unaided(config: &Config) -> tandem_switch::Unaided {
+    let switch = &config.switch;
+    let others = switch.direct.channels.iter().filter(|it| matches!(it, Channel::Endpoints(_)));
+    tandem_switch::Unaided {
+        seen: match switch.by {
+            SwitchBy::Probe => tandem_switch::Seen::AsClient,
+            SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Mediator => {
+                tandem_switch::Seen::Directly
+            }
+        },
+        channels: u8::try_from(others.count()).unwrap_or(u8::MAX),
+        fence: switch.fence.is_some(),
+        on_silence: match switch.on_silence {
+            OnSilence::Wait => tandem_switch::OnSilence::Wait,
+            OnSilence::TakeOver => tandem_switch::OnSilence::TakeOver,
+        },
+        goes_alone: config.replication.without_peer == WithoutPeer::Serve,
+        pings: !switch.direct.ping_targets.is_empty(),
+        probe_failures: switch.probe.failures,
+        split_brain: match switch.direct.split_brain {
+            SplitBrain::Newest => tandem_switch::SplitBrain::Newest,
+            SplitBrain::MostWrites => tandem_switch::SplitBrain::MostWrites,
+            SplitBrain::Prefer => tandem_switch::SplitBrain::Prefer,
+            SplitBrain::Manual => tandem_switch::SplitBrain::Manual,
+        },
+    }
+}
+
+/// Kind and this node's end of each channel besides the link.
+fn channels(config: &Config, node: NodeId) -> Vec<(String, String)> {
+    let name = &config.nodes[node].name;
+    let ends = config.switch.direct.channels.iter().filter_map(|channel| match channel {
+        Channel::Link => None,
+        Channel::Endpoints(ends) => ends.get(name),
+    });
+    let kind = |end: &String| if end.starts_with("serial://") { "serial" } else { "tcp" };
+    ends.map(|end| (kind(end).to_owned(), end.clone())).collect()
 }
 
 fn limits(config: &Config) -> tandem_node::Limits {

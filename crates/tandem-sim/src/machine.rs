@@ -267,6 +267,7 @@ impl Machine {
                 | Output::Garbage(_)
                 | Output::DropStore(_)
                 | Output::VirtualAddress(_)
+                | Output::Fence
                 | Output::History(_) => {}
                 Output::Mediator(request) => left.mediator.push(request),
                 Output::Log(command) => self.log(command),

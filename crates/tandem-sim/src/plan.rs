@@ -442,5 +442,6 @@ fn automatic(random: &mut Random) -> Automatic {
         when_lost: if random.once_in(4) { WhenLost::StepDown } else { WhenLost::Partner },
         read_lease: millis(random, 200, 1_000),
         barrier_reads: random.once_in(3),
+        unaided: tandem_switch::Unaided::default(),
     }
 }

@@ -29,6 +29,7 @@ pub fn settings(node: NodeId, acknowledge: Acknowledge, topology: Topology) -> S
         linger: Duration::from_millis(500),
         switch_by: tandem_node::SwitchBy::Manual,
         automatic: tandem_switch::Automatic::default(),
+        channels: Vec::new(),
         virtual_address: false,
         password: None,
         protected_mode: false,

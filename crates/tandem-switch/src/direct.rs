@@ -27,6 +27,8 @@ mod alone;
 mod explain;
 mod proof;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod view;
 mod watch;
 mod wishes;

@@ -16,6 +16,7 @@ mod sentinel;
 mod starts;
 mod surroundings;
 pub(crate) mod tls;
+mod unaided;
 
 use std::ffi::OsString;
 use std::io;
@@ -29,7 +30,7 @@ use rustix::process::{Pid, Signal};
 use tandem_config::Config;
 use tandem_fs::OpenError;
 use tandem_server::{Edges, RunError, Server, ServerSettings, Supervised};
-use tandem_switch::BootId;
+use tandem_switch::{BootId, Testimony};
 use tandem_types::NodeId;
 
 use crate::cli::ServeOptions;
@@ -91,7 +92,7 @@ fn on_death(config: &Config, node: NodeId) -> anyhow::Result<supervise::OnDeath>
     let address = config.vip.as_ref().map(surroundings::address).transpose()?;
     let supervised = Arc::new(Supervised::new(ServerSettings::from_config(config, node)?));
     Ok(Box::new(move |boot| {
-        let certifying = boot.and_then(|boot| certify(&supervised, boot));
+        let certifying = boot.and_then(|boot| certify(&supervised, supervised.testimony(boot)));
         if let Some(address) = &address {
             match tandem_vip::remove_now(address) {
                 Ok(true) => tracing::warn!("{address} was left bound and is removed"),
@@ -104,12 +105,13 @@ fn on_death(config: &Config, node: NodeId) -> anyhow::Result<supervise::OnDeath>
 }
 
 /// Tells the peer, beside the restart: neither waits for the other.
-fn certify(supervised: &Arc<Supervised>, boot: BootId) -> Option<JoinHandle<()>> {
+fn certify(supervised: &Arc<Supervised>, testimony: Testimony) -> Option<JoinHandle<()>> {
     let supervised = Arc::clone(supervised);
+    let BootId { boot, .. } = testimony.boot;
     let tell = move || {
         for _ in 0..CERTIFICATE_TRIES {
-            match supervised.certify(boot) {
-                Ok(()) => return tracing::info!("the peer knows that boot {} is over", boot.boot),
+            match supervised.certify(testimony) {
+                Ok(()) => return tracing::info!("the peer knows that boot {boot} is over"),
                 Err(error) => tracing::debug!("the peer was not told that a boot is over: {error}"),
             }
             thread::sleep(CERTIFICATE_PAUSE);

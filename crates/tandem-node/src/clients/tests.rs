@@ -43,6 +43,7 @@ fn settings() -> Settings {
         linger: Duration::from_millis(500),
         switch_by: crate::SwitchBy::Manual,
         automatic: tandem_switch::Automatic::default(),
+        channels: Vec::new(),
         virtual_address: false,
         password: None,
         protected_mode: false,

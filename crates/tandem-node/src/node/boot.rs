@@ -268,6 +268,7 @@ impl Node {
         let by = match settings.switch_by {
             SwitchBy::Manual => By::Manual,
             SwitchBy::Mediator => By::Mediator,
+            SwitchBy::Direct | SwitchBy::Probe => By::Direct,
         };
         let boot_facts = BootFacts { starts_in_window: facts.starts_in_window };
         let switch = Brain::new(
@@ -327,6 +328,7 @@ impl Node {
             next_expire: now.mono,
             started: now,
             switch_told: tandem_switch::OwnEnds::default(),
+            load: tandem_switch::Load::default(),
             address_held: false,
             address_trouble: None,
         };
@@ -383,7 +385,7 @@ fn switch_settings(settings: &Settings) -> tandem_switch::Settings {
 
 fn stream_settings(settings: &Settings, seeds: Seeds) -> tandem_replication::Settings {
     let heartbeat_max = match settings.switch_by {
-        SwitchBy::Manual => std::time::Duration::MAX,
+        SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Probe => std::time::Duration::MAX,
         // Four chances to renew a lease.
         SwitchBy::Mediator => settings.automatic.read_lease / 4,
     };

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use tandem_admin::{
-    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, MediatorView, MetricsView,
-    PeerView, PendingView, RoleName, StatusView, SwitchView, VipView, WaitView, WhyView,
+    ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, LoadView, MediatorView,
+    MetricsView, PeerView, PendingView, RoleName, StatusView, SwitchView, VipView, WaitView,
+    WhyView,
 };
 use tandem_switch::{Gap, PromoteCause, Proposed, ReadRight, Reign};
 use tandem_types::{DbIndex, Lsn, NodeId, Now, Role};
@@ -130,7 +131,7 @@ impl Node {
             stalled: self.switch.is_stalled(),
             waiting_for: self.core.view.waiting_for.clone(),
             peer: self.peer_view(),
-            channels: vec![self.channel_view()],
+            channels: self.channel_views(),
             last_switch: self.journal.last_switch.clone(),
             conflicts: self.conflicts,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -269,6 +270,25 @@ impl Node {
             .collect()
     }
 
+    fn channel_views(&self) -> Vec<ChannelView> {
+        let now = self.core.now.mono;
+        let fresh = self.core.settings.failure_timeout;
+        let states = self.switch.channels();
+        let others = self.core.settings.channels.iter().enumerate().map(|(index, (kind, end))| {
+            let state = states.get(index);
+            let silent = state.and_then(|it| it.heard).map(|at| now.since(at));
+            let rtt = state.and_then(|it| it.round_trip);
+            ChannelView {
+                kind: kind.clone(),
+                endpoint: end.clone(),
+                up: silent.is_some_and(|silent| silent < fresh),
+                rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+                last_heard_ms: silent.map(millis),
+            }
+        });
+        std::iter::once(self.channel_view()).chain(others).collect()
+    }
+
     fn channel_view(&self) -> ChannelView {
         let rtt =
             self.heart.round_trip().map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));
@@ -305,6 +325,12 @@ impl Node {
             last_heard_ms: self.last_heard_ms(),
             address: settings.client_addresses[peer].clone(),
             full_copy_bytes: None,
+            load: self.switch.peer_vitals().map(|it| LoadView {
+                cpu_percent: it.load.cpu_percent.into(),
+                io_wait_percent: it.load.io_wait_percent.into(),
+                request_ms: it.load.request_ms.into(),
+                requests_per_second: it.load.requests.into(),
+            }),
         }
     }
 

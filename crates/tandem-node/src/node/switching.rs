@@ -73,6 +73,7 @@ impl Node {
             Decision::ReleaseWrites => self.release_writes(),
             Decision::CloseLink { reason } => self.drop_link(NoticeCode::Stopping, &reason),
             Decision::Mediator(request) => self.core.out.push(Output::Mediator(request)),
+            Decision::Fence => self.core.out.push(Output::Fence),
             Decision::Answer { ticket, answer } => self.answer(ticket, answer),
             Decision::Event(event) => self.switch_event(&event),
         }
@@ -258,6 +259,20 @@ impl Node {
             }
             Event::MediatorHeard { reachable: false, detail } => {
                 (Severity::Warn, format!("the mediator is lost: {detail}"))
+            }
+            Event::FenceBegun { purpose } => (
+                Severity::Warn,
+                format!("the fence command is started against {peer}, for {purpose}"),
+            ),
+            Event::FenceEnded { trouble: None } => {
+                (Severity::Warn, format!("{peer} is off for certain, says the fence command"))
+            }
+            Event::FenceEnded { trouble: Some(trouble) } => (
+                Severity::Error,
+                format!("the fence command did not make sure that {peer} is off: {trouble}"),
+            ),
+            Event::SplitBrain { outcome } => {
+                (Severity::Error, format!("both nodes served, and their histories fork: {outcome}"))
             }
             Event::ForeignPeer { theirs } => (
                 Severity::Error,

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, SegmentWriter, load_state};
@@ -15,6 +16,7 @@ use super::{AfterStop, Boot, Started};
 use crate::brain::{Brain, Identity};
 use crate::inbox::Outbox;
 use crate::link::random_bytes;
+use crate::process_load::LoadMeter;
 use crate::workers::log::{LogThread, OpenLog, report_saved};
 use crate::workers::{Reporter, Workers, chain, log_reader, reaper, snapshot, spawn};
 use crate::{RunError, clock, process_facts};
@@ -70,7 +72,7 @@ where
         };
         let reporter = Reporter::new(life, outbox.clone());
         let workers = start_workers(log, &self.settings, &reporter).map_err(RunError::Thread)?;
-        Ok((Box::new(ServingNode { node, identity }), workers))
+        Ok((Box::new(ServingNode { node, identity, load: LoadMeter::default() }), workers))
     }
 }
 
@@ -166,6 +168,7 @@ fn tell(report: &BootReport, end: Lsn) {
 struct ServingNode {
     node: Node,
     identity: Identity,
+    load: LoadMeter,
 }
 
 impl Brain for ServingNode {
@@ -213,8 +216,17 @@ impl Brain for ServingNode {
         self.node.recycle(batch);
     }
 
-    fn refresh_facts(&mut self) {
+    fn refresh_facts(&mut self, slowest_turn: Duration) {
         process_facts::refresh(self.node.clients_mut().facts_mut());
+        let clients = self.node.clients();
+        let (facts, commands) = (clients.facts(), clients.stats().commands);
+        let cpu_us = facts.cpu_user_us.saturating_add(facts.cpu_system_us);
+        let load = self.load.measure(clock::monotonic(), cpu_us, commands, slowest_turn);
+        self.node.set_load(load);
+    }
+
+    fn vitals(&self) -> Option<tandem_switch::Vitals> {
+        self.node.vitals()
     }
 
     fn identity(&self) -> Identity {

@@ -49,6 +49,7 @@ impl EventLoop {
                 self.edges.tell_news();
             }
             Output::Mediator(request) => self.edges.ask_mediator(request),
+            Output::Fence => self.edges.fence(),
             Output::VirtualAddress(wanted) => self.edges.want_address(wanted),
             Output::SaveAndCut { to, chain } => {
                 self.reboot(AfterStop::SaveAndCut { to, chain }, now);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use client::Client;
 use tandem_admin::{AdminReply, AdminRequest, PromoteRequest};
 use tandem_server::{CertificateError, Supervised};
-use tandem_switch::BootId;
+use tandem_switch::{BootId, Testimony};
 use tandem_types::{Incarnation, NodeId};
 use world::{World, wait_in_sync};
 
@@ -37,12 +37,13 @@ fn a_supervisor_is_heard_by_either_node_and_the_link_stays() {
     let mut world = World::with(move |it| it.peer_secret.clone_from(&secret));
     let (a, b) = world.start();
     let boot = BootId { incarnation: Incarnation::new(7), boot: 3 };
+    let testimony = Testimony { boot, in_sync: None };
     for (node, peer) in [(NodeId::B, &a), (NodeId::A, &b)] {
         let mut settings = world.settings(node);
         settings.peer_link_port = peer.addresses.link.unwrap().port();
-        Supervised::new(settings.clone()).certify(boot).unwrap();
+        Supervised::new(settings.clone()).certify(testimony).unwrap();
         settings.peer_secret = Some(Arc::from(&b"another secret that nobody knows"[..]));
-        let refused = Supervised::new(settings).certify(boot).unwrap_err();
+        let refused = Supervised::new(settings).certify(testimony).unwrap_err();
         assert!(
             matches!(
                 refused,

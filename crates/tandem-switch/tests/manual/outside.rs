@@ -13,11 +13,18 @@ pub(crate) struct Outside {
     pub(crate) channel_up: bool,
     mail: Vec<(u64, NodeId, Input)>,
     shots: Vec<(u64, NodeId)>,
+    /// When each node heard its peer on the second channel, and as of when it lived then, in this process.
+    pub(crate) heard: tandem_types::Pair<Vec<(u64, u64)>>,
 }
 
 impl Outside {
     pub(crate) fn new() -> Self {
-        Self { channel_up: true, mail: Vec::new(), shots: Vec::new() }
+        Self {
+            channel_up: true,
+            mail: Vec::new(),
+            shots: Vec::new(),
+            heard: tandem_types::Pair::default(),
+        }
     }
 
     /// The supervisor of `id` tells the peer; at times much later than it should.

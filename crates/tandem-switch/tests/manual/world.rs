@@ -151,6 +151,7 @@ impl World {
     fn start(&mut self, id: NodeId) {
         let (settings, now, seed) = (self.settings.clone(), self.now, self.rng.next());
         self.say(id, "starts");
+        self.outside.heard[id].clear();
         let by = if self.plan.unaided.is_some() { By::Direct } else { By::Manual };
         self.node(id).start(by, settings, now, seed);
     }
@@ -178,7 +179,12 @@ impl World {
             return;
         }
         for (id, input) in self.outside.due(self.now) {
-            if let Some(run) = &mut self.node(id).run {
+            let asked = match &input {
+                Input::ChannelHeard { asked, .. } => asked.as_nanos() / 1_000_000,
+                _ => 0,
+            };
+            if let Some(run) = &mut self.nodes[id].as_mut().expect("both nodes exist").run {
+                self.outside.heard[id].push((self.now, asked));
                 run.give(input);
             }
         }
@@ -381,6 +387,7 @@ impl World {
             }
             Seen::Output(output) => {
                 self.say(id, &output);
+                self.check_silence(id, &output);
                 match output {
                     Output::Event(
                         Event::Promoted {
@@ -444,6 +451,27 @@ impl World {
         let has: BTreeSet<u64> = run.log.iter().map(|it| it.id).collect();
         let lost: Vec<_> = self.acked.difference(&has).collect();
         assert!(lost.is_empty(), "{id:?} {when} without acknowledged writes {lost:?}");
+    }
+
+    /// Whoever acts on silence has heard nothing on any channel for `failure_timeout`.
+    fn check_silence(&self, id: NodeId, output: &Output) {
+        let acts = matches!(
+            output,
+            Output::Fence
+                | Output::Event(
+                    Event::Promoted { cause: PromoteCause::TookOverUnproven, .. }
+                        | Event::Shrunk { cause: ShrinkCause::Silence, .. }
+                )
+        );
+        // Between the decision and the event a disk was written.
+        let decided = self.now.saturating_sub(60);
+        let heard = &self.outside.heard[id];
+        let lived = heard.iter().filter(|(at, _)| *at <= decided).map(|(_, asked)| *asked).max();
+        let silent = self.now.saturating_sub(lived.unwrap_or(0));
+        assert!(
+            !acts || silent >= 100,
+            "{id:?} acts on silence {silent} ms after it heard the peer"
+        );
     }
 
     /// A node that says "no acknowledged write is missing here" must be right.

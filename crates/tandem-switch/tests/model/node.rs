@@ -223,6 +223,7 @@ impl Node {
             Output::Event(tandem_switch::Event::Grown { .. }) => effects.grown = true,
             Output::Event(tandem_switch::Event::RecordWritten) => effects.rewritten = true,
             Output::Mediator(_)
+            | Output::Fence
             | Output::CloseLink { .. }
             | Output::Answer { .. }
             | Output::Event(_) => {}

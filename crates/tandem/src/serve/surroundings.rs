@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::serve::cut::Cut;
-use crate::serve::{mediator, sentinel};
+use crate::serve::{mediator, sentinel, unaided};
 
 /// How long the end of this process waits for the virtual address to be given up and the like.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -47,6 +47,12 @@ impl Surroundings {
         if config.switch.by == SwitchBy::Mediator {
             let asked = surroundings.ask_mediator(config, node, admin.clone(), cut, third);
             edges.mediator = Some(asked?);
+        }
+        if matches!(config.switch.by, SwitchBy::Direct | SwitchBy::Probe) {
+            let runtime = surroundings.runtime.handle();
+            edges.report = unaided::start_channels(runtime, config, node, admin)?;
+            edges.fence = unaided::fencer(runtime, config, node, admin);
+            unaided::start_pings(runtime, config, admin);
         }
         let news = Arc::new(Notify::new());
         let hear = Arc::clone(&news);

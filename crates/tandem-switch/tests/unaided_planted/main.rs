@@ -1,0 +1,82 @@
+//! Takes one rule of the unaided pair away at a time: the random worlds must miss it.
+//!
+//! A program of its own: a rule is taken away from every brain of the process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test: it may panic, and says what missed each rule"
+)]
+
+#[path = "../manual/link.rs"]
+mod link;
+#[path = "../manual/node.rs"]
+mod node;
+#[path = "../manual/outside.rs"]
+mod outside;
+#[path = "../manual/rng.rs"]
+mod rng;
+#[path = "../manual/world.rs"]
+mod world;
+
+use tandem_switch::{OnSilence, Rule, Seen, SplitBrain, Unaided, remove};
+
+use crate::world::{Plan, Totals, World};
+
+/// Seeds tried per rule and plan before it counts as not missed.
+const SEEDS: u64 = 3_000;
+
+fn plans() -> [(&'static str, Plan); 2] {
+    let alone = Unaided {
+        seen: Seen::Directly,
+        channels: 1,
+        fence: false,
+        on_silence: OnSilence::Wait,
+        goes_alone: true,
+        pings: false,
+        probe_failures: 3,
+        split_brain: SplitBrain::Newest,
+    };
+    let fenced = Unaided { fence: true, ..alone };
+    [
+        ("on proof", Plan { unaided: Some(alone), ..Plan::default() }),
+        ("fenced", Plan { unaided: Some(fenced), ..Plan::default() }),
+    ]
+}
+
+fn missed(rule: Rule) -> Option<String> {
+    remove(Some(rule));
+    let mut total = Totals::default();
+    for seed in 0..SEEDS {
+        for (name, plan) in plans() {
+            match std::panic::catch_unwind(|| World::new(seed, plan, false).run()) {
+                Ok(totals) => total.add(&totals),
+                Err(panic) => {
+                    let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                    let words: String = words.chars().take(100).collect();
+                    return Some(format!("{name}, seed {seed}: {words}"));
+                }
+            }
+        }
+    }
+    println!("{rule:?} survives {total:?}");
+    None
+}
+
+#[test]
+fn every_rule_of_the_unaided_pair_is_missed() {
+    let only = std::env::var("TANDEM_RULE").ok();
+    let mut survivors = Vec::new();
+    for rule in Rule::UNAIDED {
+        let name = format!("{rule:?}");
+        if only.as_ref().is_some_and(|only| *only != name) {
+            continue;
+        }
+        match missed(rule) {
+            Some(how) => println!("{name}: {how}"),
+            None => survivors.push(rule),
+        }
+    }
+    remove(None);
+    assert!(survivors.is_empty(), "nobody misses {survivors:?}");
+}
