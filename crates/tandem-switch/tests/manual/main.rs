@@ -101,7 +101,8 @@ fn unaided_pairs_lose_nothing_on_proof() {
 #[test]
 fn unaided_pairs_with_a_fence_lose_nothing() {
     let fenced = Unaided { fence: true, ..ALONE };
-    run_seeds("fenced", 1_000, Plan { unaided: Some(fenced), ..Plan::default() });
+    run_seeds("fenced", 700, Plan { unaided: Some(fenced), ..Plan::default() });
+    run_seeds("flapping", 700, Plan { unaided: Some(fenced), flaps: true, ..Plan::default() });
 }
 
 #[test]

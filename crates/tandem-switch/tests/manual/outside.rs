@@ -11,6 +11,8 @@ use crate::rng::Rng;
 pub(crate) struct Outside {
     /// The second channel carries what is said.
     pub(crate) channel_up: bool,
+    /// At its slowest, always.
+    slow: bool,
     mail: Vec<(u64, NodeId, Input)>,
     shots: Vec<(u64, NodeId)>,
     /// When each node heard its peer on the second channel, and as of when it lived then, in this process.
@@ -18,9 +20,10 @@ pub(crate) struct Outside {
 }
 
 impl Outside {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(slow: bool) -> Self {
         Self {
             channel_up: true,
+            slow,
             mail: Vec::new(),
             shots: Vec::new(),
             heard: tandem_types::Pair::default(),
@@ -41,7 +44,7 @@ impl Outside {
             return;
         }
         // A serial line at its worst.
-        let late = if rng.chance(100) { 400 } else { 30 };
+        let late = if self.slow || rng.chance(100) { 400 } else { 30 };
         let heard = Input::ChannelHeard {
             channel: 0,
             asked: Monotonic::from_millis(now.saturating_sub(rng.below(20))),

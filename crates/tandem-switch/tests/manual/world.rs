@@ -24,11 +24,19 @@ pub(crate) struct Plan {
     pub(crate) wipes: bool,
     /// Nobody is there: the two nodes decide.
     pub(crate) unaided: Option<Unaided>,
+    /// The link breaks again and again, and the second channel is at its slowest.
+    pub(crate) flaps: bool,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { acknowledge: Acknowledge::Durable, forces: false, wipes: false, unaided: None }
+        Self {
+            acknowledge: Acknowledge::Durable,
+            forces: false,
+            wipes: false,
+            unaided: None,
+            flaps: false,
+        }
     }
 }
 
@@ -115,7 +123,7 @@ impl World {
             loss_accepted: plan.acknowledge == Acknowledge::Local,
             tickets: 0,
             totals: Totals::default(),
-            outside: Outside::new(),
+            outside: Outside::new(plan.flaps),
         }
     }
 
@@ -235,6 +243,7 @@ impl World {
                 self.cut();
             }
             15..25 => self.link.healed = true,
+            60..70 if self.plan.flaps => self.cut(),
             25..29 if running && self.persons_turn() => {
                 self.ask(id, Request::Promote { accept_loss: 0, force: false });
             }
@@ -487,7 +496,7 @@ impl World {
     fn heal(&mut self) {
         self.say(NodeId::A, "healed");
         self.link.healed = true;
-        self.outside = Outside::new();
+        self.outside = Outside::new(false);
         for id in IDS {
             // A node that was told to stop has to be started again.
             if self.node(id).run.is_some() {

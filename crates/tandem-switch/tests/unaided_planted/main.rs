@@ -26,7 +26,7 @@ use crate::world::{Plan, Totals, World};
 /// Seeds tried per rule and plan before it counts as not missed.
 const SEEDS: u64 = 3_000;
 
-fn plans() -> [(&'static str, Plan); 2] {
+fn plans() -> [(&'static str, Plan); 3] {
     let alone = Unaided {
         seen: Seen::Directly,
         channels: 1,
@@ -41,6 +41,7 @@ fn plans() -> [(&'static str, Plan); 2] {
     [
         ("on proof", Plan { unaided: Some(alone), ..Plan::default() }),
         ("fenced", Plan { unaided: Some(fenced), ..Plan::default() }),
+        ("flapping", Plan { unaided: Some(fenced), flaps: true, ..Plan::default() }),
     ]
 }
 
