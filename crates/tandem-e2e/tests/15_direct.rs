@@ -101,7 +101,7 @@ fn who_says_so_takes_over_on_silence() {
 #[test]
 fn the_fence_command_makes_certain_and_only_exit_0_counts() {
     for (exit, moves) in [(0, true), (1, false)] {
-        let fence = format!("fence = \"echo $TANDEM_PEER >> fenced; exit {exit}\"");
+        let fence = format!("fence = \"[ $TANDEM_PEER = a ] && exit {exit}; exit 9\"");
         let mut pair = Pair::prepare(&direct().switch(&fence).switch("solo_after = \"1s\""));
         pair.a.start();
         pair.b.start();
