@@ -226,7 +226,7 @@ fn happen(play: &mut Play, happens: Happens) {
         Happens::DiesAnotherBoot => play.give(dies(another, Some(set(true, true, 3)))),
         Happens::FallsSilent => {}
     }
-    play.give(Input::PeerDown);
+    play.give(Input::PeerDown { silent: Duration::ZERO });
     play.pass(1_000);
 }
 
@@ -304,7 +304,7 @@ fn a_primary_goes_alone_by_right_and_only_after_its_disk() {
         if let Some(testimony) = testimony {
             play.give(Input::Testified(testimony));
         }
-        play.give(Input::PeerDown);
+        play.give(Input::PeerDown { silent: Duration::ZERO });
         play.pass(if testimony.is_some() { 10 } else { 190 });
         let early = want.filter(|_| testimony.is_some());
         assert_eq!(play.shrunk(), early, "{testimony:?} {fence:?}: by {}", play.now);
@@ -318,7 +318,7 @@ fn a_primary_goes_alone_by_right_and_only_after_its_disk() {
 fn one_channel_that_speaks_is_enough_and_the_standby_lets_the_primary_go() {
     let bold = Unaided { on_silence: OnSilence::TakeOver, ..QUIET };
     let mut standby = Play::standby(automatic(Automation::Auto, bold));
-    standby.give(Input::PeerDown);
+    standby.give(Input::PeerDown { silent: Duration::ZERO });
     for _ in 0..50 {
         standby.pass(20);
         standby.heard(Role::Primary, None);
@@ -329,7 +329,7 @@ fn one_channel_that_speaks_is_enough_and_the_standby_lets_the_primary_go() {
 
     let mut primary = Play::primary(automatic(Automation::Auto, QUIET));
     let revision = primary.brain.state().in_sync.unwrap().revision;
-    primary.give(Input::PeerDown);
+    primary.give(Input::PeerDown { silent: Duration::ZERO });
     for _ in 0..50 {
         primary.pass(20);
         primary.heard(Role::Standby, Some(revision - 1));
@@ -344,7 +344,7 @@ fn whoever_reaches_no_ping_target_does_not_take_over_and_a_primary_steps_down() 
     let pings = Unaided { pings: true, on_silence: OnSilence::TakeOver, ..QUIET };
     let mut standby = Play::standby(automatic(Automation::Auto, pings));
     standby.give(Input::Pinged { reached: false });
-    standby.give(Input::PeerDown);
+    standby.give(Input::PeerDown { silent: Duration::ZERO });
     standby.pass(500);
     assert_eq!(standby.promoted(), None);
     standby.give(Input::Pinged { reached: true });
@@ -354,7 +354,7 @@ fn whoever_reaches_no_ping_target_does_not_take_over_and_a_primary_steps_down() 
     let mut primary = Play::primary(automatic(Automation::Auto, pings));
     primary.give(Input::Pinged { reached: false });
     assert!(primary.brain.is_serving(), "the peer is there");
-    primary.give(Input::PeerDown);
+    primary.give(Input::PeerDown { silent: Duration::ZERO });
     primary.pass(300);
     assert!(!primary.brain.is_serving());
     let isolated = |it: &Output| matches!(it, Output::Demote { cause: DemoteCause::Isolated, .. });
@@ -367,7 +367,7 @@ fn whoever_reaches_no_ping_target_does_not_take_over_and_a_primary_steps_down() 
 #[test]
 fn a_later_epoch_on_any_channel_ends_a_reign() {
     let mut primary = Play::primary(automatic(Automation::Auto, QUIET));
-    primary.give(Input::PeerDown);
+    primary.give(Input::PeerDown { silent: Duration::ZERO });
     let vitals = Vitals {
         boot: PEER_BOOT,
         role: Role::Primary,
