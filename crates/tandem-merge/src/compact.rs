@@ -1,0 +1,189 @@
+//! Compaction of the records that the peer does not have yet.
+//!
+//! What a later own write made dead is dropped, wherever that stands: the outcome for an item depends on
+//! the last assignment and the additions after it only, and a peer that has the records up to some place
+//! between the two may as well say that it has seen the dead one. Survivors keep position, `seen` and stamp.
+//!
+//! Additions to one item that saw the same become one, and so do edits of one list. That moves an effect to
+//! a later position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
+//! part of one, it would say that it has seen what is still to come.
+//!
+//! So the cost of a long cut is bounded by the items written, not by the writes. What is given up is that
+//! a transaction in such a tail becomes visible at once at the peer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tandem_types::{DbIndex, Lsn};
+
+use crate::conflict::Item;
+use crate::item::Key;
+use crate::op::{Added, Chunk, KeyOp, Op, Record};
+use crate::planted::{Rule, holds};
+
+/// Shortens `records`, all own ones from `from` on, into chunks of about `ops_max` operations.
+pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk> {
+    let mut later = Later::default();
+    for record in records.iter_mut().rev() {
+        let mut live: Vec<Op> = record.ops.drain(..).rev().filter(|op| later.needs(op)).collect();
+        live.reverse();
+        record.ops = live;
+    }
+    let mut chunks = Vec::new();
+    let mut chunk = Joining::new(from);
+    for record in records {
+        chunk.push(record);
+        if chunk.ops >= ops_max {
+            let next = Joining::new(chunk.end);
+            chunks.extend(std::mem::replace(&mut chunk, next).finish());
+        }
+    }
+    chunks.extend(chunk.finish());
+    chunks
+}
+
+/// What later records assign, while walking back.
+#[derive(Default)]
+struct Later {
+    flushed: BTreeSet<DbIndex>,
+    whole: BTreeSet<Key>,
+    assigned: BTreeSet<(Key, Item)>,
+}
+
+impl Later {
+    /// Whether an operation still counts; notes what it assigns.
+    fn needs(&mut self, op: &Op) -> bool {
+        let (key, op) = match op {
+            Op::Flush(db) => return self.flushed.insert(*db),
+            Op::Key(key, op) => (key, op),
+        };
+        if self.flushed.contains(&key.db) || self.whole.contains(key) {
+            return false;
+        }
+        match op {
+            KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired => {
+                self.whole.insert(key.clone())
+            }
+            KeyOp::Deadline(_)
+            | KeyOp::Put(_)
+            | KeyOp::FieldSet(..)
+            | KeyOp::FieldDel(_)
+            | KeyOp::MemberAdd(_)
+            | KeyOp::MemberDel(_)
+            | KeyOp::ScoreSet(..)
+            | KeyOp::ScoreDel(_) => self.assigned.insert((key.clone(), item(op))),
+            KeyOp::Patch(_) if !holds(Rule::CompactOnlyDead) => {
+                self.assigned.insert((key.clone(), item(op)))
+            }
+            // These need what was there before them, so they kill nothing.
+            KeyOp::Add(_)
+            | KeyOp::FieldAdd(..)
+            | KeyOp::ScoreAdd(..)
+            | KeyOp::Patch(_)
+            | KeyOp::List(_) => !self.assigned.contains(&(key.clone(), item(op))),
+        }
+    }
+}
+
+/// The part of a key that an operation is about.
+fn item(op: &KeyOp) -> Item {
+    match op {
+        KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired => Item::Key,
+        KeyOp::Deadline(_) => Item::Deadline,
+        KeyOp::Put(_) | KeyOp::Add(_) | KeyOp::Patch(_) => Item::String,
+        KeyOp::FieldSet(field, _) | KeyOp::FieldDel(field) | KeyOp::FieldAdd(field, _) => {
+            Item::Field(field.clone())
+        }
+        KeyOp::MemberAdd(member) | KeyOp::MemberDel(member) => Item::Member(member.clone()),
+        KeyOp::ScoreSet(member, _) | KeyOp::ScoreDel(member) | KeyOp::ScoreAdd(member, _) => {
+            Item::Score(member.clone())
+        }
+        KeyOp::List(_) => Item::List,
+    }
+}
+
+/// A chunk being filled.
+struct Joining {
+    from: Lsn,
+    end: Lsn,
+    ops: usize,
+    records: Vec<Record>,
+    /// The last operation on an item in this chunk, if one after it may join it: record and place in it.
+    last: BTreeMap<(Key, Item), (usize, usize)>,
+}
+
+impl Joining {
+    const fn new(from: Lsn) -> Self {
+        Self { from, end: from, ops: 0, records: Vec::new(), last: BTreeMap::new() }
+    }
+
+    fn push(&mut self, record: Record) {
+        self.end = record.origin.lsn.next();
+        let number = self.records.len();
+        let mut kept = Record { origin: record.origin, ops: Vec::new() };
+        for op in record.ops {
+            let kept_op = self.join(number, &mut kept, op);
+            self.ops += usize::from(kept_op);
+        }
+        self.records.push(kept);
+    }
+
+    /// Adds an operation, or lets it join an earlier one of the chunk: then `false`.
+    fn join(&mut self, number: usize, kept: &mut Record, op: Op) -> bool {
+        let Op::Key(key, key_op) = &op else {
+            self.last.clear();
+            kept.ops.push(op);
+            return true;
+        };
+        let place = (key.clone(), item(key_op));
+        if place.1 == Item::Key {
+            self.last.retain(|(other, _), _| other != key);
+        } else if let Some((in_record, at)) = self.last.get(&place) {
+            let seen = kept.origin.seen;
+            let earlier = if *in_record == number {
+                Some(&mut *kept)
+            } else {
+                self.records.get_mut(*in_record).filter(|record| record.origin.seen == seen)
+            };
+            if let Some(Op::Key(_, earlier)) = earlier.and_then(|record| record.ops.get_mut(*at))
+                && joined(earlier, key_op)
+            {
+                return false;
+            }
+        }
+        self.last.insert(place, (number, kept.ops.len()));
+        kept.ops.push(op);
+        true
+    }
+
+    fn finish(mut self) -> Option<Chunk> {
+        // The last record stays even without operations: it says how far the chunk reaches.
+        let last = self.records.len().checked_sub(1)?;
+        let mut number = 0;
+        self.records.retain(|record| {
+            number += 1;
+            number > last || !record.ops.is_empty()
+        });
+        Some(Chunk { from: self.from, records: self.records })
+    }
+}
+
+/// Makes `earlier` do what it and `next` do.
+fn joined(earlier: &mut KeyOp, next: &KeyOp) -> bool {
+    match (earlier, next) {
+        (KeyOp::Add(earlier), KeyOp::Add(next))
+        | (KeyOp::FieldAdd(_, earlier), KeyOp::FieldAdd(_, next)) => {
+            *earlier = Added { delta: earlier.delta + next.delta, result: next.result };
+            true
+        }
+        (KeyOp::ScoreAdd(_, earlier), KeyOp::ScoreAdd(_, next)) => {
+            // Not summed: the order of floating-point sums counts.
+            earlier.extend_from_slice(next);
+            true
+        }
+        (KeyOp::List(earlier), KeyOp::List(next)) => {
+            *earlier = earlier.then(next);
+            true
+        }
+        _ => false,
+    }
+}

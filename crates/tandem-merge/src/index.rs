@@ -1,0 +1,323 @@
+//! The own writes that the peer may not have seen: all that a merge looks at beside the record itself.
+//!
+//! With one peer, what a record of the peer did not see is exactly the own records from its `seen` on. So
+//! nothing is kept with the data, and no deletion is remembered longer than a round trip: an entry goes as
+//! soon as a record or heartbeat *in the peer's stream* says that the peer has it. An acknowledgement heard
+//! elsewhere must not come here: a record sent before it may still be under way.
+//!
+//! For each item there is the last assignment and the additions after it; for a list, the own edits, carried
+//! over what came from the peer since.
+
+mod chain;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tandem_types::{DB_COUNT, DbIndex, Lsn};
+
+pub(crate) use self::chain::{Assigned, Chain, ScoreChain, What};
+use crate::Spans;
+use crate::conflict::Item;
+use crate::item::{Bytes, Deadline, Key};
+use crate::op::{KeyOp, Op, Origin};
+
+/// Own writes on one key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending {
+    /// The last own write on it.
+    pub(crate) newest: Lsn,
+    /// The last own assignment of the whole key, or its deletion.
+    pub(crate) whole: Option<Origin>,
+    pub(crate) string: Chain,
+    pub(crate) fields: BTreeMap<Bytes, Chain>,
+    /// In or out.
+    pub(crate) members: BTreeMap<Bytes, (Origin, bool)>,
+    pub(crate) scores: BTreeMap<Bytes, ScoreChain>,
+    /// Own edits, each to be done after those before it and after the peer's that came since.
+    pub(crate) list: Vec<(Lsn, Spans)>,
+    pub(crate) deadline: Option<(Origin, Deadline)>,
+    /// The deadline of a key that is not there now, but may come back by a write of the peer that did not
+    /// see why it went.
+    pub(crate) ghost: Option<Deadline>,
+}
+
+impl Pending {
+    /// Forgets what the peer has.
+    fn prune(&mut self, seen: Lsn) {
+        self.whole = self.whole.filter(|origin| origin.lsn >= seen);
+        self.deadline = self.deadline.filter(|(origin, _)| origin.lsn >= seen);
+        self.list.retain(|(lsn, _)| *lsn >= seen);
+        if self.newest < seen {
+            self.ghost = None;
+        }
+    }
+
+    fn prune_item(&mut self, item: &Item, seen: Lsn) {
+        match item {
+            Item::String => self.string.prune(seen),
+            Item::Field(field) => {
+                if let Some(chain) = self.fields.get_mut(field) {
+                    chain.prune(seen);
+                    if chain.is_empty() {
+                        self.fields.remove(field);
+                    }
+                }
+            }
+            Item::Member(member) => {
+                if self.members.get(member).is_some_and(|(origin, _)| origin.lsn < seen) {
+                    self.members.remove(member);
+                }
+            }
+            Item::Score(member) => {
+                if let Some(chain) = self.scores.get_mut(member) {
+                    chain.prune(seen);
+                    if chain.is_empty() {
+                        self.scores.remove(member);
+                    }
+                }
+            }
+            Item::Key | Item::List | Item::Deadline => {}
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.whole.is_none()
+            && self.string.is_empty()
+            && self.fields.is_empty()
+            && self.members.is_empty()
+            && self.scores.is_empty()
+            && self.list.is_empty()
+            && self.deadline.is_none()
+            && self.ghost.is_none()
+    }
+
+    /// The whole key was assigned or deleted: nothing before it counts any more.
+    fn assigned(&mut self, origin: &Origin, deadline: Deadline) {
+        *self = Self {
+            newest: origin.lsn,
+            whole: Some(*origin),
+            deadline: Some((*origin, deadline)),
+            list: self.list_cleared(origin),
+            ..Self::default()
+        };
+    }
+
+    /// The list's edits with one more that takes out everything. Those before it stay: the peer may have
+    /// seen some of them and not this one, and positions count from there.
+    fn list_cleared(&mut self, origin: &Origin) -> Vec<(Lsn, Spans)> {
+        let mut list = std::mem::take(&mut self.list);
+        if !list.is_empty() {
+            list.push((origin.lsn, Spans::clear()));
+        }
+        list
+    }
+}
+
+/// The own writes that the peer may not have seen.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    keys: BTreeMap<Key, Pending>,
+    flushed: [Option<Origin>; DB_COUNT as usize],
+    /// What to look at when the peer has seen more, oldest first.
+    order: VecDeque<(Lsn, Key, Item)>,
+}
+
+impl Index {
+    /// Nothing is unacknowledged.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Items with unacknowledged own writes, about.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Nothing is unacknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.flushed.iter().all(Option::is_none)
+    }
+
+    /// An own write was done. Every own write comes here, in order, before the next record of the peer.
+    pub fn note(&mut self, origin: &Origin, op: &Op) {
+        match op {
+            Op::Flush(db) => {
+                self.flushed[db.index()] = Some(*origin);
+                let order = &mut self.order;
+                self.keys.retain(|key, pending| {
+                    if key.db != *db {
+                        return true;
+                    }
+                    let list = pending.list_cleared(origin);
+                    *pending = Pending { newest: origin.lsn, list, ..Pending::default() };
+                    if !pending.is_empty() {
+                        order.push_back((origin.lsn, key.clone(), Item::List));
+                    }
+                    !pending.is_empty()
+                });
+            }
+            Op::Key(key, op) => self.note_key(origin, key, op),
+        }
+    }
+
+    fn note_key(&mut self, origin: &Origin, key: &Key, op: &KeyOp) {
+        let whole = self.whole(key);
+        let mut items = Vec::new();
+        let pending = self.keys.entry(key.clone()).or_default();
+        pending.newest = origin.lsn;
+        match op {
+            KeyOp::Set { value, deadline } => {
+                pending.assigned(origin, Deadline::of(*deadline));
+                pending.string.assign(origin, What::Value(value.clone()));
+                items.push(Item::String);
+            }
+            KeyOp::Restore { content, deadline } => {
+                pending.assigned(origin, Deadline::of(*deadline));
+                if let Some(value) = &content.string {
+                    pending.string.assign(origin, What::Value(value.clone()));
+                    items.push(Item::String);
+                }
+                for (field, value) in &content.hash {
+                    let chain = pending.fields.entry(field.clone()).or_default();
+                    chain.assign(origin, What::Value(value.clone()));
+                    items.push(Item::Field(field.clone()));
+                }
+                for member in &content.set {
+                    pending.members.insert(member.clone(), (*origin, true));
+                    items.push(Item::Member(member.clone()));
+                }
+                for (member, score) in &content.zset {
+                    let chain = pending.scores.entry(member.clone()).or_default();
+                    chain.assign(origin, Some(score.shown()));
+                    items.push(Item::Score(member.clone()));
+                }
+                pending.list.push((origin.lsn, Spans::replace(content.list.clone())));
+            }
+            KeyOp::Del | KeyOp::Expired => pending.assigned(origin, Deadline::Wiped),
+            KeyOp::Deadline(deadline) => {
+                pending.deadline = Some((*origin, *deadline));
+                pending.ghost = None;
+                items.push(Item::Deadline);
+            }
+            KeyOp::List(spans) => {
+                if pending.list.is_empty()
+                    && let Some(whole) = whole
+                {
+                    pending.list.push((whole.lsn, Spans::clear()));
+                }
+                pending.list.push((origin.lsn, spans.clone()));
+                items.push(Item::List);
+            }
+            item => items.extend(pending.note_item(origin, item)),
+        }
+        items.push(Item::Key);
+        self.order.extend(items.into_iter().map(|item| (origin.lsn, key.clone(), item)));
+    }
+
+    /// The peer has all own records before `seen`, as its stream says.
+    pub fn stable(&mut self, seen: Lsn) {
+        for flushed in &mut self.flushed {
+            *flushed = flushed.filter(|origin| origin.lsn >= seen);
+        }
+        while let Some((lsn, _, _)) = self.order.front()
+            && *lsn < seen
+        {
+            let Some((_, key, item)) = self.order.pop_front() else { return };
+            if let Some(pending) = self.keys.get_mut(&key) {
+                pending.prune(seen);
+                pending.prune_item(&item, seen);
+                if pending.is_empty() {
+                    self.keys.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// The last own assignment of a whole key or of its database.
+    pub(crate) fn whole(&self, key: &Key) -> Option<Origin> {
+        // A flush forgets the keys of its database, so what is noted of a key is later.
+        self.keys.get(key).and_then(|pending| pending.whole).or(self.flushed[key.db.index()])
+    }
+
+    /// Takes out what is noted of a key, to look at it and change it.
+    pub(crate) fn take(&mut self, key: &Key) -> Option<Pending> {
+        self.keys.remove(key)
+    }
+
+    /// Puts it back.
+    pub(crate) fn put_back(&mut self, key: &Key, mut pending: Pending) {
+        if pending.is_empty() {
+            return;
+        }
+        if pending.newest == Lsn::ZERO
+            && let Some(flushed) = self.flushed[key.db.index()]
+        {
+            // Noted only because the whole database was emptied: it goes with that.
+            pending.newest = flushed.lsn;
+            self.order.push_back((flushed.lsn, key.clone(), Item::Key));
+        }
+        self.keys.insert(key.clone(), pending);
+    }
+
+    /// Keys of a database with own writes.
+    pub(crate) fn keys_of(&self, db: DbIndex) -> Vec<Key> {
+        self.keys.keys().filter(|key| key.db == db).cloned().collect()
+    }
+}
+
+impl Pending {
+    /// A write on one item; says which.
+    fn note_item(&mut self, origin: &Origin, op: &KeyOp) -> Option<Item> {
+        let item = match op {
+            KeyOp::Put(value) => {
+                self.string.assign(origin, What::Value(value.clone()));
+                Item::String
+            }
+            KeyOp::Add(added) => {
+                self.string.add(origin, *added);
+                Item::String
+            }
+            KeyOp::Patch(_) => {
+                self.string.assign(origin, What::Patched);
+                Item::String
+            }
+            KeyOp::FieldSet(field, value) => {
+                let chain = self.fields.entry(field.clone()).or_default();
+                chain.assign(origin, What::Value(value.clone()));
+                Item::Field(field.clone())
+            }
+            KeyOp::FieldDel(field) => {
+                self.fields.entry(field.clone()).or_default().assign(origin, What::Gone);
+                Item::Field(field.clone())
+            }
+            KeyOp::FieldAdd(field, added) => {
+                self.fields.entry(field.clone()).or_default().add(origin, *added);
+                Item::Field(field.clone())
+            }
+            KeyOp::MemberAdd(member) | KeyOp::MemberDel(member) => {
+                let present = matches!(op, KeyOp::MemberAdd(_));
+                self.members.insert(member.clone(), (*origin, present));
+                Item::Member(member.clone())
+            }
+            KeyOp::ScoreSet(member, score) => {
+                self.scores.entry(member.clone()).or_default().assign(origin, Some(*score));
+                Item::Score(member.clone())
+            }
+            KeyOp::ScoreDel(member) => {
+                self.scores.entry(member.clone()).or_default().assign(origin, None);
+                Item::Score(member.clone())
+            }
+            KeyOp::ScoreAdd(member, deltas) => {
+                self.scores.entry(member.clone()).or_default().add(origin, deltas);
+                Item::Score(member.clone())
+            }
+            // Noted by the caller.
+            KeyOp::Set { .. }
+            | KeyOp::Restore { .. }
+            | KeyOp::Del
+            | KeyOp::Expired
+            | KeyOp::Deadline(_)
+            | KeyOp::List(_) => return None,
+        };
+        Some(item)
+    }
+}

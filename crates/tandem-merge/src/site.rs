@@ -1,0 +1,183 @@
+//! One side of the pair: its clock, its own unacknowledged writes, and how far it has followed the peer.
+//!
+//! The rules that the surroundings keep (each has a test that takes it away):
+//! - A record is sent only once it is on this node's disk: its position is never used for another.
+//! - Records are applied strictly in order, once ([`Site::admit`]).
+//! - What is said to be seen is on this node's disk.
+//! - Acknowledgements take effect in stream order only ([`Site::heard`]).
+//! - A record and what it makes this side write again are appended together ([`Site::again`]).
+
+use tandem_types::{Lsn, NodeId, Stamp, WallMillis};
+
+use crate::clock::Clock;
+use crate::index::Index;
+use crate::item::Space;
+use crate::merge::{Merged, apply_own, merge};
+use crate::op::{Chunk, Op, Origin, Record};
+use crate::planted::{Rule, holds};
+
+/// What to do with a record of the peer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// It is the next: merge it.
+    Next,
+    /// It was applied before: drop it.
+    Known,
+    /// It does not begin where this side is: records before it are missing, or it is a compacted one that
+    /// speaks for some that were applied. Ask for the stream anew, from here.
+    Elsewhere {
+        /// The first position that is missing.
+        from: Lsn,
+    },
+}
+
+/// One side.
+#[derive(Clone, Debug)]
+pub struct Site {
+    side: NodeId,
+    clock: Clock,
+    index: Index,
+    own_end: Lsn,
+    seen_end: Lsn,
+    stable_end: Lsn,
+}
+
+impl Site {
+    /// A side that has written nothing and seen nothing.
+    pub fn new(side: NodeId, skew_ms_max: u64) -> Self {
+        Self::at(side, Lsn::ZERO, Lsn::ZERO, Clock::new(Stamp::ZERO, skew_ms_max))
+    }
+
+    /// A side whose own records before `own_end` the peer has, and that has applied the peer's before
+    /// `seen_end`: where a snapshot was taken, or after a full copy.
+    pub fn at(side: NodeId, own_end: Lsn, seen_end: Lsn, clock: Clock) -> Self {
+        Self { side, clock, index: Index::new(), own_end, seen_end, stable_end: own_end }
+    }
+
+    /// Which side.
+    pub const fn side(&self) -> NodeId {
+        self.side
+    }
+
+    /// The end of the own records.
+    pub const fn own_end(&self) -> Lsn {
+        self.own_end
+    }
+
+    /// The end of the peer's records that were applied here.
+    pub const fn seen_end(&self) -> Lsn {
+        self.seen_end
+    }
+
+    /// The end of the own records that the peer's stream says it has.
+    pub const fn stable_end(&self) -> Lsn {
+        self.stable_end
+    }
+
+    /// The own unacknowledged writes.
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The newest stamp.
+    pub const fn last_stamp(&self) -> Stamp {
+        self.clock.last()
+    }
+
+    /// The header of the next own record.
+    pub fn begin(&mut self, wall: WallMillis) -> Origin {
+        let stamp = self.clock.tick(wall);
+        Origin { side: self.side, lsn: self.own_end, seen: self.seen_end, stamp }
+    }
+
+    /// An own record whose operations the key space has already done.
+    pub fn note(&mut self, record: &Record) {
+        let origin = &record.origin;
+        assert!(origin.side == self.side, "a record of {:?} noted at {:?}", origin.side, self.side);
+        assert!(origin.lsn == self.own_end, "record {} after {}", origin.lsn, self.own_end);
+        for op in &record.ops {
+            self.index.note(origin, op);
+        }
+        self.own_end = origin.lsn.next();
+    }
+
+    /// Replays an own record from the log.
+    pub fn replay(&mut self, record: &Record, space: &mut dyn Space) {
+        for op in &record.ops {
+            apply_own(self.side, op, space);
+        }
+        // The wall clock may be behind what was written before the restart.
+        self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
+        self.note(record);
+    }
+
+    /// Whether what came from the peer is the next.
+    pub fn admit(&self, chunk: &Chunk) -> Admission {
+        if !holds(Rule::ApplyOnce) {
+            Admission::Next
+        } else if chunk.end() <= self.seen_end {
+            Admission::Known
+        } else if chunk.from != self.seen_end {
+            Admission::Elsewhere { from: self.seen_end }
+        } else {
+            Admission::Next
+        }
+    }
+
+    /// Merges what comes next from the peer.
+    ///
+    /// [`Self::again`] follows at once, unless a log is replayed that goes on: then that record is in it.
+    pub fn merge(&mut self, chunk: &Chunk, wall: WallMillis, space: &mut dyn Space) -> Merged {
+        let mut merged = Merged::default();
+        for record in &chunk.records {
+            for op in &record.ops {
+                merge(&record.origin, op, &mut self.index, space, &mut merged);
+            }
+            self.clock.observe(record.origin.stamp, wall);
+            self.acknowledged(record.origin.seen);
+        }
+        self.seen_end = self.seen_end.max(chunk.end());
+        merged
+    }
+
+    /// Writes again what a merge asks for: does it to the key space and gives the record, which is appended
+    /// directly behind the merged one. A log that ends between the two merges the last one anew, which asks
+    /// for the same.
+    pub fn again(
+        &mut self,
+        merged: &Merged,
+        wall: WallMillis,
+        space: &mut dyn Space,
+    ) -> Option<Record> {
+        let ops: Vec<Op> = merged.again.iter().filter_map(|again| again.op(space)).collect();
+        if ops.is_empty() {
+            return None;
+        }
+        let own = Record { origin: self.begin(wall), ops };
+        for op in &own.ops {
+            apply_own(self.side, op, space);
+        }
+        self.note(&own);
+        Some(own)
+    }
+
+    /// The peer says, on whatever channel, that it has the own records before `seen`, and that its own
+    /// ended at `said_at` then. Counts once those have been applied here: one of them may have been written
+    /// before the peer saw what it says it has.
+    pub fn heard(&mut self, seen: Lsn, said_at: Lsn) {
+        if said_at <= self.seen_end || !holds(Rule::AckInOrder) {
+            self.acknowledged(seen);
+        }
+    }
+
+    fn acknowledged(&mut self, seen: Lsn) {
+        self.stable_end = self.stable_end.max(seen);
+        self.index.stable(self.stable_end);
+    }
+
+    /// Forgets own writes because they were sent: the known mistake, for tests.
+    #[cfg(feature = "planted")]
+    pub fn forget_sent(&mut self, end: Lsn) {
+        self.acknowledged(end);
+    }
+}

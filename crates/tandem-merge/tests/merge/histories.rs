@@ -1,0 +1,49 @@
+//! Random histories: both sides must come to the same, and to what the declarative rule says.
+
+use std::time::Instant;
+
+use crate::generate::THEMES;
+use crate::world::{Plan, Tally, run};
+
+pub fn plan(seed: u64) -> Plan {
+    // What a history may contain, so that each combination has its share.
+    Plan {
+        theme: THEMES[(seed % 6) as usize],
+        steps: 40 + seed % 80,
+        crashes: seed / 6 % 3 != 0,
+        disk_losses: seed / 18 % 4 == 0,
+        compaction: seed / 72 % 2 == 0,
+        careless: None,
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn both_sides_come_to_what_the_rule_says() {
+    if let Some(seed) = number("TANDEM_SEED") {
+        let result = run(seed, plan(seed), true);
+        println!("{:?}: {result:?}", plan(seed));
+        result.unwrap();
+        return;
+    }
+    let schedules = number("TANDEM_SCHEDULES").unwrap_or(20_000);
+    let from = number("TANDEM_FROM").unwrap_or(0);
+    let begun = Instant::now();
+    let mut tally = Tally::default();
+    let mut failures = Vec::new();
+    for seed in from..from + schedules {
+        match run(seed, plan(seed), false) {
+            Ok(one) => tally.add(&one),
+            Err(error) => failures.push((seed, error)),
+        }
+    }
+    println!("{tally:?} in {:?}", begun.elapsed());
+    for (seed, error) in failures.iter().take(5) {
+        println!("TANDEM_SEED={seed} ({:?}): {error}", plan(*seed));
+    }
+    let seeds: Vec<u64> = failures.iter().map(|(seed, _)| *seed).take(20).collect();
+    assert!(failures.is_empty(), "{} histories failed, such as {seeds:?}", failures.len());
+}
