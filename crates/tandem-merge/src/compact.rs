@@ -8,6 +8,9 @@
 //! a later position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
 //! part of one, it would say that it has seen what is still to come.
 //!
+//! A key may come to be only by a later write than the one that made it first; until then its deadline is
+//! kept aside (`Chunk::whole_at`).
+//!
 //! So the cost of a long cut is bounded by the items written, not by the writes. What is given up is that
 //! a transaction in such a tail becomes visible at once at the peer.
 
@@ -22,6 +25,7 @@ use crate::planted::{Rule, holds};
 
 /// Shortens `records`, all own ones from `from` on, into chunks of about `ops_max` operations.
 pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk> {
+    let whole_at = records.last().map_or(from, |record| record.origin.lsn.next());
     let mut later = Later::default();
     for record in records.iter_mut().rev() {
         let mut live: Vec<Op> = record.ops.drain(..).rev().filter(|op| later.needs(op)).collect();
@@ -29,11 +33,11 @@ pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk
         record.ops = live;
     }
     let mut chunks = Vec::new();
-    let mut chunk = Joining::new(from);
+    let mut chunk = Joining::new(from, whole_at);
     for record in records {
         chunk.push(record);
         if chunk.ops >= ops_max {
-            let next = Joining::new(chunk.end);
+            let next = Joining::new(chunk.end, whole_at);
             chunks.extend(std::mem::replace(&mut chunk, next).finish());
         }
     }
@@ -104,6 +108,7 @@ fn item(op: &KeyOp) -> Item {
 /// A chunk being filled.
 struct Joining {
     from: Lsn,
+    whole_at: Lsn,
     end: Lsn,
     ops: usize,
     records: Vec<Record>,
@@ -112,8 +117,8 @@ struct Joining {
 }
 
 impl Joining {
-    const fn new(from: Lsn) -> Self {
-        Self { from, end: from, ops: 0, records: Vec::new(), last: BTreeMap::new() }
+    const fn new(from: Lsn, whole_at: Lsn) -> Self {
+        Self { from, whole_at, end: from, ops: 0, records: Vec::new(), last: BTreeMap::new() }
     }
 
     fn push(&mut self, record: Record) {
@@ -163,7 +168,7 @@ impl Joining {
             number += 1;
             number > last || !record.ops.is_empty()
         });
-        Some(Chunk { from: self.from, records: self.records })
+        Some(Chunk { from: self.from, records: self.records, whole_at: self.whole_at })
     }
 }
 

@@ -38,15 +38,17 @@ pub(crate) struct Pending {
     /// The deadline of a key that is not there now, but may come back by a write of the peer that did not
     /// see why it went.
     pub(crate) ghost: Option<Deadline>,
+    /// The ghost is kept at least until the peer's records before this were applied.
+    pub(crate) ghost_until: Lsn,
 }
 
 impl Pending {
-    /// Forgets what the peer has.
-    fn prune(&mut self, seen: Lsn) {
+    /// Forgets what the peer has, or what its records have settled.
+    fn prune(&mut self, seen: Lsn, applied: Lsn) {
         self.whole = self.whole.filter(|origin| origin.lsn >= seen);
         self.deadline = self.deadline.filter(|(origin, _)| origin.lsn >= seen);
         self.list.retain(|(lsn, _)| *lsn >= seen);
-        if self.newest < seen {
+        if self.newest < seen && self.ghost_until <= applied {
             self.ghost = None;
         }
     }
@@ -119,6 +121,12 @@ pub struct Index {
     flushed: [Option<Origin>; DB_COUNT as usize],
     /// What to look at when the peer has seen more, oldest first.
     order: VecDeque<(Lsn, Key, Item)>,
+    /// Keys that are missing only until the peer's records before a position were applied.
+    missing: VecDeque<(Lsn, Key)>,
+    /// Where the chunk being merged, or those before it, will be whole.
+    whole_at: Lsn,
+    /// The end of the peer's records that were applied.
+    applied: Lsn,
 }
 
 impl Index {
@@ -223,13 +231,42 @@ impl Index {
         {
             let Some((_, key, item)) = self.order.pop_front() else { return };
             if let Some(pending) = self.keys.get_mut(&key) {
-                pending.prune(seen);
+                pending.prune(seen, self.applied);
                 pending.prune_item(&item, seen);
                 if pending.is_empty() {
                     self.keys.remove(&key);
                 }
             }
         }
+    }
+
+    /// What is merged next leaves keys missing up to `whole_at`.
+    pub(crate) const fn begin_chunk(&mut self, whole_at: Lsn) {
+        if whole_at.get() > self.whole_at.get() {
+            self.whole_at = whole_at;
+        }
+    }
+
+    /// The peer's records before `applied` were merged; it has the own ones before `seen`.
+    pub(crate) fn end_chunk(&mut self, applied: Lsn, seen: Lsn) {
+        self.applied = applied;
+        while let Some((until, _)) = self.missing.front()
+            && *until <= applied
+        {
+            let Some((_, key)) = self.missing.pop_front() else { return };
+            if let Some(pending) = self.keys.get_mut(&key) {
+                pending.prune(seen, applied);
+                if pending.is_empty() {
+                    self.keys.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// A key without own writes on it is missing; this is its deadline if it comes back.
+    pub(crate) fn note_missing(&mut self, key: &Key, deadline: Deadline) {
+        let ghost = deadline.shown().is_some().then_some(deadline);
+        self.put_back(key, Pending { ghost, ..Pending::default() });
     }
 
     /// The last own assignment of a whole key or of its database.
@@ -247,6 +284,10 @@ impl Index {
     pub(crate) fn put_back(&mut self, key: &Key, mut pending: Pending) {
         if pending.is_empty() {
             return;
+        }
+        if pending.ghost.is_some() && pending.ghost_until < self.whole_at {
+            pending.ghost_until = self.whole_at;
+            self.missing.push_back((self.whole_at, key.clone()));
         }
         if pending.newest == Lsn::ZERO
             && let Some(flushed) = self.flushed[key.db.index()]

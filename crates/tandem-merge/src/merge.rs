@@ -100,7 +100,7 @@ fn merge_key(
         None if whole.is_some() => Pending::default(),
         None => {
             type_clash(origin, key, op, space, out);
-            return plain::apply(origin.side, key, op, space);
+            return without_race(origin, key, op, index, space);
         }
     };
     type_clash(origin, key, op, space, out);
@@ -115,10 +115,29 @@ fn merge_key(
     index.put_back(key, pending);
 }
 
+/// Nothing races. But a key may go missing for a while when the peer's records are compacted.
+fn without_race(
+    origin: &Origin,
+    key: &Key,
+    op: &KeyOp,
+    index: &mut Index,
+    space: &mut dyn Space,
+) {
+    let before = if space.kinds(key).is_empty() { None } else { Some(space.deadline(key)) };
+    plain::apply(origin.side, key, op, space);
+    if !space.kinds(key).is_empty() || op.is_whole() {
+        return;
+    }
+    match (op, before) {
+        (KeyOp::Deadline(deadline), _) => index.note_missing(key, *deadline),
+        (_, Some(Some(deadline))) => index.note_missing(key, Deadline::At(deadline)),
+        _ => {}
+    }
+}
+
 impl Race<'_> {
     fn run(&mut self, op: &KeyOp) {
         match op {
-            KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired => self.whole(op),
             KeyOp::Deadline(deadline) => {
                 let deadline = self.longest(*deadline);
                 self.deadline = Some(deadline);
@@ -137,6 +156,9 @@ impl Race<'_> {
             KeyOp::List(spans) => {
                 let theirs = self.carry_list(spans);
                 self.space.change(self.key, Change::List(theirs));
+            }
+            KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired => {
+                self.whole(op);
             }
         }
     }
@@ -165,7 +187,7 @@ impl Race<'_> {
                 self.space.change(self.key, Change::Deadline(deadline.shown()));
             }
         } else {
-            self.pending.ghost = deadline;
+            self.pending.ghost = deadline.filter(|deadline| deadline.shown().is_some());
         }
     }
 
@@ -317,7 +339,8 @@ fn flush(origin: &Origin, db: DbIndex, index: &mut Index, space: &mut dyn Space,
         let content = race.fold(&KeyOp::Del);
         let deadline = race.longest(Deadline::Wiped);
         let mut pending = race.pending;
-        pending.ghost = content.kinds().is_empty().then_some(deadline);
+        let ghost = content.kinds().is_empty() && deadline.shown().is_some();
+        pending.ghost = ghost.then_some(deadline);
         if !content.kinds().is_empty() {
             left.push((key.clone(), content, deadline));
         }

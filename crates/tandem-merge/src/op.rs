@@ -48,12 +48,16 @@ pub struct Chunk {
     pub from: Lsn,
     /// Its records, in order; at least one.
     pub records: Vec<Record>,
+    /// Until the receiver is here, a key may be missing that its writer had when it wrote this: what made
+    /// it came again later and is not repeated.
+    pub whole_at: Lsn,
 }
 
 impl Chunk {
     /// A record as it was written.
     pub fn of(record: Record) -> Self {
-        Self { from: record.origin.lsn, records: vec![record] }
+        let from = record.origin.lsn;
+        Self { from, records: vec![record], whole_at: from.next() }
     }
 
     /// The position after the last it speaks for.
@@ -119,6 +123,13 @@ pub enum KeyOp {
     ScoreDel(Bytes),
     /// The list is edited.
     List(Spans),
+}
+
+impl KeyOp {
+    /// Assigns or deletes the whole key.
+    pub const fn is_whole(&self) -> bool {
+        matches!(self, Self::Set { .. } | Self::Restore { .. } | Self::Del | Self::Expired)
+    }
 }
 
 /// An addition to a number.

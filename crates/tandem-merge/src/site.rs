@@ -129,6 +129,7 @@ impl Site {
     /// [`Self::again`] follows at once, unless a log is replayed that goes on: then that record is in it.
     pub fn merge(&mut self, chunk: &Chunk, wall: WallMillis, space: &mut dyn Space) -> Merged {
         let mut merged = Merged::default();
+        self.index.begin_chunk(chunk.whole_at);
         for record in &chunk.records {
             for op in &record.ops {
                 merge(&record.origin, op, &mut self.index, space, &mut merged);
@@ -137,6 +138,7 @@ impl Site {
             self.acknowledged(record.origin.seen);
         }
         self.seen_end = self.seen_end.max(chunk.end());
+        self.index.end_chunk(self.seen_end, self.stable_end);
         merged
     }
 
