@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_types::{DbIndex, Lsn};
+use tandem_types::{DbIndex, Lsn, NodeId};
 
 use crate::conflict::Item;
 use crate::item::Key;
@@ -143,14 +143,14 @@ impl Joining {
         if place.1 == Item::Key {
             self.last.retain(|(other, _), _| other != key);
         } else if let Some((in_record, at)) = self.last.get(&place) {
-            let seen = kept.origin.seen;
+            let (side, seen) = (kept.origin.side, kept.origin.seen);
             let earlier = if *in_record == number {
                 Some(&mut *kept)
             } else {
                 self.records.get_mut(*in_record).filter(|record| record.origin.seen == seen)
             };
             if let Some(Op::Key(_, earlier)) = earlier.and_then(|record| record.ops.get_mut(*at))
-                && joined(earlier, key_op)
+                && joined(side, earlier, key_op)
             {
                 return false;
             }
@@ -173,7 +173,7 @@ impl Joining {
 }
 
 /// Makes `earlier` do what it and `next` do.
-fn joined(earlier: &mut KeyOp, next: &KeyOp) -> bool {
+fn joined(side: NodeId, earlier: &mut KeyOp, next: &KeyOp) -> bool {
     match (earlier, next) {
         (KeyOp::Add(earlier), KeyOp::Add(next))
         | (KeyOp::FieldAdd(_, earlier), KeyOp::FieldAdd(_, next)) => {
@@ -186,7 +186,7 @@ fn joined(earlier: &mut KeyOp, next: &KeyOp) -> bool {
             true
         }
         (KeyOp::List(earlier), KeyOp::List(next)) => {
-            *earlier = earlier.then(next);
+            *earlier = earlier.then(side, next);
             true
         }
         _ => false,

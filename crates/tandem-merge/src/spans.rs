@@ -4,10 +4,12 @@
 //! carried over them, give the same list as the peer's and then the own ones, carried over those (Nichols
 //! et al., Jupiter, 1995). A third side would need more.
 //!
-//! Where something was taken out, the gaps on both sides of it have become one gap. So the places that
-//! compete are not single gaps but runs of gaps joined by elements that either side took out; in such a
-//! run, all that side A inserted stands before all that side B inserted. That makes the outcome the same
-//! whether edits are carried over one at a time or composed (`tests/merge/spans.rs` tries all small ones).
+//! Only insertions into one gap between elements compete; there all that side A inserted stands before all
+//! that side B inserted. Where an edit takes elements out, the gaps on both sides of them stay two places in
+//! that edit. Composing must choose one of them for what a later edit inserts there: the first for side A
+//! and the last for side B, which is where it would come to stand against anything of the other side. So
+//! the outcome is the same whether edits are carried over one at a time or composed
+//! (`tests/merge/spans.rs` tries all small ones).
 //!
 //! **Not here:** which edits race (`index.rs`).
 
@@ -85,19 +87,12 @@ impl Spans {
         self
     }
 
-    /// Appends: these are new. Always before what is taken out at the same place, which means the same.
+    /// Appends: these are new.
     pub fn insert(&mut self, mut elements: Vec<Bytes>) -> &mut Self {
-        if elements.is_empty() {
-            return self;
-        }
-        let mut at = self.0.len();
-        while at > 0 && matches!(self.0.get(at - 1), Some(Span::Delete(_) | Span::Pop(_))) {
-            at -= 1;
-        }
-        if let Some(Span::Insert(before)) = at.checked_sub(1).and_then(|at| self.0.get_mut(at)) {
-            before.append(&mut elements);
-        } else {
-            self.0.insert(at, Span::Insert(elements));
+        match self.0.last_mut() {
+            _ if elements.is_empty() => {}
+            Some(Span::Insert(before)) => before.append(&mut elements),
+            _ => self.0.push(Span::Insert(elements)),
         }
         self
     }
@@ -136,31 +131,26 @@ impl Spans {
         list.extend(rest);
     }
 
-    /// The edit that does this one and then `next`.
+    /// The edit that does this one and then `next`, both by `side`.
     #[must_use]
-    pub fn then(&self, next: &Self) -> Self {
+    pub fn then(&self, side: NodeId, next: &Self) -> Self {
         let (mut first, mut second) = (Cursor::new(self), Cursor::new(next));
         let mut out = Self::new();
         loop {
             match (first.head(), second.head()) {
-                // `first` takes out what `second` never sees; `second` inserts what `first` never saw.
-                (Head::Take, _) if first.length() < ALL || second.is_at_end() => {
-                    first.take(first.length()).append_to(&mut out);
-                }
-                (_, Head::Insert) => {
+                (_, Head::Insert) if side == NodeId::A || first.head() != Head::Take => {
                     out.insert(second.inserted());
                 }
-                (Head::Take, _) => {
-                    // Nothing is left to keep or take out; only insertions can follow.
-                    second.skip();
-                }
-                (Head::Insert, Head::End | Head::Keep) => {
-                    out.insert(first.inserted_up_to(second.length()));
-                    second.take(first.last_length);
-                }
+                // `second` never sees what `first` takes out.
+                (Head::Take, _) => first.take(first.length()).append_to(&mut out),
                 (Head::Insert, Head::Take) => {
-                    first.inserted_up_to(second.length());
-                    second.take(first.last_length);
+                    let elements = first.inserted_up_to(second.length());
+                    second.take(wide(elements.len()));
+                }
+                (Head::Insert, _) => {
+                    let elements = first.inserted_up_to(second.length());
+                    second.take(wide(elements.len()));
+                    out.insert(elements);
                 }
                 (Head::End, Head::End) => return out,
                 (Head::Keep | Head::End, _) => {
@@ -180,35 +170,30 @@ impl Spans {
             NodeId::A => (Cursor::new(self), Cursor::new(theirs)),
             NodeId::B => (Cursor::new(theirs), Cursor::new(self)),
         };
-        let mut run = Run::default();
         let (mut out_a, mut out_b, mut popped_twice) = (Self::new(), Self::new(), Vec::new());
         loop {
             match (a.head(), b.head()) {
                 (Head::Insert, _) => {
                     let elements = a.inserted();
-                    run.step_b.keep(wide(elements.len()));
-                    run.new_a.extend(elements);
+                    out_b.keep(wide(elements.len()));
+                    out_a.insert(elements);
                 }
                 (_, Head::Insert) => {
                     let elements = b.inserted();
-                    run.step_a.keep(wide(elements.len()));
-                    run.new_b.extend(elements);
+                    out_a.keep(wide(elements.len()));
+                    out_b.insert(elements);
                 }
-                (Head::End, Head::End) => {
-                    run.end(&mut out_a, &mut out_b);
-                    break;
-                }
+                (Head::End, Head::End) => break,
                 (head_a, head_b) => {
                     let count = a.length().min(b.length());
                     let (from_a, from_b) = (a.take(count), b.take(count));
                     match (head_a == Head::Take, head_b == Head::Take) {
                         (false, false) => {
-                            run.end(&mut out_a, &mut out_b);
                             out_a.keep(count);
                             out_b.keep(count);
                         }
-                        (true, false) => from_a.append_to(&mut run.step_a),
-                        (false, true) => from_b.append_to(&mut run.step_b),
+                        (true, false) => from_a.append_to(&mut out_a),
+                        (false, true) => from_b.append_to(&mut out_b),
                         (true, true) => {
                             if let (Step::Pop(popped), Step::Pop(_)) = (from_a, from_b) {
                                 popped_twice.extend(popped);
@@ -231,40 +216,6 @@ impl Spans {
             _ => None,
         });
         inserted.flatten().cloned().collect()
-    }
-}
-
-/// Gaps that have become one, because all between them was taken out by one side or the other.
-#[derive(Default)]
-struct Run {
-    new_a: Vec<Bytes>,
-    new_b: Vec<Bytes>,
-    /// What A still has to step over or take out where B's edit was done, and the reverse.
-    step_a: Spans,
-    step_b: Spans,
-}
-
-impl Run {
-    /// A's new elements come first, B's last.
-    fn end(&mut self, out_a: &mut Spans, out_b: &mut Spans) {
-        let run = std::mem::take(self);
-        out_a.insert(run.new_a);
-        run.step_a.append_to(out_a);
-        run.step_b.append_to(out_b);
-        out_b.insert(run.new_b);
-    }
-}
-
-impl Spans {
-    fn append_to(self, out: &mut Self) {
-        for span in self.0 {
-            match span {
-                Span::Keep(count) => out.keep(count),
-                Span::Insert(elements) => out.insert(elements),
-                Span::Delete(count) => out.delete(count),
-                Span::Pop(elements) => out.pop(elements),
-            };
-        }
     }
 }
 
@@ -300,13 +251,11 @@ struct Cursor<'s> {
     spans: &'s [Span],
     /// Elements of the first span that are behind us.
     done: u64,
-    /// How many elements [`Self::inserted_up_to`] gave.
-    last_length: u64,
 }
 
 impl<'s> Cursor<'s> {
     fn new(spans: &'s Spans) -> Self {
-        Self { spans: &spans.0, done: 0, last_length: 0 }
+        Self { spans: &spans.0, done: 0 }
     }
 
     fn head(&self) -> Head {
@@ -316,10 +265,6 @@ impl<'s> Cursor<'s> {
             Some(Span::Insert(_)) => Head::Insert,
             Some(Span::Delete(_) | Span::Pop(_)) => Head::Take,
         }
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.spans.is_empty()
     }
 
     /// Elements left in the first span; at the end, all there may be.
@@ -367,8 +312,7 @@ impl<'s> Cursor<'s> {
         let Some(Span::Insert(elements)) = self.spans.first() else { return Vec::new() };
         let left = elements.get(narrow(self.done)..).unwrap_or_default();
         let part = left.get(..narrow(count).min(left.len())).unwrap_or_default();
-        self.last_length = wide(part.len());
-        if part.len() == left.len() { self.skip() } else { self.done += self.last_length }
+        if part.len() == left.len() { self.skip() } else { self.done += wide(part.len()) }
         part.to_vec()
     }
 }

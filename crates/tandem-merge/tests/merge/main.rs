@@ -14,9 +14,11 @@
     reason = "a test: it may panic, prints what it counted, and nobody imports it"
 )]
 
+mod exhaustive;
 mod generate;
 mod histories;
 mod keyspace;
 mod oracle;
 mod rng;
+mod spans;
 mod world;
