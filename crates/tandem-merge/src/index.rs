@@ -179,6 +179,7 @@ impl Index {
                 items.push(Item::String);
             }
             KeyOp::Restore { content, deadline } => {
+                let edits_before = pending.list.len();
                 pending.assigned(origin, Deadline::of(*deadline));
                 if let Some(value) = &content.string {
                     pending.string.assign(origin, What::Value(value.clone()));
@@ -198,7 +199,11 @@ impl Index {
                     chain.assign(origin, Some(score.shown()));
                     items.push(Item::Score(member.clone()));
                 }
-                pending.list.push((origin.lsn, Spans::replace(content.list.clone())));
+                // One edit, as at the peer: clearing and then filling would not be the same.
+                if pending.list.len() > edits_before {
+                    pending.list.pop();
+                }
+                pending.list.push((origin.lsn, Spans::replace(origin.side, content.list.clone())));
             }
             KeyOp::Del | KeyOp::Expired => pending.assigned(origin, Deadline::Wiped),
             KeyOp::Deadline(deadline) => {

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod codec;
 mod compact;
 pub mod conflict;
 pub mod escrow;
@@ -33,6 +34,7 @@ mod site;
 mod spans;
 
 pub use clock::{Clock, SKEW_MS_MAX};
+pub use codec::{CodecError, MERGE_VERSION};
 pub use compact::compact;
 pub use conflict::Conflict;
 pub use index::Index;

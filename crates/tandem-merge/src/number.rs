@@ -36,6 +36,11 @@ impl Number {
         self.0
     }
 
+    /// The whole number; `None` if it has decimals.
+    pub fn as_int(self) -> Option<i64> {
+        if self.0 % ONE == 0 { i64::try_from(self.0 / ONE).ok() } else { None }
+    }
+
     /// A plain decimal number, as a client may have written it; `None` if it is none, has digits beyond
     /// the 17th decimal, or is out of range. Exponents are none: `INCRBYFLOAT` on such a text is a write
     /// of the result.

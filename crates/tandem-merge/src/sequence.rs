@@ -129,6 +129,17 @@ impl Sequence {
         }
     }
 
+    /// What is known of both sides: what a full copy says of the sequence.
+    pub fn all_progress(&self) -> [Progress; 2] {
+        let of = |side| Progress {
+            side,
+            burnt_end: self.burnt_end[side],
+            usable_end: if side == self.side { self.usable_end } else { 0 },
+            next_id: self.next_id[side],
+        };
+        [of(NodeId::A), of(NodeId::B)]
+    }
+
     /// What the peer's record, or an own one being replayed, says.
     pub fn merge(&mut self, progress: &Progress) {
         let (side, burnt) = (progress.side, &mut self.burnt_end[progress.side]);

@@ -59,11 +59,13 @@ impl Spans {
         Self(vec![Span::Delete(ALL)])
     }
 
-    /// Everything is replaced.
-    pub fn replace(elements: Vec<Bytes>) -> Self {
+    /// Everything is replaced, by `side`: what comes from the other side stands behind A's and before B's.
+    pub fn replace(side: NodeId, elements: Vec<Bytes>) -> Self {
         let mut spans = Self::new();
-        spans.insert(elements);
-        spans.delete(ALL);
+        match side {
+            NodeId::A => spans.insert(elements).delete(ALL),
+            NodeId::B => spans.delete(ALL).insert(elements),
+        };
         spans
     }
 

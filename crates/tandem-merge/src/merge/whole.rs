@@ -56,7 +56,7 @@ impl Race<'_> {
         let own_in = own_members.filter(|(_, (own, is_in))| *is_in && own.lsn >= seen);
         after.set = own_in.map(|(member, _)| member.clone()).collect();
         after.set.extend(theirs.set);
-        let edit = if theirs.list.is_empty() { Spans::clear() } else { Spans::replace(theirs.list) };
+        let edit = Spans::replace(self.origin.side, theirs.list);
         let edit = self.carry_list(&edit);
         after.list = current.list;
         edit.apply(&mut after.list);

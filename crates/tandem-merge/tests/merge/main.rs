@@ -14,11 +14,14 @@
     reason = "a test: it may panic, prints what it counted, and nobody imports it"
 )]
 
+mod algebra;
+mod escrow;
 mod exhaustive;
 mod generate;
 mod histories;
 mod keyspace;
 mod oracle;
 mod rng;
+mod sequences;
 mod spans;
 mod world;

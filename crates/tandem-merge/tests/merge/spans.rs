@@ -57,7 +57,7 @@ pub fn every_pair(length: usize) -> Result<u64, String> {
     let mut right = edits(length, "b");
     left.push(Spans::clear());
     right.push(Spans::clear());
-    right.push(Spans::replace(vec![element("b")]));
+    right.push(Spans::replace(NodeId::B, vec![element("b")]));
     for own in &left {
         for theirs in &right {
             for side in [NodeId::A, NodeId::B] {

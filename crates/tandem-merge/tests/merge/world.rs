@@ -248,6 +248,7 @@ impl World {
             return;
         }
         let unsynced = self.plan.careless == Some(Careless::SendUnsynced);
+        #[cfg(feature = "planted")]
         let forget = self.plan.careless == Some(Careless::ForgetOnSend);
         let compacting = self.plan.compaction && self.rng.chance(50);
         let half = &mut self.halves[side];
