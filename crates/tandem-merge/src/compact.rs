@@ -1,12 +1,13 @@
 //! Compaction of the records that the peer does not have yet.
 //!
-//! What a later own write made dead is dropped, wherever that stands: the outcome for an item depends on
+//! What a later own write made dead is dropped, wherever that stands (but see below for lists): the outcome for an item depends on
 //! the last assignment and the additions after it only, and a peer that has the records up to some place
 //! between the two may as well say that it has seen the dead one. Survivors keep position, `seen` and stamp.
 //!
 //! Additions to one item that saw the same become one, and so do edits of one list. That moves an effect to
-//! a later position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
-//! part of one, it would say that it has seen what is still to come.
+//! another position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
+//! part of one, it would say that it has seen what is still to come. For the same reason a dead list edit
+//! is dropped only if what killed it is in the same chunk: positions count from all that was seen.
 //!
 //! A key may come to be only by a later write than the one that made it first; until then its deadline is
 //! kept aside (`Chunk::whole_at`).
@@ -22,6 +23,7 @@ use crate::conflict::Item;
 use crate::item::Key;
 use crate::op::{Added, Chunk, KeyOp, Op, Record};
 use crate::planted::{Rule, holds};
+use crate::spans::Spans;
 
 /// Shortens `records`, all own ones from `from` on, into chunks of about `ops_max` operations.
 pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk> {
@@ -60,6 +62,9 @@ impl Later {
             Op::Flush(db) => return self.flushed.insert(*db),
             Op::Key(key, op) => (key, op),
         };
+        if matches!(op, KeyOp::List(_)) {
+            return true;
+        }
         if self.flushed.contains(&key.db) || self.whole.contains(key) {
             return false;
         }
@@ -134,13 +139,21 @@ impl Joining {
 
     /// Adds an operation, or lets it join an earlier one of the chunk: then `false`.
     fn join(&mut self, number: usize, kept: &mut Record, op: Op) -> bool {
-        let Op::Key(key, key_op) = &op else {
-            self.last.clear();
-            kept.ops.push(op);
-            return true;
+        let (key, key_op) = match &op {
+            Op::Key(key, key_op) => (key, key_op),
+            Op::Flush(db) => {
+                let db = *db;
+                self.forget_lists(kept, |key| key.db == db);
+                self.last.clear();
+                kept.ops.push(op);
+                return true;
+            }
         };
         let place = (key.clone(), item(key_op));
         if place.1 == Item::Key {
+            if self.last.contains_key(&(key.clone(), Item::List)) {
+                self.forget_lists(kept, |other| other == key);
+            }
             self.last.retain(|(other, _), _| other != key);
         } else if let Some((in_record, at)) = self.last.get(&place) {
             let (side, seen) = (kept.origin.side, kept.origin.seen);
@@ -160,7 +173,25 @@ impl Joining {
         true
     }
 
+    /// Edits of these lists in this chunk are dead.
+    fn forget_lists(&mut self, kept: &mut Record, of: impl Fn(&Key) -> bool) {
+        for record in self.records.iter_mut().chain([kept]) {
+            for op in &mut record.ops {
+                if let Op::Key(key, KeyOp::List(spans)) = op
+                    && of(key)
+                {
+                    *spans = Spans::new();
+                }
+            }
+        }
+    }
+
     fn finish(mut self) -> Option<Chunk> {
+        for record in &mut self.records {
+            record
+                .ops
+                .retain(|op| !matches!(op, Op::Key(_, KeyOp::List(edit)) if edit.is_identity()));
+        }
         // The last record stays even without operations: it says how far the chunk reaches.
         let last = self.records.len().checked_sub(1)?;
         let mut number = 0;

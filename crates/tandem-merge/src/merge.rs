@@ -116,13 +116,7 @@ fn merge_key(
 }
 
 /// Nothing races. But a key may go missing for a while when the peer's records are compacted.
-fn without_race(
-    origin: &Origin,
-    key: &Key,
-    op: &KeyOp,
-    index: &mut Index,
-    space: &mut dyn Space,
-) {
+fn without_race(origin: &Origin, key: &Key, op: &KeyOp, index: &mut Index, space: &mut dyn Space) {
     let before = if space.kinds(key).is_empty() { None } else { Some(space.deadline(key)) };
     plain::apply(origin.side, key, op, space);
     if !space.kinds(key).is_empty() || op.is_whole() {
@@ -167,7 +161,11 @@ impl Race<'_> {
     fn longest(&self, theirs: Deadline) -> Deadline {
         let own = self.pending.deadline.filter(|(own, _)| own.lsn >= self.origin.seen);
         let own = own.map(|(_, deadline)| deadline).or(self.whole.map(|_| Deadline::Wiped));
-        if holds(Rule::LongestDeadline) { own.map_or(theirs, |own| own.max(theirs)) } else { theirs }
+        if holds(Rule::LongestDeadline) {
+            own.map_or(theirs, |own| own.max(theirs))
+        } else {
+            theirs
+        }
     }
 
     /// A key that is not there keeps its deadline aside; one that comes back gets it back.
@@ -236,7 +234,8 @@ impl Race<'_> {
     /// The own last word on a member, if the record did not see it.
     fn member(&self, member: &Bytes) -> Option<(Origin, bool)> {
         let own = self.pending.members.get(member).copied();
-        own.filter(|(own, _)| own.lsn >= self.origin.seen).or(self.whole.map(|whole| (whole, false)))
+        own.filter(|(own, _)| own.lsn >= self.origin.seen)
+            .or(self.whole.map(|whole| (whole, false)))
     }
 
     fn member_added(&mut self, member: &Bytes) {
@@ -256,12 +255,8 @@ impl Race<'_> {
     }
 
     fn score_assigned(&mut self, member: &Bytes, theirs: Option<f64>) {
-        let score = register::merge_score(
-            self.origin,
-            self.whole,
-            self.pending.scores.get(member),
-            theirs,
-        );
+        let score =
+            register::merge_score(self.origin, self.whole, self.pending.scores.get(member), theirs);
         if let Some((kind, winner, loser)) = score.conflict {
             self.conflict(kind, Item::Score(member.clone()), winner, loser);
         }

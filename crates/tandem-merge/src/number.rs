@@ -124,7 +124,8 @@ mod tests {
             let number = Number::parse(text.as_bytes()).unwrap();
             assert_eq!(&*number.to_text(), want.as_bytes(), "{text}");
         }
-        let wrong = ["", "-", "a", "1.", ".5", "1e3", "+1", "9223372036854775808", "0.000000000000000001"];
+        let wrong =
+            ["", "-", "a", "1.", ".5", "1e3", "+1", "9223372036854775808", "0.000000000000000001"];
         for text in wrong {
             assert_eq!(Number::parse(text.as_bytes()), None, "{text}");
         }

@@ -296,7 +296,11 @@ impl<'s> Cursor<'s> {
                 Step::Pop(popped.to_vec())
             }
         };
-        if count == self.length() { self.skip() } else { self.done += count }
+        if count == self.length() {
+            self.skip()
+        } else {
+            self.done += count
+        }
         step
     }
 
@@ -314,7 +318,11 @@ impl<'s> Cursor<'s> {
         let Some(Span::Insert(elements)) = self.spans.first() else { return Vec::new() };
         let left = elements.get(narrow(self.done)..).unwrap_or_default();
         let part = left.get(..narrow(count).min(left.len())).unwrap_or_default();
-        if part.len() == left.len() { self.skip() } else { self.done += wide(part.len()) }
+        if part.len() == left.len() {
+            self.skip()
+        } else {
+            self.done += wide(part.len())
+        }
         part.to_vec()
     }
 }

@@ -155,11 +155,14 @@ pub(super) fn read_op(bytes: &mut Bytes<'_>) -> Result<Op, CodecError> {
 
 /// 0: wiped, 1: never, else the time and two.
 fn put_deadline(out: &mut Vec<u8>, deadline: Deadline) {
-    put_uint(out, match deadline {
-        Deadline::Wiped => 0,
-        Deadline::Never => 1,
-        Deadline::At(at) => at.get().saturating_add(2),
-    });
+    put_uint(
+        out,
+        match deadline {
+            Deadline::Wiped => 0,
+            Deadline::Never => 1,
+            Deadline::At(at) => at.get().saturating_add(2),
+        },
+    );
 }
 
 fn read_deadline(bytes: &mut Bytes<'_>) -> Result<Deadline, CodecError> {

@@ -112,7 +112,8 @@ impl ScoreChain {
     pub(crate) fn on_top_of(&self, base: f64, side: NodeId, seen: Lsn) -> (Score, bool) {
         let from = self.added.partition_point(|(lsn, _)| *lsn < seen);
         let added = self.added.get(from..).unwrap_or_default();
-        let score = added.iter().fold(Score::new(base), |score, (_, delta)| score.plus(side, *delta));
+        let score =
+            added.iter().fold(Score::new(base), |score, (_, delta)| score.plus(side, *delta));
         (score, !added.is_empty())
     }
 }

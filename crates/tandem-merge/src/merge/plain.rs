@@ -16,7 +16,8 @@ pub fn apply_own(side: NodeId, op: &Op, space: &mut dyn Space) {
 
 /// Does one operation of `side` on a key.
 pub(super) fn apply(side: NodeId, key: &Key, op: &KeyOp, space: &mut dyn Space) {
-    let added = |current: Option<Bytes>, delta: Number| with_added(current.as_deref(), Some(delta)).0;
+    let added =
+        |current: Option<Bytes>, delta: Number| with_added(current.as_deref(), Some(delta)).0;
     let change = match op {
         KeyOp::Set { value, deadline } => {
             Change::Replace(Content::of_string(value.clone()), *deadline)

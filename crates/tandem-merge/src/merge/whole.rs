@@ -16,7 +16,9 @@ impl Race<'_> {
         }
         let content = self.fold(op);
         let theirs = match op {
-            KeyOp::Set { deadline, .. } | KeyOp::Restore { deadline, .. } => Deadline::of(*deadline),
+            KeyOp::Set { deadline, .. } | KeyOp::Restore { deadline, .. } => {
+                Deadline::of(*deadline)
+            }
             _ => Deadline::Wiped,
         };
         let deadline = self.longest(theirs);
@@ -48,7 +50,8 @@ impl Race<'_> {
             _ => Content::default(),
         };
         let current = self.space.content(self.key);
-        let mut after = Content { string: self.fold_string(&theirs, &current), ..Content::default() };
+        let mut after =
+            Content { string: self.fold_string(&theirs, &current), ..Content::default() };
         self.fold_fields(&theirs, &current, &mut after);
         self.fold_scores(&theirs, &mut after);
         let seen = self.origin.seen;
@@ -70,11 +73,7 @@ impl Race<'_> {
 
     /// The newest own write on the key, for a report.
     fn own_newest(&self) -> crate::Origin {
-        crate::Origin {
-            side: super::here(self.origin),
-            lsn: self.pending.newest,
-            ..*self.origin
-        }
+        crate::Origin { side: super::here(self.origin), lsn: self.pending.newest, ..*self.origin }
     }
 
     fn fold_string(&mut self, theirs: &Content, current: &Content) -> Option<Bytes> {

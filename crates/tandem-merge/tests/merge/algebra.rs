@@ -3,7 +3,7 @@
 use tandem_merge::{Chunk, Op, Record, Site, compact};
 use tandem_types::{NodeId, Pair, WallMillis};
 
-use crate::generate::{Theme, THEMES, command};
+use crate::generate::{THEMES, Theme, command};
 use crate::keyspace::Keyspace;
 use crate::rng::Rng;
 
@@ -111,7 +111,9 @@ fn what_is_encoded_comes_back() {
     for number in 0..2_000 {
         let Pair { a, .. } = apart(&mut rng, THEMES[number % THEMES.len()]);
         let from = a.own[0].origin.lsn;
-        for chunk in compact(from, a.own.clone(), 4).into_iter().chain(a.own.into_iter().map(Chunk::of)) {
+        for chunk in
+            compact(from, a.own.clone(), 4).into_iter().chain(a.own.into_iter().map(Chunk::of))
+        {
             let mut bytes = Vec::new();
             chunk.encode(&mut bytes);
             assert_eq!(Chunk::decode(&bytes), Ok(chunk));

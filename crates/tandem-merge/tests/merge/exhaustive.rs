@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use tandem_merge::{Added, Bytes, Chunk, Deadline, Key, KeyOp, Number, Op, Patch, Record, Site, Space, Spans};
+use tandem_merge::{
+    Added, Bytes, Chunk, Deadline, Key, KeyOp, Number, Op, Patch, Record, Site, Space, Spans,
+};
 use tandem_types::{NodeId, Pair, WallMillis};
 
 use crate::generate::{Done, key, perform};
@@ -280,7 +282,10 @@ fn every_small_program_under_every_schedule() {
         };
         for (a_writes, b_writes) in sizes {
             match all(alphabet, *a_writes, *b_writes) {
-                Ok(count) => println!("{name} {a_writes}+{b_writes}: {count} schedules in {:?}", begun.elapsed()),
+                Ok(count) => println!(
+                    "{name} {a_writes}+{b_writes}: {count} schedules in {:?}",
+                    begun.elapsed()
+                ),
                 Err(error) => panic!("{name}: {error}"),
             }
         }

@@ -26,14 +26,8 @@ pub enum Theme {
     Mixed,
 }
 
-pub const THEMES: [Theme; 6] = [
-    Theme::Strings,
-    Theme::Hashes,
-    Theme::Sets,
-    Theme::Zsets,
-    Theme::Lists,
-    Theme::Mixed,
-];
+pub const THEMES: [Theme; 6] =
+    [Theme::Strings, Theme::Hashes, Theme::Sets, Theme::Zsets, Theme::Lists, Theme::Mixed];
 
 pub fn key(number: u64) -> Key {
     let db = DbIndex::new(u8::try_from(number / 2).unwrap()).unwrap();
@@ -77,10 +71,8 @@ pub fn perform(side: NodeId, op: Op, space: &mut Keyspace, done: &mut Vec<Done>)
         return;
     };
     let key = key.clone();
-    let whole = matches!(
-        key_op,
-        KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired
-    );
+    let whole =
+        matches!(key_op, KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired);
     let patch = matches!(key_op, KeyOp::Patch(_));
     let list_before = space.content(&key).list;
     let there = !space.kinds(&key).is_empty();
@@ -111,13 +103,7 @@ fn deadline(rng: &mut Rng) -> Option<WallMillis> {
     rng.chance(30).then(|| WallMillis::new(1 + rng.below(5)))
 }
 
-fn key_op(
-    rng: &mut Rng,
-    theme: Theme,
-    space: &Keyspace,
-    key: &Key,
-    fresh: u64,
-) -> Option<KeyOp> {
+fn key_op(rng: &mut Rng, theme: Theme, space: &Keyspace, key: &Key, fresh: u64) -> Option<KeyOp> {
     let kinds = space.kinds(key);
     let there = !kinds.is_empty();
     match rng.below(100) {
@@ -138,17 +124,15 @@ fn key_op(
         Theme::Sets => Kinds::SET,
         Theme::Zsets => Kinds::ZSET,
         Theme::Lists => Kinds::LIST,
-        Theme::Mixed => *rng.pick(&[
-            Kinds::STRING,
-            Kinds::HASH,
-            Kinds::SET,
-            Kinds::ZSET,
-            Kinds::LIST,
-        ]),
+        Theme::Mixed => {
+            *rng.pick(&[Kinds::STRING, Kinds::HASH, Kinds::SET, Kinds::ZSET, Kinds::LIST])
+        }
     };
     let wrong_type = there && kinds.shown() != kind;
     match kind {
-        Kinds::STRING if rng.chance(35) => Some(KeyOp::Set { value: text(rng, fresh), deadline: deadline(rng) }),
+        Kinds::STRING if rng.chance(35) => {
+            Some(KeyOp::Set { value: text(rng, fresh), deadline: deadline(rng) })
+        }
         _ if wrong_type => None,
         Kinds::STRING if rng.chance(60) => added(rng, space.string(key)).map(KeyOp::Add),
         Kinds::STRING => Some(KeyOp::Patch(patch(rng, fresh))),
@@ -156,7 +140,11 @@ fn key_op(
         Kinds::SET => {
             let member = name(rng);
             let is_in = space.content(key).set.contains(&member);
-            Some(if is_in && rng.chance(60) { KeyOp::MemberDel(member) } else { KeyOp::MemberAdd(member) })
+            Some(if is_in && rng.chance(60) {
+                KeyOp::MemberDel(member)
+            } else {
+                KeyOp::MemberAdd(member)
+            })
         }
         Kinds::ZSET => Some(score_op(rng, space, key)),
         _ => list_op(rng, &space.content(key), fresh),

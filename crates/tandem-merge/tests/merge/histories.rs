@@ -13,6 +13,7 @@ pub fn plan(seed: u64) -> Plan {
         crashes: seed / 6 % 3 != 0,
         disk_losses: seed / 18 % 4 == 0,
         compaction: seed / 72 % 2 == 0,
+        hard: seed / 144 % 3 == 0,
         careless: None,
     }
 }

@@ -47,10 +47,7 @@ enum Does {
 }
 
 /// Content and deadline of every key. Lists come sorted: their order is another matter.
-pub fn outcome(
-    history: &[Record],
-    known: &Known,
-) -> BTreeMap<Key, (Content, Option<WallMillis>)> {
+pub fn outcome(history: &[Record], known: &Known) -> BTreeMap<Key, (Content, Option<WallMillis>)> {
     let mut atoms = Vec::new();
     for record in history {
         for (number, op) in record.ops.iter().enumerate() {
@@ -137,10 +134,7 @@ fn wipes(op: &Op) -> bool {
     matches!(
         op,
         Op::Flush(_)
-            | Op::Key(
-                _,
-                KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired
-            )
+            | Op::Key(_, KeyOp::Set { .. } | KeyOp::Restore { .. } | KeyOp::Del | KeyOp::Expired)
     )
 }
 
@@ -188,10 +182,7 @@ fn parts<'h>(
     (base, added)
 }
 
-fn register<'h>(
-    atoms: &[Atom<'h>],
-    does: impl Fn(&Atom<'h>) -> Option<Does>,
-) -> Option<Bytes> {
+fn register<'h>(atoms: &[Atom<'h>], does: impl Fn(&Atom<'h>) -> Option<Does>) -> Option<Bytes> {
     let (base, added) = parts(atoms, does);
     if added.is_empty() {
         return base;

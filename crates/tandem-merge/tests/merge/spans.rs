@@ -93,7 +93,8 @@ fn two_edits_composed_are_carried_as_one_after_the_other() {
                         let one = first.carry(side, &theirs);
                         let two = second.carry(side, &one.theirs);
                         let at_once = composed.carry(side, &theirs);
-                        let context = format!("{side:?}: {first:?} then {second:?} against {theirs:?}");
+                        let context =
+                            format!("{side:?}: {first:?} then {second:?} against {theirs:?}");
                         let here = applied(&second, &between);
                         assert_eq!(
                             applied(&two.theirs, &here),
@@ -174,7 +175,8 @@ fn long_edits_meet_too() {
         let after = applied(&a, &base);
         let next = random_edit(&mut rng, &after, "n");
         assert_eq!(applied(&a.then(NodeId::B, &next), &base), applied(&next, &after));
-        let (one, composed) = (a.carry(NodeId::B, &b), a.then(NodeId::B, &next).carry(NodeId::B, &b));
+        let (one, composed) =
+            (a.carry(NodeId::B, &b), a.then(NodeId::B, &next).carry(NodeId::B, &b));
         let two = next.carry(NodeId::B, &one.theirs);
         let here = applied(&next, &after);
         assert_eq!(applied(&two.theirs, &here), applied(&composed.theirs, &here));

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tandem_merge::{
-    Admission, Chunk, Clock, Conflict, Op, Origin, Record, Site, compact,
-};
+use tandem_merge::{Admission, Chunk, Clock, Conflict, Op, Origin, Record, Site, compact};
 use tandem_types::{Lsn, NodeId, Pair, Stamp, WallMillis};
 
 use crate::generate::{self, Done, Theme};
@@ -43,6 +41,7 @@ pub struct Plan {
     pub crashes: bool,
     pub disk_losses: bool,
     pub compaction: bool,
+    pub hard: bool,
     pub careless: Option<Careless>,
 }
 
@@ -50,7 +49,10 @@ pub struct Plan {
 enum Message {
     Chunk(Box<Chunk>),
     /// The sender has applied, durably, the receiver's records before this.
-    Seen { seen: Lsn, said_at: Lsn },
+    Seen {
+        seen: Lsn,
+        said_at: Lsn,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -187,6 +189,9 @@ impl World {
         let side = *self.rng.pick(&SIDES);
         let advance = self.rng.below(4) * self.rng.below(3);
         self.halves[side].wall += advance;
+        if self.plan.hard {
+            return self.hard_step(side);
+        }
         match self.rng.below(100) {
             0..30 => self.command(side),
             30..42 => self.sync(side),
@@ -205,10 +210,29 @@ impl World {
         }
     }
 
+    /// Few writes, little on disk, many crashes.
+    fn hard_step(&mut self, side: NodeId) {
+        match self.rng.below(100) {
+            0..18 => self.command(side),
+            18..24 => self.sync(side),
+            24..43 => self.send(side),
+            43..58 => self.heartbeat(side),
+            58..84 => self.deliver(side),
+            84..88 => self.cut_or_join(),
+            88..97 if self.plan.crashes => self.crash(side),
+            _ => {}
+        }
+    }
+
     fn command(&mut self, side: NodeId) {
         let half = &mut self.halves[side];
-        let done =
-            generate::command(&mut self.rng, self.plan.theme, side, &mut half.space, &mut self.fresh);
+        let done = generate::command(
+            &mut self.rng,
+            self.plan.theme,
+            side,
+            &mut half.space,
+            &mut self.fresh,
+        );
         self.append(side, done);
     }
 
@@ -378,6 +402,11 @@ impl World {
         }
         let careless = self.plan.careless;
         let half = &mut self.halves[side];
+        // Some of what was not synced may be there all the same.
+        if half.log.len() > half.durable {
+            half.durable += self.rng.index(half.log.len() - half.durable + 1);
+        }
+        let all = (half.durable == half.log.len()).then(|| half.space.clone());
         half.log.truncate(half.durable);
         half.site = half.saved.site.clone();
         half.space = half.saved.space.clone();
@@ -402,6 +431,9 @@ impl World {
         let again = last
             .filter(|_| careless != Some(Careless::ForgetAgain))
             .and_then(|merged| half.site.again(&merged, wall, &mut half.space));
+        if let (Some(all), None) = (all, careless) {
+            assert_eq!(all, half.space, "replaying the log gives what was there");
+        }
         self.note(|| format!("{side:?} crashed, again {again:?}"));
         if let Some(again) = again {
             self.known_again(&again);

@@ -53,7 +53,9 @@ fn noticed(tries: u64, mut history: impl FnMut(u64) -> Result<(), String>) -> (u
 }
 
 fn merges(seed: u64, careless: Option<world::Careless>) -> Result<(), String> {
-    let plan = Plan { careless, ..histories::plan(seed) };
+    let plan = histories::plan(seed);
+    let hard = plan.hard || careless.is_some() && seed % 2 == 0;
+    let plan = Plan { careless, hard, ..plan };
     world::run(seed, plan, false).map(drop)
 }
 
