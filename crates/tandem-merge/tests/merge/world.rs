@@ -110,6 +110,8 @@ pub struct Tally {
     pub conflicts: u64,
     pub compacted: u64,
     pub repeated: u64,
+    /// Crashes after which a side lacks what the other was told it has: never, if the rules hold.
+    pub forgotten: u64,
 }
 
 impl Tally {
@@ -123,6 +125,7 @@ impl Tally {
         self.conflicts += other.conflicts;
         self.compacted += other.compacted;
         self.repeated += other.repeated;
+        self.forgotten += other.forgotten;
     }
 }
 
@@ -220,8 +223,42 @@ impl World {
             58..84 => self.deliver(side),
             84..88 => self.cut_or_join(),
             88..97 if self.plan.crashes => self.crash(side),
+            97.. if self.plan.crashes => self.forgetful_crash(side),
             _ => {}
         }
+    }
+
+    /// At rest, `side` hears of a write, says so, crashes before it is on its disk, and writes on its own
+    /// before it hears of it again.
+    fn forgetful_crash(&mut self, side: NodeId) {
+        if !self.up {
+            self.cut_or_join();
+        }
+        let all = |world: &mut Self, of: NodeId| {
+            world.sync(of);
+            world.send(of);
+            world.heartbeat(of);
+            while !world.halves[of].queue.is_empty() {
+                world.deliver(of);
+            }
+        };
+        all(self, side);
+        all(self, side.peer());
+        all(self, side);
+        self.command(side.peer());
+        self.sync(side.peer());
+        self.send(side.peer());
+        while !self.halves[side.peer()].queue.is_empty() {
+            self.deliver(side.peer());
+        }
+        self.heartbeat(side);
+        while !self.halves[side].queue.is_empty() {
+            self.deliver(side);
+        }
+        self.crash(side);
+        self.command(side);
+        self.cut_or_join();
+        all(self, side);
     }
 
     fn command(&mut self, side: NodeId) {
@@ -427,6 +464,10 @@ impl World {
                 }
             }
         }
+        if self.halves[side.peer()].site.stable_end() > self.halves[side].site.seen_end() {
+            self.tally.forgotten += 1;
+        }
+        let half = &mut self.halves[side];
         let wall = WallMillis::new(half.wall);
         let again = last
             .filter(|_| careless != Some(Careless::ForgetAgain))
