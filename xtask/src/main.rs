@@ -14,6 +14,7 @@ mod fuzz;
 mod generate;
 mod layers;
 mod lint;
+mod merge;
 mod metadata;
 mod shell;
 mod sim;
@@ -56,6 +57,12 @@ const TASKS: &[Task] = &[
         usage: "[--seeds N] [--from S] [--minutes M] [--seed ONE] [--planted]",
         about: "simulated pairs with automatic switching, from many seeds; or with a rule taken away",
         run: sim::run,
+    },
+    Task {
+        name: "merge",
+        usage: "[--schedules N] [--from S] [--seed ONE] [--exhaustive] [--planted]",
+        about: "primary-primary: random histories of two writers against the rule; or with a rule taken away",
+        run: merge::run,
     },
     Task {
         name: "tcl",

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::count::{self, Count};
-use crate::{shell, sim, tools};
+use crate::{merge, shell, sim, tools};
 
 /// `test`, `test unit`, `test model`, `test sim`, `test e2e`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     if wanted("model") {
         tally.stage("model of the switch", model())?;
+        tally.stage("rules of the merge taken away", merge::planted_rules())?;
     }
     if wanted("sim") {
         let mut simulated = sim::mediated();

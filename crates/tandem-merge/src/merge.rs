@@ -9,7 +9,7 @@
 //! - The deadline is the longest of the maximal ones.
 //!
 //! So an update beats a deletion that did not see it, and a deletion takes only what it saw.
-//! primary-primary.md 2.3 and 2.4.
+//! docs/adr/2026-11-28-merge-with-one-peer.md says why.
 
 mod plain;
 mod register;
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use tandem_types::{DbIndex, NodeId};
 
 pub use self::plain::apply_own;
-use self::register::{Incoming, Outcome};
+use self::register::{After, Incoming, Outcome};
 use crate::conflict::{Conflict, Item, Kind, Party};
 use crate::index::{Index, Pending};
 use crate::item::{Bytes, Change, Deadline, Key, Kinds, Space};
@@ -193,7 +193,7 @@ impl Race<'_> {
         let current = self.space.string(self.key);
         let chain = &mut self.pending.string;
         let outcome = register::merge(self.origin, self.whole, chain, incoming, current.as_deref());
-        if let Some(value) = self.decided(Item::String, outcome) {
+        if let After::Now(value) = self.decided(Item::String, outcome) {
             self.space.change(self.key, Change::String(value));
         }
     }
@@ -206,13 +206,13 @@ impl Race<'_> {
         if !chain.is_empty() {
             self.pending.fields.insert(field.clone(), chain);
         }
-        if let Some(value) = self.decided(Item::Field(field.clone()), outcome) {
+        if let After::Now(value) = self.decided(Item::Field(field.clone()), outcome) {
             self.space.change(self.key, Change::Field(field.clone(), value));
         }
     }
 
-    /// Reports what was decided, and says again what won; gives the new value, if it is another.
-    fn decided(&mut self, item: Item, outcome: Outcome) -> Option<Option<Bytes>> {
+    /// Reports what was decided, and says again what won; gives the value.
+    fn decided(&mut self, item: Item, outcome: Outcome) -> After {
         if let Some((kind, winner, loser)) = outcome.conflict {
             self.conflict(kind, item, winner, loser);
         }

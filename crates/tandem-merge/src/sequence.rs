@@ -188,7 +188,7 @@ impl Sequence {
             }
             Mode::Leased { lease, when_dry } => self.leased(next, count, lease, when_dry)?,
         };
-        let end = ids.first.checked_add(count.checked_mul(ids.step).unwrap_or(u64::MAX));
+        let end = count.checked_mul(ids.step).and_then(|length| ids.first.checked_add(length));
         let end = end.filter(|end| *end < 1 << 63).ok_or(SequenceError::Exhausted)?;
         self.next_id[self.side] = end;
         Ok(ids)

@@ -297,9 +297,9 @@ impl<'s> Cursor<'s> {
             }
         };
         if count == self.length() {
-            self.skip()
+            self.skip();
         } else {
-            self.done += count
+            self.done += count;
         }
         step
     }
@@ -319,9 +319,9 @@ impl<'s> Cursor<'s> {
         let left = elements.get(narrow(self.done)..).unwrap_or_default();
         let part = left.get(..narrow(count).min(left.len())).unwrap_or_default();
         if part.len() == left.len() {
-            self.skip()
+            self.skip();
         } else {
-            self.done += wide(part.len())
+            self.done += wide(part.len());
         }
         part.to_vec()
     }

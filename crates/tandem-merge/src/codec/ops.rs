@@ -84,7 +84,9 @@ pub(super) fn put_op(out: &mut Vec<u8>, op: &Op) {
         KeyOp::ScoreAdd(member, deltas) => {
             put_bytes(out, member);
             put_uint(out, wide(deltas.len()));
-            deltas.iter().for_each(|delta| out.extend(delta.to_le_bytes()));
+            for delta in deltas {
+                out.extend(delta.to_le_bytes());
+            }
         }
         KeyOp::List(spans) => put_spans(out, spans),
     }
@@ -215,7 +217,9 @@ fn read_f64(bytes: &mut Bytes<'_>) -> Result<f64, CodecError> {
 
 fn put_all(out: &mut Vec<u8>, elements: &[crate::item::Bytes]) {
     put_uint(out, wide(elements.len()));
-    elements.iter().for_each(|element| put_bytes(out, element));
+    for element in elements {
+        put_bytes(out, element);
+    }
 }
 
 fn read_all(bytes: &mut Bytes<'_>) -> Result<Vec<crate::item::Bytes>, CodecError> {
@@ -276,7 +280,9 @@ fn put_content(out: &mut Vec<u8>, content: &Content) {
         out.extend(score.shown().to_le_bytes());
     }
     put_uint(out, wide(content.set.len()));
-    content.set.iter().for_each(|member| put_bytes(out, member));
+    for member in &content.set {
+        put_bytes(out, member);
+    }
 }
 
 fn read_content(bytes: &mut Bytes<'_>) -> Result<Content, CodecError> {

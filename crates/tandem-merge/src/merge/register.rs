@@ -24,11 +24,31 @@ pub(super) enum Incoming<'r> {
 /// A kind of conflict, who won, who lost.
 pub(super) type Decision = (Kind, Party, Party);
 
+/// The value after a race.
+#[derive(Default)]
+pub(super) enum After {
+    /// As it was.
+    #[default]
+    Same,
+    /// This, or nothing.
+    Now(Option<Bytes>),
+}
+
+impl After {
+    /// The value, if it was `current`.
+    pub(super) fn or(self, current: Option<&[u8]>) -> Option<Bytes> {
+        match self {
+            Self::Same => current.map(Into::into),
+            Self::Now(value) => value,
+        }
+    }
+}
+
 /// What the race came to.
 #[derive(Default)]
 pub(super) struct Outcome {
-    /// The new value; `None`: as it was.
-    pub(super) value: Option<Option<Bytes>>,
+    /// The value.
+    pub(super) value: After,
     /// The own whole value must be written again.
     pub(super) reassert: bool,
     pub(super) conflict: Option<Decision>,
@@ -61,7 +81,10 @@ fn assigned(
     current: Option<&[u8]>,
 ) -> Outcome {
     let Some(own) = own else {
-        return Outcome { value: Some(on_top(Some(theirs), chain, origin)), ..Outcome::default() };
+        return Outcome {
+            value: After::Now(on_top(Some(theirs), chain, origin)),
+            ..Outcome::default()
+        };
     };
     let own_wins = own.origin.rank().beats(origin.rank());
     let their_party = Party::new(origin, Some(theirs));
@@ -73,23 +96,27 @@ fn assigned(
     let own_party = Party::new(&own.origin, own_value);
     match &own.what {
         What::Gone if holds(Rule::UpdateBeatsDelete) || !own_wins => Outcome {
-            value: Some(on_top(Some(theirs), chain, origin)),
+            value: After::Now(on_top(Some(theirs), chain, origin)),
             conflict: Some((Kind::DeleteUpdate, their_party, own_party)),
             ..Outcome::default()
         },
         What::Gone => Outcome::default(),
         What::Patched if own_wins => Outcome {
-            value: None,
+            value: After::Same,
             reassert: true,
             conflict: Some((Kind::Lww, own_party, their_party)),
         },
         What::Value(value) if own_wins => Outcome {
-            value: holds(Rule::OwnValueOnly).then(|| on_top(Some(value), chain, origin)),
+            value: if holds(Rule::OwnValueOnly) {
+                After::Now(on_top(Some(value), chain, origin))
+            } else {
+                After::Same
+            },
             conflict: (value != theirs).then_some((Kind::Lww, own_party, their_party)),
             ..Outcome::default()
         },
         What::Patched | What::Value(_) => Outcome {
-            value: Some(on_top(Some(theirs), chain, origin)),
+            value: After::Now(on_top(Some(theirs), chain, origin)),
             conflict: (own_value != Some(theirs)).then_some((Kind::Lww, their_party, own_party)),
             ..Outcome::default()
         },
@@ -106,7 +133,7 @@ fn deleted(
     let last_added = chain.added_since(origin.seen).last().map(|(own, _)| Party::new(own, current));
     match own {
         Some(Assigned { what: What::Patched, origin: own }) => Outcome {
-            value: None,
+            value: After::Same,
             reassert: true,
             conflict: Some((Kind::DeleteUpdate, Party::new(&own, current), loser)),
         },
@@ -114,13 +141,13 @@ fn deleted(
             if holds(Rule::UpdateBeatsDelete) || own.rank().beats(origin.rank()) =>
         {
             Outcome {
-                value: Some(on_top(Some(&value), chain, origin)),
+                value: After::Now(on_top(Some(&value), chain, origin)),
                 conflict: Some((Kind::DeleteUpdate, Party::new(&own, Some(&value)), loser)),
                 ..Outcome::default()
             }
         }
         _ => Outcome {
-            value: Some(on_top(None, chain, origin)),
+            value: After::Now(on_top(None, chain, origin)),
             conflict: last_added.map(|winner| (Kind::DeleteUpdate, winner, loser)),
             ..Outcome::default()
         },
@@ -153,7 +180,7 @@ fn added(
         _ => None,
     };
     let reassert = own.is_some_and(|own| own.what == What::Patched);
-    Outcome { value: Some(value), reassert, conflict }
+    Outcome { value: After::Now(value), reassert, conflict }
 }
 
 /// The receiver cannot know what a patch made if it has writes of its own that the patch did not see. So
@@ -169,20 +196,24 @@ fn patched(
     let their_party = Party::new(origin, Some(&patch.bytes));
     match own {
         None if chain.added_since(origin.seen).is_empty() => {
-            Outcome { value: Some(Some(patch.applied_to(current))), ..Outcome::default() }
+            Outcome { value: After::Now(Some(patch.applied_to(current))), ..Outcome::default() }
         }
         Some(Assigned { what: What::Patched, origin: own }) => {
             let own_party = Party::new(&own, current);
             let own_wins = own.rank().beats(origin.rank());
             let (winner, loser) =
                 if own_wins { (own_party, their_party) } else { (their_party, own_party) };
-            Outcome { value: None, reassert: own_wins, conflict: Some((Kind::Lww, winner, loser)) }
+            Outcome {
+                value: After::Same,
+                reassert: own_wins,
+                conflict: Some((Kind::Lww, winner, loser)),
+            }
         }
         Some(Assigned { what: What::Value(value), origin: own }) => {
             let own_party = Party::new(&own, Some(&value));
             if own.rank().beats(origin.rank()) {
                 // The patch saw the peer's additions before it: they go.
-                let value = Some(on_top(Some(&value), chain, origin));
+                let value = After::Now(on_top(Some(&value), chain, origin));
                 let conflict = Some((Kind::Lww, own_party, their_party));
                 return Outcome { value, conflict, ..Outcome::default() };
             }

@@ -82,7 +82,7 @@ impl Race<'_> {
         let current = current.string.as_deref();
         let outcome = merge_register(self.origin, self.whole, chain, &incoming, current);
         let value = self.decided(Item::String, outcome);
-        value.unwrap_or_else(|| current.map(Into::into))
+        value.or(current)
     }
 
     fn fold_fields(&mut self, theirs: &Content, current: &Content, after: &mut Content) {
@@ -99,7 +99,7 @@ impl Race<'_> {
                 self.pending.fields.insert(field.clone(), chain);
             }
             let value = self.decided(Item::Field(field.clone()), outcome);
-            if let Some(value) = value.unwrap_or_else(|| own.map(Into::into)) {
+            if let Some(value) = value.or(own) {
                 after.hash.insert(field, value);
             }
         }

@@ -38,7 +38,7 @@ pub fn run(seed: u64, careless: bool) -> Result<u64, String> {
         sold_out: 0,
     };
     let mut halves = Pair { a: half.clone(), b: half };
-    let (mut up, mut restocked) = (true, 0u64);
+    let (mut up, mut restocked, mut given) = (true, 0u64, 0u64);
     for _ in 0..120 {
         let side = *rng.pick(&SIDES);
         let half = &mut halves[side];
@@ -60,7 +60,7 @@ pub fn run(seed: u64, careless: bool) -> Result<u64, String> {
             }
             5 => {
                 let to = if rng.chance(20) { side } else { side.peer() };
-                let _ = half.counter.give(side, to, rng.below(6));
+                given += u64::from(half.counter.give(side, to, rng.below(6)).is_ok());
             }
             6 => sync(half),
             7 if up => {
@@ -104,6 +104,7 @@ pub fn run(seed: u64, careless: bool) -> Result<u64, String> {
     if a != b || a.value() != want || want < 0 {
         return Err(format!("seed {seed}: {a:?} {b:?}, value {} want {want}", a.value()));
     }
+    assert!(given < 200);
     Ok(sold)
 }
 

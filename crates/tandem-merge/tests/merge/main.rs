@@ -8,6 +8,8 @@
     clippy::print_stdout,
     clippy::too_many_lines,
     clippy::pedantic,
+    clippy::manual_is_multiple_of,
+    clippy::disallowed_methods,
     unreachable_pub,
     dead_code,
     missing_docs,

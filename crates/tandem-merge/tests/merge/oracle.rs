@@ -1,6 +1,6 @@
 //! The declarative rule, as a function of the whole history: what both sides must come to.
 //!
-//! Knows nothing of indexes, order of arrival or current values. primary-primary.md 2.3.
+//! Knows nothing of indexes, order of arrival or current values.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::pedantic,
+    clippy::manual_is_multiple_of,
+    clippy::disallowed_methods,
     unreachable_pub,
     dead_code,
     missing_docs,
