@@ -11,7 +11,8 @@
 //! - [`Site`] is one side; [`merge()`] the rules; [`Index`] the own unacknowledged writes;
 //!   [`Space`] what the key space must offer (the store implements it).
 //! - [`compact()`] shortens a long tail; [`escrow`] and [`sequence`] are counters that need no merge.
-//! - [`policy`] says which keys are treated how; [`conflict`] what is told to people.
+//! - [`handshake`] says what follows when two sides meet, [`policy`] which keys are treated how,
+//!   [`conflict`] what is told to people.
 //!
 //! **Not here:** logs, links, sockets, clocks. Records come in as values and leave as values.
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ mod codec;
 mod compact;
 pub mod conflict;
 pub mod escrow;
+pub mod handshake;
 mod index;
 mod item;
 mod merge;

@@ -239,7 +239,11 @@ impl Race<'_> {
     }
 
     fn member_added(&mut self, member: &Bytes) {
-        if let Some((own, false)) = self.member(member) {
+        let there = self.space.kinds(self.key);
+        // If the key has another type now, that is what is reported.
+        if let Some((own, false)) = self.member(member)
+            && (there.is_empty() || there.holds(Kinds::SET))
+        {
             self.delete_update(Item::Member(member.clone()), self.origin, &own);
         }
         self.space.change(self.key, Change::Member(member.clone(), true));
@@ -259,12 +263,23 @@ impl Race<'_> {
             register::merge_score(self.origin, self.whole, self.pending.scores.get(member), theirs);
         if let Some((kind, winner, loser)) = score.conflict {
             self.conflict(kind, Item::Score(member.clone()), winner, loser);
+        } else if theirs.is_none() && score.value.is_some() {
+            // Only additions stay.
+            let item = Item::Score(member.clone());
+            self.delete_update(item, &self.own_newest(), self.origin);
         }
         self.space.change(self.key, Change::Score(member.clone(), score.value));
     }
 
     fn score_added(&mut self, member: &Bytes, deltas: &[f64]) {
-        let score = self.space.score(self.key, member).unwrap_or_default();
+        let score = self.space.score(self.key, member);
+        let deleted = self.pending.scores.get(member);
+        let deleted = deleted.and_then(|chain| chain.assigned_since(self.origin.seen));
+        let deleted = deleted.map(|(own, _)| own).or(self.whole);
+        if let (None, Some(own)) = (score, deleted) {
+            self.delete_update(Item::Score(member.clone()), self.origin, &own);
+        }
+        let score = score.unwrap_or_default();
         let score = deltas.iter().fold(score, |score, delta| score.plus(self.origin.side, *delta));
         self.space.change(self.key, Change::Score(member.clone(), Some(score)));
     }

@@ -26,6 +26,9 @@ struct Edit<'s> {
     place: Option<OccupiedEntry<'s, Entry>>,
     side: Side<'s>,
     before: Footprint,
+    /// Nothing was here before, and nothing was put in yet.
+    fresh: bool,
+    changed: bool,
 }
 
 impl<'s> Edit<'s> {
@@ -33,12 +36,13 @@ impl<'s> Edit<'s> {
     fn existing(keys: &'s mut Keys<'_>, key: Key<'s>) -> Option<Self> {
         let (place, side) = keys.open_existing(key)?;
         let before = Footprint::of(place.get());
-        Some(Self { place: Some(place), side, before })
+        Some(Self { place: Some(place), side, before, fresh: false, changed: false })
     }
 
     /// Opens what is there, or puts an empty collection there.
     fn existing_or(keys: &'s mut Keys<'_>, key: Key<'s>, empty: impl FnOnce() -> Value) -> Self {
         let (place, mut side) = keys.open(key);
+        let fresh = matches!(place, Place::Vacant(_));
         let place = match place {
             Place::Occupied(place) => place,
             Place::Vacant(place) => {
@@ -48,7 +52,7 @@ impl<'s> Edit<'s> {
             }
         };
         let before = Footprint::of(place.get());
-        Self { place: Some(place), side, before }
+        Self { place: Some(place), side, before, fresh, changed: false }
     }
 
     fn value(&self) -> ValueRef<'_> {
@@ -67,6 +71,31 @@ impl<'s> Edit<'s> {
 
     fn changed(&mut self, effect: Effect<'_>) {
         self.side.changed(effect);
+        self.settle_fresh();
+    }
+
+    /// With two writers: what is done, if the effect does not say it, or if there is none.
+    fn operation(&mut self, op: impl FnOnce() -> tandem_merge::KeyOp) {
+        self.side.operation(op);
+        self.settle_fresh();
+    }
+
+    /// With two writers: a score is about to be added to.
+    fn score_added(&mut self, base: f64) {
+        if let Some(effects) = &mut self.side.effects {
+            effects.push_base(base);
+        }
+    }
+
+    fn merges(&self) -> bool {
+        self.side.is_merging()
+    }
+
+    fn settle_fresh(&mut self) {
+        self.changed = true;
+        if std::mem::take(&mut self.fresh) {
+            self.side.came_or_went();
+        }
     }
 }
 
@@ -75,6 +104,9 @@ impl Drop for Edit<'_> {
         let Some(mut place) = self.place.take() else { return };
         let empty = place.get_mut().object_mut().is_some_and(|value| value.is_empty_collection());
         if empty {
+            if self.changed {
+                self.side.came_or_went();
+            }
             let (entry, _) = place.remove();
             self.side.counts.remove(self.before);
             self.side.garbage.discard(entry.into_value());

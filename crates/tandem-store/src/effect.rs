@@ -12,7 +12,7 @@ use tandem_types::{DbIndex, WallMillis};
 
 pub use decode::{DecodeError, Effects};
 pub use describe::{Description, describe};
-pub use encode::{EffectBuf, EffectMark};
+pub use encode::{EffectBuf, EffectMark, Operations};
 
 /// First byte of a record's effects.
 pub const EFFECTS_VERSION: u8 = 1;

@@ -55,6 +55,25 @@ pub(crate) struct Side<'s> {
 }
 
 impl Side<'_> {
+    /// Whether operations are wanted, not effects.
+    pub(crate) fn is_merging(&self) -> bool {
+        self.effects.as_deref().is_some_and(EffectBuf::is_merging)
+    }
+
+    /// With two writers, what the effect does not say.
+    pub(crate) fn operation(&mut self, op: impl FnOnce() -> tandem_merge::KeyOp) {
+        if self.is_merging()
+            && let Some(effects) = &mut self.effects
+        {
+            effects.push_op(self.db, self.key.bytes, op());
+        }
+    }
+
+    /// The key came or went without being assigned as a whole: its deadline begins anew.
+    pub(crate) fn came_or_went(&mut self) {
+        self.operation(|| tandem_merge::KeyOp::Deadline(tandem_merge::Deadline::Wiped));
+    }
+
     /// Stamps the slot, tells who is interested, appends the effect: part of every change.
     #[inline]
     pub(crate) fn changed(&mut self, effect: Effect<'_>) {

@@ -24,6 +24,7 @@ mod garbage;
 mod interest;
 mod key;
 mod keys;
+mod merge;
 mod random;
 mod settings;
 mod slots;
@@ -40,11 +41,12 @@ pub use command::{
 pub use commands::{command, commands};
 pub use effect::{
     DecodeError, Description, EFFECTS_VERSION, Effect, EffectBuf, EffectMark, Effects, Located,
-    describe,
+    Operations, describe,
 };
 pub use failure::Failure;
 pub use garbage::Garbage;
 pub use key::slot_of;
+pub use merge::MergeSpace;
 pub use settings::{Limits, Settings};
 pub use slots::LoadSlotError;
 pub use store::{DatabaseCounts, Store, StoreStats};

@@ -9,6 +9,7 @@ use crate::garbage::{Garbage, GarbageBin};
 use crate::interest::Interest;
 use crate::key::TableHasher;
 use crate::keys::Keys;
+use crate::merge::Shadow;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::{EffectBuf, key};
@@ -27,6 +28,8 @@ pub struct Store {
     pub(crate) stats: StatCells,
     /// Every reply depends at least on the records before this.
     pub(crate) seen_floor: Lsn,
+    /// With two writers: what a plain key space cannot hold.
+    pub(crate) shadow: Shadow,
     settings: Settings,
 }
 
@@ -69,6 +72,7 @@ impl Store {
             random: Random::new(seed),
             stats: StatCells::default(),
             seen_floor: Lsn::ZERO,
+            shadow: Shadow::default(),
             settings: Settings::default(),
         }
     }

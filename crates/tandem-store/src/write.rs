@@ -15,6 +15,9 @@ use crate::key::Key;
 use crate::keys::Keys;
 use crate::value::{Value, ValueRef, codec};
 
+/// With two writers, counters stay below this, so that sums of what both add do not wrap.
+const COUNTER_MAX: u64 = 1 << 59;
+
 impl Keys<'_> {
     /// Sets a string, whatever was there before.
     pub(crate) fn set_string(&mut self, key: Key<'_>, value: &[u8], deadline: Option<WallMillis>) {
@@ -102,6 +105,9 @@ impl Keys<'_> {
                 };
                 let old = tandem_resp::parse_i64(bytes).ok_or(Failure::NotInteger)?;
                 let result = old.checked_add(delta).ok_or(Failure::Overflow)?;
+                if side.is_merging() && result.unsigned_abs() >= COUNTER_MAX {
+                    return Err(Failure::Overflow);
+                }
                 let entry = place.get_mut();
                 let (before, deadline) = (Footprint::of(entry), entry.deadline());
                 entry.set_string(digits.format(result).as_bytes(), deadline);
@@ -113,6 +119,7 @@ impl Keys<'_> {
                 let digits = digits.format(delta).as_bytes();
                 side.inserted(place.insert(Entry::string(key.bytes, digits, None)).get());
                 side.changed(Effect::Incr { delta, result: delta });
+                side.came_or_went();
                 Ok(delta)
             }
         }
@@ -121,9 +128,16 @@ impl Keys<'_> {
     /// Writes the result of an addition as text; the deadline stays. For `INCRBYFLOAT` and replay.
     pub(crate) fn set_number(&mut self, key: Key<'_>, text: &[u8], effect: Effect<'_>) {
         let (place, mut side) = self.open(key);
+        let fresh = matches!(place, Place::Vacant(_));
+        let mut old_text = None;
         match place {
             Place::Occupied(mut place) => {
                 let entry = place.get_mut();
+                if side.is_merging()
+                    && let ValueRef::String { bytes, .. } = entry.value()
+                {
+                    old_text = Some(Box::<[u8]>::from(bytes));
+                }
                 let (before, deadline) = (Footprint::of(entry), entry.deadline());
                 let old = entry.set_string(text, deadline);
                 side.garbage.discard(old);
@@ -133,7 +147,16 @@ impl Keys<'_> {
                 side.inserted(place.insert(Entry::string(key.bytes, text, None)).get());
             }
         }
+        if let Effect::IncrFloat { delta, result } = effect {
+            side.operation(|| match crate::merge::added(old_text.as_deref(), delta, result) {
+                Some(added) => tandem_merge::KeyOp::Add(added),
+                None => tandem_merge::KeyOp::Put(result.into()),
+            });
+        }
         side.changed(effect);
+        if fresh {
+            side.came_or_went();
+        }
     }
 
     /// Appends to a string, which is created if missing; its new length.
@@ -169,6 +192,7 @@ impl Keys<'_> {
         patch: impl FnOnce(&mut Vec<u8>),
     ) -> Result<usize, Failure> {
         let (place, mut side) = self.open(key);
+        let fresh = matches!(place, Place::Vacant(_));
         let mut length = 0;
         match place {
             Place::Occupied(mut place) => {
@@ -192,6 +216,9 @@ impl Keys<'_> {
             }
         }
         side.changed(effect);
+        if fresh {
+            side.came_or_went();
+        }
         Ok(length)
     }
 

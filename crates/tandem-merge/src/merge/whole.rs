@@ -72,7 +72,7 @@ impl Race<'_> {
     }
 
     /// The newest own write on the key, for a report.
-    fn own_newest(&self) -> crate::Origin {
+    pub(super) fn own_newest(&self) -> crate::Origin {
         crate::Origin { side: super::here(self.origin), lsn: self.pending.newest, ..*self.origin }
     }
 

@@ -71,7 +71,13 @@ impl HashEdit<'_> {
 
     /// Sets a field to the result of an addition of floats, both as text; true if it is new.
     pub(crate) fn incr_float(&mut self, field: &[u8], delta: &[u8], result: &[u8]) -> bool {
-        self.put(field, result, Effect::HashIncrFloat { field, delta, result })
+        let old = self.get(field).map(Box::<[u8]>::from);
+        let new = self.put(field, result, Effect::HashIncrFloat { field, delta, result });
+        self.0.operation(|| match crate::merge::added(old.as_deref(), delta, result) {
+            Some(added) => tandem_merge::KeyOp::FieldAdd(field.into(), added),
+            None => tandem_merge::KeyOp::FieldSet(field.into(), result.into()),
+        });
+        new
     }
 
     fn put(&mut self, field: &[u8], value: &[u8], effect: Effect<'_>) -> bool {

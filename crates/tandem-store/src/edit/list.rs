@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, Range};
 
+use tandem_merge::{KeyOp, Spans};
+
 use super::Edit;
 use crate::effect::Effect;
 use crate::failure::Failure;
@@ -62,19 +64,24 @@ impl ListEdit<'_> {
         let limits = self.0.limits();
         self.inner().push_front(element, &limits);
         self.0.changed(Effect::ListPushFront(element));
+        self.edited(0, |spans| spans.insert(vec![element.into()]));
     }
 
     /// Puts an element after all others.
     pub(crate) fn push_back(&mut self, element: &[u8]) {
         let limits = self.0.limits();
+        let end = self.len();
         self.inner().push_back(element, &limits);
         self.0.changed(Effect::ListPushBack(element));
+        self.edited(end, |spans| spans.insert(vec![element.into()]));
     }
 
     /// Takes the first element out; look at it with `get(0)` before. False if there is none.
     pub(crate) fn pop_front(&mut self) -> bool {
+        let popped = self.wanted(0);
         let done = self.inner().pop_front();
         if done {
+            self.edited(0, |spans| spans.pop(popped));
             self.0.changed(Effect::ListPopFront);
         }
         done
@@ -82,8 +89,11 @@ impl ListEdit<'_> {
 
     /// Takes the last element out. False if there is none.
     pub(crate) fn pop_back(&mut self) -> bool {
+        let last = self.len().saturating_sub(1);
+        let popped = self.wanted(last);
         let done = self.inner().pop_back();
         if done {
+            self.edited(last, |spans| spans.pop(popped));
             self.0.changed(Effect::ListPopBack);
         }
         done
@@ -94,6 +104,7 @@ impl ListEdit<'_> {
         let limits = self.0.limits();
         let done = self.inner().set(index, element, &limits);
         if done {
+            self.edited(index, |spans| spans.insert(vec![element.into()]).delete(1));
             self.0.changed(Effect::ListSet { index: wide(index), value: element });
         }
         done
@@ -104,6 +115,7 @@ impl ListEdit<'_> {
         let limits = self.0.limits();
         let done = self.inner().insert(index, element, &limits);
         if done {
+            self.edited(index, |spans| spans.insert(vec![element.into()]));
             self.0.changed(Effect::ListInsert { index: wide(index), value: element });
         }
         done
@@ -113,6 +125,7 @@ impl ListEdit<'_> {
     pub(crate) fn remove(&mut self, index: usize) -> bool {
         let done = self.inner().remove(index);
         if done {
+            self.edited(index, |spans| spans.delete(1));
             self.0.changed(Effect::ListRemove { index: wide(index) });
         }
         done
@@ -125,8 +138,26 @@ impl ListEdit<'_> {
         if start == 0 && end == self.len() {
             return;
         }
+        let rest = wide(self.len() - end);
+        self.edited(0, |spans| spans.delete(wide(start)).keep(wide(end - start)).delete(rest));
         self.inner().trim(start..end);
         self.0.changed(Effect::ListTrim { start: wide(start), end: wide(end) });
+    }
+
+    /// With two writers: an edit that begins at an index.
+    fn edited(&mut self, index: usize, edit: impl FnOnce(&mut Spans) -> &mut Spans) {
+        self.0.operation(|| {
+            let mut spans = Spans::new();
+            spans.keep(wide(index));
+            edit(&mut spans);
+            KeyOp::List(spans)
+        });
+    }
+
+    /// With two writers: the element that a client is about to get.
+    fn wanted(&self, index: usize) -> Vec<Box<[u8]>> {
+        let wanted = self.0.merges().then(|| self.get(index)).flatten();
+        wanted.map(Into::into).into_iter().collect()
     }
 }
 

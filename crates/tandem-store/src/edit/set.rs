@@ -60,6 +60,9 @@ impl SetEdit<'_> {
         let new = self.inner().insert(member, &limits);
         if new {
             self.0.changed(Effect::SetAdd(member));
+        } else {
+            // With two writers, adding again must win against a removal that did not see it.
+            self.0.operation(|| tandem_merge::KeyOp::MemberAdd(member.into()));
         }
         new
     }

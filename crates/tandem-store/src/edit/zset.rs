@@ -64,7 +64,13 @@ impl ZsetEdit<'_> {
 
     /// Gives a member the result of an addition as its score.
     pub(crate) fn incr(&mut self, member: &[u8], delta: f64, result: f64) -> ZsetChange {
-        self.put(member, result, Effect::ZsetIncr { member, delta, result })
+        let base = self.score(member).unwrap_or_default();
+        self.0.score_added(base);
+        let change = self.put(member, result, Effect::ZsetIncr { member, delta, result });
+        if change == ZsetChange::Same {
+            self.0.operation(|| tandem_merge::KeyOp::ScoreAdd(member.into(), vec![delta]));
+        }
+        change
     }
 
     fn put(&mut self, member: &[u8], score: f64, effect: Effect<'_>) -> ZsetChange {
@@ -72,6 +78,9 @@ impl ZsetEdit<'_> {
         let change = self.inner().insert(member, score, &limits);
         if change != ZsetChange::Same {
             self.0.changed(effect);
+        } else if let Effect::ZsetAdd { member, score } = effect {
+            // As for sets.
+            self.0.operation(|| tandem_merge::KeyOp::ScoreSet(member.into(), score));
         }
         change
     }

@@ -1,5 +1,6 @@
 //! Writing effects into the log's record buffer.
 
+use tandem_merge::{KeyOp, Op};
 use tandem_types::{DbIndex, WallMillis};
 
 use super::varint::{put_bytes, put_f64, put_i64, put_u64};
@@ -17,6 +18,17 @@ pub struct EffectBuf {
     /// Database and key of the last effect that named one.
     last: Option<(DbIndex, usize, usize)>,
     count: u64,
+    /// With two writers, what is logged in place of effects.
+    ops: Option<Operations>,
+}
+
+/// What a command did, for a merge.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operations {
+    /// The operations, in order.
+    pub ops: Vec<Op>,
+    /// For each addition to a score, what was there before.
+    pub(crate) bases: Vec<f64>,
 }
 
 /// A state of the buffer to return to.
@@ -25,6 +37,7 @@ pub struct EffectMark {
     end: usize,
     last: Option<(DbIndex, usize, usize)>,
     count: u64,
+    ops: (usize, usize),
 }
 
 impl EffectBuf {
@@ -33,9 +46,39 @@ impl EffectBuf {
         Self::default()
     }
 
+    /// Collects what a merge needs in place of effects: for a pair whose nodes both write.
+    pub fn merging() -> Self {
+        Self { ops: Some(Operations::default()), ..Self::default() }
+    }
+
+    /// What was done, if made by [`Self::merging`].
+    pub fn into_operations(self) -> Operations {
+        self.ops.unwrap_or_default()
+    }
+
+    /// Whether operations are wanted, not effects.
+    pub(crate) const fn is_merging(&self) -> bool {
+        self.ops.is_some()
+    }
+
+    /// Appends an operation that no effect says: only when merging.
+    pub(crate) fn push_op(&mut self, db: DbIndex, key: &[u8], op: KeyOp) {
+        if let Some(ops) = &mut self.ops {
+            self.count += 1;
+            ops.ops.push(Op::Key(tandem_merge::Key { db, name: key.into() }, op));
+        }
+    }
+
+    /// An addition to a score that was `base`: only when merging.
+    pub(crate) fn push_base(&mut self, base: f64) {
+        if let Some(ops) = &mut self.ops {
+            ops.bases.push(base);
+        }
+    }
+
     /// Writes after what is in `bytes`.
     pub fn over(bytes: Vec<u8>) -> Self {
-        Self { start: bytes.len(), bytes, last: None, count: 0 }
+        Self { start: bytes.len(), bytes, last: None, count: 0, ops: None }
     }
 
     /// The whole buffer, with the effects at its end.
@@ -68,11 +111,19 @@ impl EffectBuf {
         self.bytes.truncate(self.start);
         self.last = None;
         self.count = 0;
+        if let Some(ops) = &mut self.ops {
+            *ops = Operations::default();
+        }
     }
 
     /// The state now, for [`Self::rollback`].
-    pub const fn mark(&self) -> EffectMark {
-        EffectMark { end: self.bytes.len(), last: self.last, count: self.count }
+    pub fn mark(&self) -> EffectMark {
+        EffectMark {
+            end: self.bytes.len(),
+            last: self.last,
+            count: self.count,
+            ops: self.ops.as_ref().map_or((0, 0), |ops| (ops.ops.len(), ops.bases.len())),
+        }
     }
 
     /// Forgets what was written since `mark`.
@@ -80,10 +131,20 @@ impl EffectBuf {
         self.bytes.truncate(mark.end);
         self.last = mark.last;
         self.count = mark.count;
+        if let Some(ops) = &mut self.ops {
+            ops.ops.truncate(mark.ops.0);
+            ops.bases.truncate(mark.ops.1);
+        }
     }
 
     /// Appends one effect.
     pub fn push(&mut self, db: DbIndex, key: &[u8], effect: Effect<'_>) {
+        if let Some(ops) = &mut self.ops {
+            let before = ops.ops.len();
+            crate::merge::push_ops(&mut ops.ops, db, key, effect);
+            self.count += u64::from(ops.ops.len() > before);
+            return;
+        }
         match effect {
             Effect::SetString { value, deadline } => {
                 let code = if deadline.is_some() { op::SET_STRING_EXPIRES } else { op::SET_STRING };

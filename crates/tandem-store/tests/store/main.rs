@@ -17,4 +17,5 @@ mod scan;
 mod sets;
 mod snapshot;
 mod strings;
+mod two_writers;
 mod zsets;

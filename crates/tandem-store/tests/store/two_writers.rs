@@ -1,0 +1,335 @@
+//! Two stores that both run commands, and what they come to.
+
+use tandem_merge::{Chunk, Conflict, Content, Key, Record, Site, Space, compact};
+use tandem_resp::{OwnedArgs, Proto, Reply};
+use tandem_store::{Call, EffectBuf, Outcome, Store, command};
+use tandem_types::{DbIndex, Lsn, NodeId, Pair, WallMillis};
+
+/// One node: a store, its side, its records.
+struct Writer {
+    store: Store,
+    site: Site,
+    own: Vec<Record>,
+    sent: usize,
+    now: WallMillis,
+    written: u64,
+    conflicts: Vec<Conflict>,
+}
+
+impl Writer {
+    fn new(side: NodeId) -> Self {
+        Self {
+            store: Store::new(1 + u64::from(side.as_byte())),
+            site: Site::new(side, 500),
+            own: Vec::new(),
+            sent: 0,
+            now: WallMillis::new(1_000_000),
+            written: 0,
+            conflicts: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, line: &str) -> String {
+        let words: OwnedArgs = line.split_whitespace().map(str::as_bytes).collect();
+        let args = words.args();
+        let command = command(args.get(0)).expect("a command of that name");
+        let mut out = Vec::new();
+        let mut effects = EffectBuf::merging();
+        let lsn_end = Lsn::new(self.written + 1);
+        let mut call = Call {
+            now: self.now,
+            db: DbIndex::ZERO,
+            lsn_end,
+            reply: Reply::new(&mut out, Proto::Resp2),
+            effects: &mut effects,
+            seen: Lsn::ZERO,
+            deny_blocking: true,
+        };
+        let outcome = self.store.execute(command, &args, &mut call);
+        assert!(matches!(outcome, Outcome::Done));
+        let done = effects.into_operations();
+        if !done.ops.is_empty() {
+            self.written += 1;
+            self.store.settle_own(self.site.side(), &done, lsn_end);
+            let record = Record { origin: self.site.begin(self.now), ops: done.ops };
+            self.site.note(&record);
+            self.own.push(record);
+        }
+        out.escape_ascii().to_string().replace("\\r\\n", "|")
+    }
+
+    fn run_all(&mut self, lines: &[&str]) {
+        for line in lines {
+            let reply = self.run(line);
+            assert!(!reply.starts_with('-'), "{line}: {reply}");
+        }
+    }
+
+    fn merge(&mut self, chunk: &Chunk) {
+        self.written += 1;
+        // As it would go over the link.
+        let mut bytes = Vec::new();
+        chunk.encode(&mut bytes);
+        let chunk = Chunk::decode(&bytes).unwrap();
+        let mut space = self.store.merge_space(Lsn::new(self.written));
+        let merged = self.site.merge(&chunk, self.now, &mut space);
+        self.own.extend(self.site.again(&merged, self.now, &mut space));
+        self.conflicts.extend(merged.conflicts);
+    }
+
+    fn content(&mut self, name: &str) -> (Content, Option<WallMillis>) {
+        let key = Key { db: DbIndex::ZERO, name: name.as_bytes().into() };
+        let space = self.store.merge_space(Lsn::ZERO);
+        (space.content(&key), space.deadline(&key))
+    }
+
+    fn conflicts(&self) -> Vec<&'static str> {
+        self.conflicts.iter().map(|conflict| conflict.kind.name()).collect()
+    }
+}
+
+fn pair() -> Pair<Writer> {
+    Pair { a: Writer::new(NodeId::A), b: Writer::new(NodeId::B) }
+}
+
+/// Everything arrives everywhere.
+fn heal(pair: &mut Pair<Writer>, compacted: bool) {
+    for _ in 0..20 {
+        for side in [NodeId::A, NodeId::B] {
+            let writer = &mut pair[side];
+            let tail = writer.own[writer.sent..].to_vec();
+            writer.sent = writer.own.len();
+            let Some(first) = tail.first() else { continue };
+            let chunks = if compacted {
+                compact(first.origin.lsn, tail, 1_000)
+            } else {
+                tail.into_iter().map(Chunk::of).collect()
+            };
+            for chunk in chunks {
+                pair[side.peer()].merge(&chunk);
+            }
+        }
+    }
+    let (a, b) = (pair.a.site.seen_end(), pair.b.site.seen_end());
+    pair.a.site.heard(b, pair.b.site.own_end());
+    pair.b.site.heard(a, pair.a.site.own_end());
+    assert!(pair.a.site.index().is_empty() && pair.b.site.index().is_empty());
+}
+
+/// Runs `both`, lets it arrive, runs `a` and `b` apart, heals; then both answer `read` with `want`.
+fn case(both: &[&str], a: &[&str], b: &[&str], read: &str, want: &str) -> Vec<&'static str> {
+    let mut told = Vec::new();
+    for compacted in [false, true] {
+        let mut pair = pair();
+        pair.a.run_all(both);
+        heal(&mut pair, false);
+        pair.a.run_all(a);
+        pair.b.run_all(b);
+        heal(&mut pair, compacted);
+        assert_eq!(pair.a.run(read), want, "A, {read}, compacted: {compacted}");
+        assert_eq!(pair.b.run(read), want, "B, {read}, compacted: {compacted}");
+        told = pair.a.conflicts();
+        told.extend(pair.b.conflicts());
+        told.sort_unstable();
+        told.dedup();
+    }
+    told
+}
+
+#[test]
+fn stock_is_97_however_it_was_sold() {
+    let stock = &["set stock 100"][..];
+    assert!(
+        case(stock, &["decrby stock 1"], &["decrby stock 2"], "get stock", "$2|97|").is_empty()
+    );
+    case(
+        &[],
+        &["set stock 100", "decr stock"],
+        &["set stock 100", "decrby stock 2"],
+        "get stock",
+        "$2|97|",
+    );
+    case(stock, &["set stock 50"], &["decrby stock 2"], "get stock", "$2|48|");
+    let told = case(stock, &["del stock"], &["decrby stock 2"], "get stock", "$2|-2|");
+    assert_eq!(told, ["delete-update"]);
+}
+
+/// What both have, what each does, what is read then, what it says, what is told.
+type Row<'r> = (&'r [&'r str], &'r [&'r str], &'r [&'r str], &'r str, &'r str, &'r [&'r str]);
+
+#[test]
+fn each_row_of_what_others_lose_converges() {
+    let cases: &[Row<'_>] = &[
+        (&[], &["set k a"], &["set k b"], "get k", "$1|a|", &["lww"]),
+        (&["set k v"], &["del k"], &["set k w"], "get k", "$1|w|", &["delete-update"]),
+        (&["sadd s x"], &["sadd s x"], &["srem s x"], "smembers s", "*1|$1|x|", &["delete-update"]),
+        (&["sadd s a"], &["sadd s b"], &["sadd s c"], "scard s", ":3|", &[]),
+        (
+            &["rpush l 1 2 3"],
+            &["lpop l"],
+            &["lpop l"],
+            "lrange l 0 -1",
+            "*2|$1|2|$1|3|",
+            &["double-pop"],
+        ),
+        (
+            &["rpush l 0"],
+            &["rpush l a"],
+            &["rpush l b"],
+            "lrange l 0 -1",
+            "*3|$1|0|$1|a|$1|b|",
+            &[],
+        ),
+        (
+            &["hset h f 1"],
+            &["hincrby h f 5"],
+            &["hdel h f"],
+            "hget h f",
+            "$1|5|",
+            &["delete-update"],
+        ),
+        (&["zadd z 1 m"], &["zincrby z 2 m"], &["zincrby z 3 m"], "zscore z m", "$1|6|", &[]),
+        (
+            &["zadd z 6.1 m"],
+            &["zrem z m"],
+            &["zincrby z 2 m"],
+            "zscore z m",
+            "$1|2|",
+            &["delete-update"],
+        ),
+        (&["set k x"], &["append k A"], &["append k B"], "get k", "$2|xA|", &["lww"]),
+        (
+            &["set k v", "sadd s m"],
+            &["flushall"],
+            &["set k w"],
+            "get k",
+            "$1|w|",
+            &["delete-update"],
+        ),
+        (&[], &["incr id"], &["incr id"], "get id", "$1|2|", &["dup-counter"]),
+        (&["set f 1"], &["incrbyfloat f 0.1"], &["incrbyfloat f 0.2"], "get f", "$3|1.3|", &[]),
+        (&["set k v"], &["rename k n"], &["set o 1"], "get n", "$1|v|", &[]),
+        (&["set k v"], &["sadd m x"], &["set m x"], "type m", "+set|", &["type"]),
+    ];
+    for (both, a, b, read, want, conflicts) in cases {
+        let told = case(both, a, b, read, want);
+        assert_eq!(&told, conflicts, "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn a_refreshed_key_outlives_its_expiry_at_the_peer() {
+    let mut pair = pair();
+    pair.a.run_all(&["hset h f 1 g 2", "pexpire h 1000"]);
+    heal(&mut pair, false);
+    pair.b.run_all(&["pexpire h 600000"]);
+    pair.a.now = WallMillis::new(1_002_000);
+    assert_eq!(pair.a.run("hdel h f"), ":0|", "it has expired here, which a write notices");
+    heal(&mut pair, false);
+    for side in [NodeId::A, NodeId::B] {
+        assert_eq!(pair[side].run("hget h g"), "$1|2|");
+        assert_eq!(pair[side].content("h").1, Some(WallMillis::new(1_600_000)));
+    }
+    assert_eq!(pair.b.conflicts(), ["expire-refresh"]);
+}
+
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+const COMMANDS: &[&str] = &[
+    "set k1 V",
+    "set k1 5",
+    "incrby k1 3",
+    "decr k1",
+    "incrbyfloat k1 0.25",
+    "append k1 V",
+    "setrange k1 2 V",
+    "del k1",
+    "getdel k1",
+    "pexpire k1 90000",
+    "pexpire k1 50000",
+    "persist k1",
+    "setex k1 60 V",
+    "rpush l1 V W",
+    "lpush l1 V",
+    "lpop l1",
+    "rpop l1 2",
+    "lset l1 0 V",
+    "linsert l1 before W V",
+    "lrem l1 0 W",
+    "ltrim l1 1 2",
+    "lmove l1 l2 left right",
+    "del l1",
+    "pexpire l1 70000",
+    "rename l1 l2",
+    "sort l2 alpha store l1",
+    "hset h1 f V g 1",
+    "hincrby h1 g 2",
+    "hincrbyfloat h1 g 0.5",
+    "hdel h1 f g",
+    "hdel h1 f",
+    "del h1",
+    "pexpire h1 80000",
+    "sadd s1 a b",
+    "sadd s1 c",
+    "srem s1 a",
+    "srem s1 b c",
+    "spop s1",
+    "smove s1 s2 a",
+    "sunionstore s1 s2",
+    "del s1",
+    "zadd z1 1.5 a 2 b",
+    "zincrby z1 0.1 a",
+    "zincrby z1 0.7 b",
+    "zrem z1 a",
+    "zpopmin z1",
+    "zrangestore z2 z1 0 -1",
+    "zremrangebyscore z1 2 9",
+    "del z1",
+    "set z1 V",
+    "sadd k1 m",
+    "hset l1 f V",
+    "flushall",
+    "copy k1 k2 replace",
+    "bitop or k2 k1 k1",
+    "setbit k1 7 1",
+];
+
+const KEYS: &[&str] = &["k1", "k2", "l1", "l2", "h1", "s1", "s2", "z1", "z2"];
+
+#[test]
+fn random_commands_on_both_sides_come_to_the_same() {
+    let mut conflicts = 0;
+    for seed in 0..1_500 {
+        let mut rng = Rng(seed);
+        let mut pair = pair();
+        let mut log = Vec::new();
+        for number in 0..rng.below(5) + 2 {
+            for side in [NodeId::A, NodeId::B] {
+                for _ in 0..rng.below(8) {
+                    let line = COMMANDS[rng.below(COMMANDS.len())];
+                    let line = line.replace('V', &format!("v{}", rng.below(1_000)));
+                    let skew = u64::try_from(rng.below(50)).unwrap();
+                    pair[side].now = WallMillis::new(pair[side].now.get() + skew);
+                    let reply = pair[side].run(&line);
+                    log.push(format!("{side:?} {line}: {reply}"));
+                }
+            }
+            heal(&mut pair, number % 2 == 0);
+            log.push("heal".into());
+            for key in KEYS {
+                let (a, b) = (pair.a.content(key), pair.b.content(key));
+                assert_eq!(a, b, "seed {seed}, {key}:\n{}", log.join("\n"));
+            }
+        }
+        conflicts += pair.a.conflicts.len() + pair.b.conflicts.len();
+    }
+    assert!(conflicts > 1_000, "they have met: {conflicts}");
+}
