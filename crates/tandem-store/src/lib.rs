@@ -46,7 +46,7 @@ pub use effect::{
 pub use failure::Failure;
 pub use garbage::Garbage;
 pub use key::slot_of;
-pub use merge::MergeSpace;
+pub use merge::{Course, MergeRefusal, MergeSpace, course};
 pub use settings::{Limits, Settings};
 pub use slots::LoadSlotError;
 pub use store::{DatabaseCounts, Store, StoreStats};

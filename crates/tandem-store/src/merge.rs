@@ -6,6 +6,7 @@
 //! **Not here:** the rules (`tandem-merge`), which records there are (`tandem-node`).
 
 mod ops;
+mod refusal;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use tandem_types::{DbIndex, Lsn, NodeId, WallMillis};
 
 use self::ops::content_of;
 pub(crate) use self::ops::{added, push_ops};
+pub use self::refusal::{Course, MergeRefusal, course};
 use crate::effect::Operations;
 use crate::entry::Entry;
 use crate::keys::Keys;

@@ -233,6 +233,55 @@ fn a_refreshed_key_outlives_its_expiry_at_the_peer() {
     assert_eq!(pair.b.conflicts(), ["expire-refresh"]);
 }
 
+#[test]
+fn what_only_one_may_do_needs_a_policy() {
+    use tandem_merge::policy::{Policies, Policy};
+    use tandem_store::{Course, MergeRefusal, course};
+    let mut policies = Policies::new();
+    for (prefix, policy) in [
+        ("cache:", "lww"),
+        ("lock:", "owner=a"),
+        ("stock:", "bounded"),
+        ("id:", "seq"),
+        ("old:", "refuse"),
+    ] {
+        let node = |name: &str| (name == "a").then_some(NodeId::A);
+        policies.set(prefix.as_bytes(), Some(Policy::parse(policy, node).unwrap()));
+    }
+    let exclusive = |name: &str| Err(MergeRefusal::Exclusive(name.into()));
+    let cases = [
+        ("get k", Ok(Course::Merge)),
+        ("set k v", Ok(Course::Merge)),
+        ("set k nx", Ok(Course::Merge)),
+        ("set k v nx", exclusive("SET")),
+        ("set k v ex 10 XX", exclusive("SET")),
+        ("setnx k v", exclusive("SETNX")),
+        ("msetnx k v k2 v", exclusive("MSETNX")),
+        ("copy k k2", exclusive("COPY")),
+        ("copy k k2 replace", Ok(Course::Merge)),
+        ("setnx cache:k v", Ok(Course::Merge)),
+        ("setnx lock:k v", Err(MergeRefusal::Owner(NodeId::A))),
+        ("set old:k v", Err(MergeRefusal::Refused)),
+        ("decrby stock:k 2", Ok(Course::Bounded)),
+        ("set stock:k 2", Err(MergeRefusal::Bounded)),
+        ("incr id:k", Ok(Course::Sequence)),
+        ("decr id:k", Err(MergeRefusal::Sequence)),
+        ("rename k id:k", Err(MergeRefusal::Sequence)),
+    ];
+    for (line, want) in cases {
+        let words: OwnedArgs = line.split_whitespace().map(str::as_bytes).collect();
+        let args = words.args();
+        let command = command(args.get(0)).unwrap();
+        assert_eq!(course(command, &args, &policies, NodeId::B), want, "{line}");
+    }
+    let words: OwnedArgs = ["setnx", "lock:k", "v"].map(str::as_bytes).into_iter().collect();
+    let args = words.args();
+    let setnx = command(b"setnx").unwrap();
+    assert_eq!(course(setnx, &args, &policies, NodeId::A), Ok(Course::Merge), "the owner may");
+    let text = MergeRefusal::Exclusive("SETNX".into()).to_string();
+    assert!(text.starts_with("PPNX SETNX is not exclusive across two primaries; give the prefix"));
+}
+
 struct Rng(u64);
 
 impl Rng {
