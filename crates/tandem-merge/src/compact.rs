@@ -60,6 +60,8 @@ impl Later {
     fn needs(&mut self, op: &Op) -> bool {
         let (key, op) = match op {
             Op::Flush(db) => return self.flushed.insert(*db),
+            // Absolute: the last of each side is enough, and there are few. All stay.
+            Op::Ledger(_) => return true,
             Op::Key(key, op) => (key, op),
         };
         if matches!(op, KeyOp::List(_)) {
@@ -145,6 +147,10 @@ impl Joining {
                 let db = *db;
                 self.forget_lists(kept, |key| key.db == db);
                 self.last.clear();
+                kept.ops.push(op);
+                return true;
+            }
+            Op::Ledger(_) => {
                 kept.ops.push(op);
                 return true;
             }

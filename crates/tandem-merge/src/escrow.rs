@@ -112,6 +112,11 @@ impl Counter {
         Ok(Self { generation, min, totals: Pair { a: part(to_a), b: part(rights - to_a) } })
     }
 
+    /// A counter as it was written down.
+    pub const fn of(generation: Generation, min: i64, totals: Pair<Totals>) -> Self {
+        Self { generation, min, totals }
+    }
+
     /// Which creation this is.
     pub const fn generation(&self) -> Generation {
         self.generation

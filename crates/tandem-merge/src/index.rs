@@ -164,6 +164,8 @@ impl Index {
                 });
             }
             Op::Key(key, op) => self.note_key(origin, key, op),
+            // Holds whatever it meets.
+            Op::Ledger(_) => {}
         }
     }
 

@@ -10,7 +10,8 @@
 //!
 //! - [`Site`] is one side; [`merge()`] the rules; [`Index`] the own unacknowledged writes;
 //!   [`Space`] what the key space must offer (the store implements it).
-//! - [`compact()`] shortens a long tail; [`escrow`] and [`sequence`] are counters that need no merge.
+//! - [`compact()`] shortens a long tail; [`escrow`] and [`sequence`] are counters that need no
+//!   merge, kept in a [`Ledger`].
 //! - [`handshake`] says what follows when two sides meet, [`policy`] which keys are treated how,
 //!   [`conflict`] what is told to people.
 //!
@@ -25,6 +26,7 @@ pub mod escrow;
 pub mod handshake;
 mod index;
 mod item;
+mod ledger;
 mod merge;
 mod number;
 mod op;
@@ -41,6 +43,7 @@ pub use compact::compact;
 pub use conflict::Conflict;
 pub use index::Index;
 pub use item::{Bytes, Change, Content, Deadline, Key, Kinds, Rank, Space};
+pub use ledger::{Ledger, LedgerOp};
 pub use merge::{Again, Merged, apply_own, merge};
 pub use number::Number;
 pub use op::{Added, Chunk, KeyOp, Op, Origin, Patch, Record};

@@ -6,6 +6,7 @@ use tandem_types::{DbIndex, Lsn, NodeId, Stamp, WallMillis};
 
 use crate::Spans;
 use crate::item::{Bytes, Content, Deadline, Key, Rank};
+use crate::ledger::LedgerOp;
 use crate::number::Number;
 
 /// Whose record, and what its writer had seen.
@@ -73,6 +74,8 @@ pub enum Op {
     Key(Key, KeyOp),
     /// To a database: its writer saw it become empty.
     Flush(DbIndex),
+    /// To a counter, a sequence or a policy.
+    Ledger(LedgerOp),
 }
 
 /// What is done to one key.

@@ -158,7 +158,7 @@ impl Sequence {
         let ahead_id = self.next_id[self.side].saturating_add(lease / 2);
         let due = end < self.block_of(ahead_id, lease).saturating_add(2 * AHEAD);
         if due {
-            self.burnt_end[self.side] = self.own_block_from(end) + 1;
+            self.burnt_end[self.side] = self.own_block_from(end).saturating_add(1);
         }
         due
     }
@@ -180,7 +180,7 @@ impl Sequence {
             _ if count == 0 => return Err(SequenceError::Exhausted),
             Mode::Interleaved => {
                 let odd = u64::from(self.side == NodeId::A);
-                let first = if next % 2 == odd { next } else { next + 1 };
+                let first = if next % 2 == odd { next } else { next.saturating_add(1) };
                 Ids { first, count, step: 2 }
             }
             Mode::Leased { lease, .. } if count > lease => {
@@ -204,9 +204,9 @@ impl Sequence {
         let here = self.block_of(next, lease);
         let mut block = self.own_block_from(here);
         let mut first = if block == here { next } else { self.id_of(block, lease) };
-        if first + count > self.id_of(block + 1, lease) {
+        if first.saturating_add(count) > self.id_of(block.saturating_add(1), lease) {
             // The rest of the block is too small: a gap.
-            block = self.own_block_from(block + 1);
+            block = self.own_block_from(block.saturating_add(1));
             first = self.id_of(block, lease);
         }
         let usable = block < self.usable_end || !holds(Rule::BurnFirst);
@@ -246,7 +246,7 @@ impl Sequence {
     /// The first block of the own parity, from this one on.
     fn own_block_from(&self, block: u64) -> u64 {
         let parity = u64::from(self.side == NodeId::B);
-        if block % 2 == parity || !holds(Rule::OwnParity) { block } else { block + 1 }
+        if block % 2 == parity || !holds(Rule::OwnParity) { block } else { block.saturating_add(1) }
     }
 }
 

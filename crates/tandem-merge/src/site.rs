@@ -12,6 +12,7 @@ use tandem_types::{Lsn, NodeId, Stamp, WallMillis};
 use crate::clock::Clock;
 use crate::index::Index;
 use crate::item::Space;
+use crate::ledger::Ledger;
 use crate::merge::{Merged, apply_own, merge};
 use crate::op::{Chunk, Op, Origin, Record};
 use crate::planted::{Rule, holds};
@@ -37,6 +38,7 @@ pub struct Site {
     side: NodeId,
     clock: Clock,
     index: Index,
+    ledger: Ledger,
     own_end: Lsn,
     seen_end: Lsn,
     stable_end: Lsn,
@@ -51,7 +53,15 @@ impl Site {
     /// A side whose own records before `own_end` the peer has, and that has applied the peer's before
     /// `seen_end`: where a snapshot was taken, or after a full copy.
     pub fn at(side: NodeId, own_end: Lsn, seen_end: Lsn, clock: Clock) -> Self {
-        Self { side, clock, index: Index::new(), own_end, seen_end, stable_end: own_end }
+        Self {
+            side,
+            clock,
+            index: Index::new(),
+            ledger: Ledger::new(),
+            own_end,
+            seen_end,
+            stable_end: own_end,
+        }
     }
 
     /// Which side.
@@ -79,6 +89,16 @@ impl Site {
         &self.index
     }
 
+    /// Counters, sequences and policies.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The same, to be changed: the own record about it follows at once.
+    pub const fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
     /// The newest stamp.
     pub const fn last_stamp(&self) -> Stamp {
         self.clock.last()
@@ -97,8 +117,15 @@ impl Site {
         assert!(origin.lsn == self.own_end, "record {} after {}", origin.lsn, self.own_end);
         for op in &record.ops {
             self.index.note(origin, op);
+            self.enter(origin, op);
         }
         self.own_end = origin.lsn.next();
+    }
+
+    fn enter(&mut self, origin: &Origin, op: &Op) {
+        if let Op::Ledger(op) = op {
+            self.ledger.enter(self.side, origin, op);
+        }
     }
 
     /// Replays an own record from the log.
@@ -133,6 +160,7 @@ impl Site {
         for record in &chunk.records {
             for op in &record.ops {
                 merge(&record.origin, op, &mut self.index, space, &mut merged);
+                self.enter(&record.origin, op);
             }
             self.clock.observe(record.origin.stamp, wall);
             self.acknowledged(record.origin.seen);

@@ -58,6 +58,7 @@ impl Store {
                     self.shadow.scores.retain(|key, _| key.db != *db);
                 }
                 Op::Key(key, op) => self.settle_key(side, key, op, &mut bases, lsn_end),
+                Op::Ledger(_) => {}
             }
         }
     }

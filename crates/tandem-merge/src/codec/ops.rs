@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_types::{DbIndex, WallMillis};
 
+use super::ledger::{put_ledger, read_ledger};
 use super::{Bytes, CodecError, put_bytes, put_uint, wide};
 use crate::item::{Content, Deadline, Key};
 use crate::number::Number;
@@ -12,7 +13,7 @@ use crate::score::Score;
 use crate::spans::{Span, Spans};
 
 /// The kinds. Numbers are never reused.
-mod kind {
+pub(super) mod kind {
     pub(super) const FLUSH: u8 = 0;
     pub(super) const SET: u8 = 1;
     pub(super) const RESTORE: u8 = 2;
@@ -31,6 +32,10 @@ mod kind {
     pub(super) const SCORE_ADD: u8 = 15;
     pub(super) const SCORE_DEL: u8 = 16;
     pub(super) const LIST: u8 = 17;
+    pub(in crate::codec) const COUNTER: u8 = 32;
+    pub(in crate::codec) const ESCROW: u8 = 33;
+    pub(in crate::codec) const SEQUENCE: u8 = 34;
+    pub(in crate::codec) const POLICY: u8 = 35;
 }
 
 /// The steps of a list edit.
@@ -45,6 +50,7 @@ pub(super) fn put_op(out: &mut Vec<u8>, op: &Op) {
     let (key, op) = match op {
         Op::Flush(db) => return out.extend([kind::FLUSH, db.get()]),
         Op::Key(key, op) => (key, op),
+        Op::Ledger(op) => return put_ledger(out, op),
     };
     out.extend([kind_of(op), key.db.get()]);
     put_bytes(out, &key.name);
@@ -116,6 +122,9 @@ const fn kind_of(op: &KeyOp) -> u8 {
 
 pub(super) fn read_op(bytes: &mut Bytes<'_>) -> Result<Op, CodecError> {
     let kind = bytes.byte()?;
+    if kind >= kind::COUNTER {
+        return read_ledger(kind, bytes).map(Op::Ledger);
+    }
     let db = bytes.byte()?;
     let db = DbIndex::new(db).ok_or(CodecError::Value { what: "database", value: db.into() })?;
     if kind == kind::FLUSH {

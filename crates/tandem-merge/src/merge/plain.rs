@@ -11,6 +11,8 @@ pub fn apply_own(side: NodeId, op: &Op, space: &mut dyn Space) {
     match op {
         Op::Flush(db) => space.flush(*db),
         Op::Key(key, op) => apply(side, key, op, space),
+        // Entered by the site.
+        Op::Ledger(_) => {}
     }
 }
 

@@ -118,3 +118,31 @@ fn nothing_is_ever_oversold() {
     let sold: u64 = (0..20_000).map(|seed| run(seed, false).unwrap()).sum();
     println!("20000 histories, {sold} sold");
 }
+
+#[test]
+fn with_the_link_up_the_last_unit_sells_anywhere() {
+    use tandem_merge::escrow::{Ask, grant};
+    let generation = Generation { stamp: Stamp::ZERO, by: NodeId::A };
+    let counter = Counter::create(generation, 100, 0, 50).unwrap();
+    let mut halves = Pair { a: counter, b: counter };
+    let mut sold = 0;
+    // A sells alone at first, then both try: each buyer waits for rights from the other side.
+    for number in 0..300 {
+        let side = if number < 120 { NodeId::A } else { SIDES[number % 2] };
+        if halves[side].take(side, 1).is_err() {
+            let donor = side.peer();
+            let ask = Ask { have: halves[side].rights(side), want: 1, per_second: 5.0 };
+            let rights = halves[donor].rights(donor);
+            let count = grant(rights, 5.0, &ask);
+            let statement = halves[donor].give(donor, side, count).unwrap();
+            halves[side].merge(&statement);
+            if halves[side].take(side, 1).is_err() {
+                continue;
+            }
+        }
+        sold += 1;
+        let statement = halves[side].statement(side);
+        halves[side.peer()].merge(&statement);
+    }
+    assert_eq!((sold, halves.a.value(), halves.b.value()), (100, 0, 0));
+}

@@ -60,6 +60,7 @@ pub fn outcome(history: &[Record], known: &Known) -> BTreeMap<Key, (Content, Opt
         let concerns = |atom: &&Atom<'_>| match atom.op {
             Op::Key(other, _) => other == key,
             Op::Flush(db) => *db == key.db,
+            Op::Ledger(_) => false,
         };
         let atoms: Vec<Atom<'_>> = atoms.iter().filter(concerns).copied().collect();
         let content = content(&atoms, known);
@@ -73,7 +74,7 @@ pub fn outcome(history: &[Record], known: &Known) -> BTreeMap<Key, (Content, Opt
 fn key_of(op: &Op) -> Option<&Key> {
     match op {
         Op::Key(key, _) => Some(key),
-        Op::Flush(_) => None,
+        Op::Flush(_) | Op::Ledger(_) => None,
     }
 }
 

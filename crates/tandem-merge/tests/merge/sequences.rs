@@ -99,3 +99,54 @@ fn no_id_is_given_twice() {
     }
     println!("20000 histories, {given} ids");
 }
+
+/// Brings both sides' blocks up to what they hold ahead.
+fn refill(halves: &mut Pair<Half>) {
+    for side in SIDES {
+        while halves[side].sequence.burn() {
+            let progress = halves[side].sequence.progress();
+            halves[side.peer()].sequence.merge(&progress);
+            halves[side].sequence.peer_has(&progress);
+        }
+        halves[side].durable = halves[side].sequence.clone();
+    }
+}
+
+#[test]
+fn a_thousand_ids_on_each_side_of_a_cut_are_two_thousand() {
+    for (lost, when_dry) in [
+        (false, WhenDry::Strict),
+        (true, WhenDry::Strict),
+        (false, WhenDry::Available),
+        (true, WhenDry::Available),
+    ] {
+        let mode = Mode::Leased { lease: 1000, when_dry };
+        let half = |side| {
+            let sequence = Sequence::new(side, mode, 100);
+            Half { durable: sequence.clone(), sequence, pending: Vec::new(), last: 0 }
+        };
+        let mut halves = Pair { a: half(NodeId::A), b: half(NodeId::B) };
+        refill(&mut halves);
+        let mut given = BTreeSet::new();
+        for number in 0..1000 {
+            for side in SIDES {
+                let half = &mut halves[side];
+                half.pending.push(half.sequence.take(1).unwrap().first);
+                sync(half, &mut given).unwrap();
+            }
+            if lost && number == 500 {
+                // A's disk is gone; the new machine learns from B, which has heard of no id since the cut.
+                let mut new = half(NodeId::A);
+                for progress in halves.b.durable.all_progress() {
+                    new.sequence.merge(&progress);
+                }
+                new.sequence.new_incarnation();
+                new.last = halves.a.last;
+                halves.a = new;
+                refill(&mut halves);
+            }
+        }
+        assert_eq!(given.len(), 2000);
+        assert!(given.first() >= Some(&100));
+    }
+}
