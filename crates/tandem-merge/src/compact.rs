@@ -4,8 +4,7 @@
 //! the last assignment and the additions after it only, and a peer that has the records up to some place
 //! between the two may as well say that it has seen the dead one. Survivors keep position, `seen` and stamp.
 //!
-//! Additions to one item that saw the same become one, and so do edits of one list. That moves an effect to
-//! another position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
+//! Additions to one item that saw the same become one. That moves an effect to another position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
 //! part of one, it would say that it has seen what is still to come. For the same reason a dead list edit
 //! is dropped only if what killed it is in the same chunk: positions count from all that was seen.
 //!
@@ -30,7 +29,11 @@ pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk
     let whole_at = records.last().map_or(from, |record| record.origin.lsn.next());
     let mut later = Later::default();
     for record in records.iter_mut().rev() {
-        let mut live: Vec<Op> = record.ops.drain(..).rev().filter(|op| later.needs(op)).collect();
+        let side = record.origin.side;
+        let ops = record.ops.drain(..).rev();
+        let live =
+            ops.filter_map(|op| if later.needs(&op) { Some(op) } else { list_part(side, op) });
+        let mut live: Vec<Op> = live.collect();
         live.reverse();
         record.ops = live;
     }
@@ -47,6 +50,18 @@ pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk
     chunks
 }
 
+/// What a dead assignment of a whole key does to its list: that stays, unless what killed it is in the same
+/// chunk, because positions of the peer's edits count from it.
+fn list_part(side: NodeId, op: Op) -> Option<Op> {
+    let Op::Key(key, op) = op else { return None };
+    let edit = match op {
+        KeyOp::Restore { content, .. } => Spans::replace(side, content.list),
+        KeyOp::Set { .. } | KeyOp::Del | KeyOp::Expired => Spans::clear(),
+        _ => return None,
+    };
+    Some(Op::Key(key, KeyOp::List(edit)))
+}
+
 /// What later records assign, while walking back.
 #[derive(Default)]
 struct Later {
@@ -59,7 +74,11 @@ impl Later {
     /// Whether an operation still counts; notes what it assigns.
     fn needs(&mut self, op: &Op) -> bool {
         let (key, op) = match op {
-            Op::Flush(db) => return self.flushed.insert(*db),
+            Op::Flush(db) => {
+                // Kept even if a later one follows: it emptied lists too.
+                self.flushed.insert(*db);
+                return true;
+            }
             // Absolute: the last of each side is enough, and there are few. All stay.
             Op::Ledger(_) => return true,
             Op::Key(key, op) => (key, op),
@@ -162,14 +181,14 @@ impl Joining {
             }
             self.last.retain(|(other, _), _| other != key);
         } else if let Some((in_record, at)) = self.last.get(&place) {
-            let (side, seen) = (kept.origin.side, kept.origin.seen);
+            let seen = kept.origin.seen;
             let earlier = if *in_record == number {
                 Some(&mut *kept)
             } else {
                 self.records.get_mut(*in_record).filter(|record| record.origin.seen == seen)
             };
             if let Some(Op::Key(_, earlier)) = earlier.and_then(|record| record.ops.get_mut(*at))
-                && joined(side, earlier, key_op)
+                && joined(earlier, key_op)
             {
                 return false;
             }
@@ -210,7 +229,7 @@ impl Joining {
 }
 
 /// Makes `earlier` do what it and `next` do.
-fn joined(side: NodeId, earlier: &mut KeyOp, next: &KeyOp) -> bool {
+fn joined(earlier: &mut KeyOp, next: &KeyOp) -> bool {
     match (earlier, next) {
         (KeyOp::Add(earlier), KeyOp::Add(next))
         | (KeyOp::FieldAdd(_, earlier), KeyOp::FieldAdd(_, next)) => {
@@ -220,10 +239,6 @@ fn joined(side: NodeId, earlier: &mut KeyOp, next: &KeyOp) -> bool {
         (KeyOp::ScoreAdd(_, earlier), KeyOp::ScoreAdd(_, next)) => {
             // Not summed: the order of floating-point sums counts.
             earlier.extend_from_slice(next);
-            true
-        }
-        (KeyOp::List(earlier), KeyOp::List(next)) => {
-            *earlier = earlier.then(side, next);
             true
         }
         _ => false,

@@ -6,10 +6,8 @@
 //!
 //! Only insertions into one gap between elements compete; there all that side A inserted stands before all
 //! that side B inserted. Where an edit takes elements out, the gaps on both sides of them stay two places in
-//! that edit. Composing must choose one of them for what a later edit inserts there: the first for side A
-//! and the last for side B, which is where it would come to stand against anything of the other side. So
-//! the outcome is the same whether edits are carried over one at a time or composed
-//! (`tests/merge/spans.rs` tries all small ones).
+//! that edit. Edits are not composed: once two of them are one, an element that the other side takes out
+//! between them no longer keeps apart what they inserted, and the two nodes may order it differently.
 //!
 //! **Not here:** which edits race (`index.rs`).
 
@@ -131,37 +129,6 @@ impl Spans {
             }
         }
         list.extend(rest);
-    }
-
-    /// The edit that does this one and then `next`, both by `side`.
-    #[must_use]
-    pub fn then(&self, side: NodeId, next: &Self) -> Self {
-        let (mut first, mut second) = (Cursor::new(self), Cursor::new(next));
-        let mut out = Self::new();
-        loop {
-            match (first.head(), second.head()) {
-                (_, Head::Insert) if side == NodeId::A || first.head() != Head::Take => {
-                    out.insert(second.inserted());
-                }
-                // `second` never sees what `first` takes out.
-                (Head::Take, _) => first.take(first.length()).append_to(&mut out),
-                (Head::Insert, Head::Take) => {
-                    let elements = first.inserted_up_to(second.length());
-                    second.take(wide(elements.len()));
-                }
-                (Head::Insert, _) => {
-                    let elements = first.inserted_up_to(second.length());
-                    second.take(wide(elements.len()));
-                    out.insert(elements);
-                }
-                (Head::End, Head::End) => return out,
-                (Head::Keep | Head::End, _) => {
-                    let count = first.length().min(second.length());
-                    first.take(count);
-                    second.take(count).append_to(&mut out);
-                }
-            }
-        }
     }
 
     /// Carries this edit, by `side`, and `theirs`, by the other side, over each other: both were made of

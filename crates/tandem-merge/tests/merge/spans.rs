@@ -76,47 +76,6 @@ fn either_order_gives_the_same_list() {
 }
 
 #[test]
-fn two_edits_composed_are_carried_as_one_after_the_other() {
-    let mut triples = 0u64;
-    for length in 0..=2 {
-        for first in edits(length, "f") {
-            let between = applied(&first, &list(length));
-            for second in edits(between.len().min(3), "s") {
-                for theirs in edits(length, "t") {
-                    for side in [NodeId::A, NodeId::B] {
-                        let composed = first.then(side, &second);
-                        assert_eq!(
-                            applied(&composed, &list(length)),
-                            applied(&second, &between),
-                            "{first:?} then {second:?}"
-                        );
-                        let one = first.carry(side, &theirs);
-                        let two = second.carry(side, &one.theirs);
-                        let at_once = composed.carry(side, &theirs);
-                        let context =
-                            format!("{side:?}: {first:?} then {second:?} against {theirs:?}");
-                        let here = applied(&second, &between);
-                        assert_eq!(
-                            applied(&two.theirs, &here),
-                            applied(&at_once.theirs, &here),
-                            "{context}"
-                        );
-                        let after = applied(&theirs, &list(length));
-                        assert_eq!(
-                            applied(&two.own, &applied(&one.own, &after)),
-                            applied(&at_once.own, &after),
-                            "{context}"
-                        );
-                        triples += 1;
-                    }
-                }
-            }
-        }
-    }
-    println!("{triples} triples");
-}
-
-#[test]
 fn an_element_handed_out_on_both_sides_is_told() {
     let mut pop = Spans::new();
     pop.pop(vec![element("0")]);
@@ -172,13 +131,5 @@ fn long_edits_meet_too() {
         let base = list(rng.index(12));
         let (a, b) = (random_edit(&mut rng, &base, "a"), random_edit(&mut rng, &base, "b"));
         meets(NodeId::A, &a, &b, &base).unwrap();
-        let after = applied(&a, &base);
-        let next = random_edit(&mut rng, &after, "n");
-        assert_eq!(applied(&a.then(NodeId::B, &next), &base), applied(&next, &after));
-        let (one, composed) =
-            (a.carry(NodeId::B, &b), a.then(NodeId::B, &next).carry(NodeId::B, &b));
-        let two = next.carry(NodeId::B, &one.theirs);
-        let here = applied(&next, &after);
-        assert_eq!(applied(&two.theirs, &here), applied(&composed.theirs, &here));
     }
 }
