@@ -1,12 +1,16 @@
 //! Compaction of the records that the peer does not have yet.
 //!
-//! What a later own write made dead is dropped, wherever that stands (but see below for lists): the outcome for an item depends on
-//! the last assignment and the additions after it only, and a peer that has the records up to some place
-//! between the two may as well say that it has seen the dead one. Survivors keep position, `seen` and stamp.
+//! What a later own write made dead is dropped, wherever that stands: the outcome for an item depends on the
+//! last assignment and the additions after it only, and a peer that has the records up to some place between
+//! the two may as well say that it has seen the dead one. Survivors keep position, `seen` and stamp.
 //!
-//! Additions to one item that saw the same become one. That moves an effect to another position, so it happens only within a [`Chunk`], which the peer takes as a whole: had it only
-//! part of one, it would say that it has seen what is still to come. For the same reason a dead list edit
-//! is dropped only if what killed it is in the same chunk: positions count from all that was seen.
+//! Additions to one item that saw the same become one. That moves an effect to another position, so it
+//! happens only within a [`Chunk`], which the peer takes as a whole: had it only part of one, it would say
+//! that it has seen what is still to come.
+//!
+//! Lists are another matter: positions of the peer's edits count from all that it has seen. So a list edit,
+//! or what an assignment of the whole key does to a list, is dropped only if what killed it is in the same
+//! chunk, and edits are never joined.
 //!
 //! A key may come to be only by a later write than the one that made it first; until then its deadline is
 //! kept aside (`Chunk::whole_at`).

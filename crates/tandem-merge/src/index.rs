@@ -93,24 +93,30 @@ impl Pending {
     }
 
     /// The whole key was assigned or deleted: nothing before it counts any more.
-    fn assigned(&mut self, origin: &Origin, deadline: Deadline) {
+    fn assigned(&mut self, origin: &Origin, deadline: Deadline, flushes: &[Lsn]) {
         *self = Self {
             newest: origin.lsn,
             whole: Some(*origin),
             deadline: Some((*origin, deadline)),
-            list: self.list_cleared(origin),
+            list: self.list_cleared(origin, flushes),
             ..Self::default()
         };
     }
 
-    /// The list's edits with one more that takes out everything. Those before it stay: the peer may have
-    /// seen some of them and not this one, and positions count from there.
-    fn list_cleared(&mut self, origin: &Origin) -> Vec<(Lsn, Spans)> {
+    /// The list's edits with one more that takes out everything. None is left out or joined, not even two
+    /// clearings in a row: the peer may have seen the first and not the second, and positions count from there.
+    fn list_cleared(&mut self, origin: &Origin, flushes: &[Lsn]) -> Vec<(Lsn, Spans)> {
+        self.begin_list(flushes);
         let mut list = std::mem::take(&mut self.list);
-        if !list.is_empty() {
-            list.push((origin.lsn, Spans::clear()));
-        }
+        list.push((origin.lsn, Spans::clear()));
         list
+    }
+
+    /// The first edits of a list without any are the flushes of its database.
+    pub(crate) fn begin_list(&mut self, flushes: &[Lsn]) {
+        if self.list.is_empty() {
+            self.list.extend(flushes.iter().map(|lsn| (*lsn, Spans::clear())));
+        }
     }
 }
 
@@ -119,6 +125,8 @@ impl Pending {
 pub struct Index {
     keys: BTreeMap<Key, Pending>,
     flushed: [Option<Origin>; DB_COUNT as usize],
+    /// All of them, oldest first.
+    flushes: [Vec<Lsn>; DB_COUNT as usize],
     /// What to look at when the peer has seen more, oldest first.
     order: VecDeque<(Lsn, Key, Item)>,
     /// Keys that are missing only until the peer's records before a position were applied.
@@ -155,13 +163,15 @@ impl Index {
                     if key.db != *db {
                         return true;
                     }
-                    let list = pending.list_cleared(origin);
-                    *pending = Pending { newest: origin.lsn, list, ..Pending::default() };
-                    if !pending.is_empty() {
-                        order.push_back((origin.lsn, key.clone(), Item::List));
+                    if pending.list.is_empty() {
+                        return false;
                     }
-                    !pending.is_empty()
+                    let list = pending.list_cleared(origin, &[]);
+                    *pending = Pending { newest: origin.lsn, list, ..Pending::default() };
+                    order.push_back((origin.lsn, key.clone(), Item::List));
+                    true
                 });
+                self.flushes[db.index()].push(origin.lsn);
             }
             Op::Key(key, op) => self.note_key(origin, key, op),
             // Holds whatever it meets.
@@ -170,19 +180,18 @@ impl Index {
     }
 
     fn note_key(&mut self, origin: &Origin, key: &Key, op: &KeyOp) {
-        let whole = self.whole(key);
+        let flushes = &self.flushes[key.db.index()];
         let mut items = Vec::new();
         let pending = self.keys.entry(key.clone()).or_default();
         pending.newest = origin.lsn;
         match op {
             KeyOp::Set { value, deadline } => {
-                pending.assigned(origin, Deadline::of(*deadline));
+                pending.assigned(origin, Deadline::of(*deadline), flushes);
                 pending.string.assign(origin, What::Value(value.clone()));
                 items.push(Item::String);
             }
             KeyOp::Restore { content, deadline } => {
-                let edits_before = pending.list.len();
-                pending.assigned(origin, Deadline::of(*deadline));
+                pending.assigned(origin, Deadline::of(*deadline), flushes);
                 if let Some(value) = &content.string {
                     pending.string.assign(origin, What::Value(value.clone()));
                     items.push(Item::String);
@@ -202,23 +211,17 @@ impl Index {
                     items.push(Item::Score(member.clone()));
                 }
                 // One edit, as at the peer: clearing and then filling would not be the same.
-                if pending.list.len() > edits_before {
-                    pending.list.pop();
-                }
+                pending.list.pop();
                 pending.list.push((origin.lsn, Spans::replace(origin.side, content.list.clone())));
             }
-            KeyOp::Del | KeyOp::Expired => pending.assigned(origin, Deadline::Wiped),
+            KeyOp::Del | KeyOp::Expired => pending.assigned(origin, Deadline::Wiped, flushes),
             KeyOp::Deadline(deadline) => {
                 pending.deadline = Some((*origin, *deadline));
                 pending.ghost = None;
                 items.push(Item::Deadline);
             }
             KeyOp::List(spans) => {
-                if pending.list.is_empty()
-                    && let Some(whole) = whole
-                {
-                    pending.list.push((whole.lsn, Spans::clear()));
-                }
+                pending.begin_list(flushes);
                 pending.list.push((origin.lsn, spans.clone()));
                 items.push(Item::List);
             }
@@ -232,6 +235,9 @@ impl Index {
     pub fn stable(&mut self, seen: Lsn) {
         for flushed in &mut self.flushed {
             *flushed = flushed.filter(|origin| origin.lsn >= seen);
+        }
+        for flushes in &mut self.flushes {
+            flushes.retain(|lsn| *lsn >= seen);
         }
         while let Some((lsn, _, _)) = self.order.front()
             && *lsn < seen
@@ -280,6 +286,11 @@ impl Index {
     pub(crate) fn whole(&self, key: &Key) -> Option<Origin> {
         // A flush forgets the keys of its database, so what is noted of a key is later.
         self.keys.get(key).and_then(|pending| pending.whole).or(self.flushed[key.db.index()])
+    }
+
+    /// The own flushes of a database that a record with this `seen` did not see.
+    pub(crate) fn flushes_since(&self, db: DbIndex, seen: Lsn) -> Vec<Lsn> {
+        self.flushes[db.index()].iter().copied().filter(|lsn| *lsn >= seen).collect()
     }
 
     /// Takes out what is noted of a key, to look at it and change it.

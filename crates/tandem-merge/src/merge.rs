@@ -80,6 +80,8 @@ struct Race<'m> {
     key: &'m Key,
     /// The own assignment of the whole key, if the record did not see it.
     whole: Option<Origin>,
+    /// The own flushes of its database that the record did not see.
+    flushes: Vec<tandem_types::Lsn>,
     pending: Pending,
     space: &'m mut dyn Space,
     out: &'m mut Merged,
@@ -110,7 +112,8 @@ fn merge_key(
     let origin = if seen_first { origin } else { &everything };
     let there_before = !space.kinds(key).is_empty();
     let deadline_before = space.deadline(key);
-    let mut race = Race { origin, key, whole, pending, space, out, deadline: None };
+    let flushes = index.flushes_since(key.db, origin.seen);
+    let mut race = Race { origin, key, whole, flushes, pending, space, out, deadline: None };
     race.run(op);
     race.settle_deadline(there_before, Deadline::of(deadline_before));
     let pending = race.pending;
@@ -290,11 +293,7 @@ impl Race<'_> {
     fn carry_list(&mut self, theirs: &Spans) -> Spans {
         let own_side = self.origin.side.peer();
         self.pending.list.retain(|(lsn, _)| *lsn >= self.origin.seen);
-        if self.pending.list.is_empty()
-            && let Some(whole) = self.whole
-        {
-            self.pending.list.push((whole.lsn, Spans::clear()));
-        }
+        self.pending.begin_list(&self.flushes);
         let mut theirs = theirs.clone();
         let mut popped_twice = Vec::new();
         let mut last = None;
@@ -347,7 +346,9 @@ fn flush(origin: &Origin, db: DbIndex, index: &mut Index, space: &mut dyn Space,
     for key in index.keys_of(db) {
         let whole = index.whole(&key).filter(|whole| whole.lsn >= origin.seen);
         let Some(pending) = index.take(&key) else { continue };
-        let mut race = Race { origin, key: &key, whole, pending, space, out, deadline: None };
+        let flushes = index.flushes_since(db, origin.seen);
+        let mut race =
+            Race { origin, key: &key, whole, flushes, pending, space, out, deadline: None };
         let content = race.fold(&KeyOp::Del);
         let deadline = race.longest(Deadline::Wiped);
         let mut pending = race.pending;
