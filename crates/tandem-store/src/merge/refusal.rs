@@ -81,7 +81,7 @@ pub fn course(
             Policy::Bounded { .. } if is_addition(command) => course = Course::Bounded,
             Policy::Bounded { .. } => return Err(MergeRefusal::Bounded),
             Policy::Seq(_) if matches!(command.name, "incr" | "incrby") => {
-                course = Course::Sequence
+                course = Course::Sequence;
             }
             Policy::Seq(_) => return Err(MergeRefusal::Sequence),
         }
