@@ -36,6 +36,8 @@ impl Race<'_> {
         }
         let (winner, loser) = (Party::new(&own, None), Party::new(self.origin, None));
         self.conflict(Kind::ExpireRefresh, Item::Key, winner, loser);
+        // The list stays as it is here, but the peer's next edits count from an empty one.
+        drop(self.carry_list(&Spans::clear()));
         if holds(Rule::Reassert) {
             self.out.again.insert(Again::Whole(self.key.clone()));
         }
