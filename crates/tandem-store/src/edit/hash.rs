@@ -71,7 +71,7 @@ impl HashEdit<'_> {
 
     /// Sets a field to the result of an addition of floats, both as text; true if it is new.
     pub(crate) fn incr_float(&mut self, field: &[u8], delta: &[u8], result: &[u8]) -> bool {
-        let old = self.get(field).map(Box::<[u8]>::from);
+        let old = self.0.merges().then(|| self.get(field).map(Box::<[u8]>::from)).flatten();
         let new = self.put(field, result, Effect::HashIncrFloat { field, delta, result });
         self.0.operation(|| match crate::merge::added(old.as_deref(), delta, result) {
             Some(added) => tandem_merge::KeyOp::FieldAdd(field.into(), added),

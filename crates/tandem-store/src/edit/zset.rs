@@ -64,8 +64,10 @@ impl ZsetEdit<'_> {
 
     /// Gives a member the result of an addition as its score.
     pub(crate) fn incr(&mut self, member: &[u8], delta: f64, result: f64) -> ZsetChange {
-        let base = self.score(member).unwrap_or_default();
-        self.0.score_added(base);
+        if self.0.merges() {
+            let base = self.score(member).unwrap_or_default();
+            self.0.score_added(base);
+        }
         let change = self.put(member, result, Effect::ZsetIncr { member, delta, result });
         if change == ZsetChange::Same {
             self.0.operation(|| tandem_merge::KeyOp::ScoreAdd(member.into(), vec![delta]));
