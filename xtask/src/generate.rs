@@ -25,6 +25,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             "run",
             "--locked",
             "--quiet",
+            // The end-to-end tests build this very program.
+            "--profile",
+            "e2e",
             "--package",
             "tandem",
             "--",

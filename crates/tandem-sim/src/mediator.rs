@@ -97,6 +97,11 @@ impl Mediator {
         self.present = Pair::default();
     }
 
+    /// Whether this change replaces what is there now: it may still take effect.
+    pub(crate) fn is_replaced_by(&self, change: &Change) -> bool {
+        self.record.map(|(revision, _)| revision) == change.expect
+    }
+
     /// Compare-and-set.
     pub(crate) fn change(&mut self, change: &Change, asked: Option<Monotonic>) -> Outcome {
         let there = self.record.map(|(revision, _)| revision);

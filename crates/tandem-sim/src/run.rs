@@ -19,8 +19,8 @@ use std::collections::BTreeSet;
 
 use tandem_admin::AdminRequest;
 use tandem_node::{AdminId, ConnId, Input};
-use tandem_switch::{BootId, MediatorEvent, MediatorRequest};
-use tandem_types::{Monotonic, Role};
+use tandem_switch::{BootId, Change, MediatorEvent, MediatorRequest};
+use tandem_types::{Monotonic, NodeId, Role};
 
 use crate::machine::Left;
 use crate::mediator::Mediator;
@@ -36,6 +36,9 @@ use mediated::Way;
 use play::Player;
 use trace::Trace;
 use verdict::Watch;
+
+/// The nodes by the number of their host.
+const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 
 /// Something that reaches a node's process.
 #[derive(Debug)]
@@ -126,6 +129,8 @@ pub(crate) struct Run {
     certified: Vec<BootId>,
     /// Reigns that were offered to the peer: the same change may be asked for again.
     gifts: BTreeSet<u64>,
+    /// Changes that were sent, whether they have arrived or not.
+    sent_changes: Vec<Change>,
 }
 
 impl Run {
@@ -154,6 +159,7 @@ impl Run {
             awaits: None,
             certified: Vec::new(),
             gifts: BTreeSet::new(),
+            sent_changes: Vec::new(),
             random,
             plan,
         };

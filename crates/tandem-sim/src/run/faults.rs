@@ -6,7 +6,7 @@ use tandem_node::Acknowledge;
 use tandem_switch::Automation;
 use tandem_types::Role;
 
-use super::{Arrived, Run, What};
+use super::{Arrived, NODES, Run, What};
 use crate::plan::{Fault, Kind, MS, Plan, Wish};
 
 /// The end of a fault.
@@ -218,7 +218,8 @@ impl Run {
         // In the midst of a planned change it may be the heir's disk: the record names it alone next, as it
         // should (R10), and what to do without it is a person's business (M4).
         let heir = self.hosts[1 - host].holds_since.is_some();
-        if !recorded || stopping || heir || self.plan.acknowledge != Acknowledge::Durable {
+        let needed = heir || self.may_be_named_alone(host);
+        if !recorded || stopping || needed || self.plan.acknowledge != Acknowledge::Durable {
             return;
         }
         self.power_cut(host, 0, restart);
@@ -227,6 +228,15 @@ impl Run {
         self.hosts[host].slow = None;
         self.tally.wipes += 1;
         self.wiped = true;
+    }
+
+    /// A change that leaves the other node out is on its way, and nobody but this host knows: the record may
+    /// name this host's directory alone at any moment, and without it a person must say what to do (M4).
+    fn may_be_named_alone(&self, host: usize) -> bool {
+        let other = NODES[1 - host];
+        self.sent_changes.iter().any(|change| {
+            self.mediator.is_replaced_by(change) && change.record.members[other].is_none()
+        })
     }
 
     /// A disk was lost, and the copy that is left is still the only one.

@@ -4,10 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use tandem_node::{ConnId, Facts, Settings};
 use tandem_switch::BootId;
-use tandem_types::NodeId;
 
 use super::clock::Clock;
-use super::{Arrived, Run, What, faults};
+use super::{Arrived, NODES, Run, What, faults};
 use crate::machine::{Machine, Work};
 use crate::plan::{MS, Plan};
 use crate::{Random, settings};
@@ -50,8 +49,6 @@ pub(crate) struct Host {
     /// The log thread works, or waits for room.
     pub(crate) busy: bool,
 }
-
-const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 
 fn node_settings(plan: &Plan, index: usize) -> Settings {
     let mut settings = settings(NODES[index], plan.acknowledge, plan.topology);

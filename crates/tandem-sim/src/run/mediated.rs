@@ -7,9 +7,9 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use tandem_switch::{MediatorEvent, MediatorRequest, Outcome};
-use tandem_types::{Monotonic, NodeId};
+use tandem_types::Monotonic;
 
-use super::{Arrived, Run, What};
+use super::{Arrived, NODES, Run, What};
 use crate::plan::MS;
 
 /// One node's way.
@@ -30,8 +30,6 @@ pub(crate) struct Way {
     /// still stands.
     stuck: VecDeque<What>,
 }
-
-const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 /// A client gives a session up after this silence.
 const SILENCE: u64 = 300 * MS;
 /// A change is given up after this.
@@ -143,6 +141,7 @@ impl Run {
         let mut lost = false;
         let is_change = matches!(request, MediatorRequest::Change { .. });
         if let MediatorRequest::Change { number, change } = request {
+            self.sent_changes.push(change);
             arrives += self.held_back(host, &change);
             self.ways[host].open.insert(number);
             self.after(OVERDUE, What::Overdue { host, session, number });

@@ -8,12 +8,10 @@ use tandem_replication::Message;
 use tandem_switch::{
     Change, MediatorEvent, MediatorView, Outcome, PeerMessage, Record, RecordState,
 };
-use tandem_types::{Lsn, NodeId};
+use tandem_types::Lsn;
 
-use super::{Arrived, Run, serving};
+use super::{Arrived, NODES, Run, serving};
 use crate::plan::MS;
-
-const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 
 /// Whether it tells that somebody is there.
 pub(super) fn is_heard(arrived: &Arrived) -> bool {

@@ -1,13 +1,10 @@
 //! Staging the run's plot: waiting for its moment, then letting its faults happen.
 
 use tandem_switch::Change;
-use tandem_types::NodeId;
 
-use super::{Run, What};
+use super::{NODES, Run, What};
 use crate::plan::{Kind, MS};
 use crate::plot::{Moment, Plot, Roles};
-
-const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 
 impl Run {
     /// The plot begins once the pair is whole and reaches the mediator.
