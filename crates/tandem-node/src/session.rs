@@ -94,6 +94,8 @@ pub(crate) struct Session {
     /// Commands that were passed on to the primary and have no reply yet. Until they have, nothing but
     /// more of that kind is carried out, so that replies come in order.
     pub(crate) passed_on: usize,
+    /// Bytes of them, since there were none.
+    pub(crate) passed_on_bytes: usize,
     /// Nothing more is read; the connection ends once everything that may leave has left.
     pub(crate) closing: bool,
     /// The server knows that the connection is to end.
@@ -148,6 +150,7 @@ impl Session {
             moving: Moving::Unasked,
             waiting: None,
             passed_on: 0,
+            passed_on_bytes: 0,
             closing: false,
             close_told: false,
             outlived_role: false,

@@ -132,6 +132,7 @@ impl Clients {
             return false;
         };
         session.passed_on < PASSED_ON_MAX
+            && session.passed_on_bytes < PASSED_ON_BYTES_MAX
             && (passes_writes_on(core, session, runnable, refusal)
                 || (is_about_role(refusal) && self.lingers_beyond(session, runnable)))
     }
@@ -163,6 +164,8 @@ impl Clients {
 /// Commands of one client that may be on their way to the primary: enough that a pipeline does not wait
 /// for the disks once per command, and too few for a crowd of clients to fill the primary's queue.
 const PASSED_ON_MAX: usize = 64;
+/// Bytes of them: more of one client waits until all of them are answered.
+const PASSED_ON_BYTES_MAX: usize = 1 << 20;
 
 /// A replica that serves its clients' writes through the primary.
 fn passes_writes_on(core: &Core, session: &Session, runnable: Runnable, refusal: Refusal) -> bool {

@@ -139,6 +139,10 @@ impl Clients {
 
     fn protocol_error(&mut self, core: &mut Core, session: &mut Session, error: ProtocolError) {
         self.stats.protocol_errors += 1;
+        if session.passed_on > 0 {
+            // An error now would be taken for the answer to what was passed on, whose outcome is unknown.
+            return self.close(core, session);
+        }
         let start = session.outbox.end();
         session.reply().error_fmt(format_args!("ERR {error}"));
         self.count_error(session, start);
@@ -147,14 +151,18 @@ impl Clients {
 
     /// Carries out one command.
     fn command(&mut self, core: &mut Core, session: &mut Session, args: &Args<'_>) -> Flow {
-        let Some(runnable) = Runnable::find(args.name()) else {
-            self.unknown(core, session, args);
-            return Flow::Next;
-        };
-        if session.passed_on > 0 && !self.may_follow(core, session, runnable, args) {
+        let found = Runnable::find(args.name());
+        // What is answered here must not be answered before what was asked earlier.
+        if session.passed_on > 0
+            && !found.is_some_and(|runnable| self.may_follow(core, session, runnable, args))
+        {
             session.waiting = Some(Box::new(Waiting { what: What::Forwarded, until: None }));
             return Flow::Hold;
         }
+        let Some(runnable) = found else {
+            self.unknown(core, session, args);
+            return Flow::Next;
+        };
         match self.admit(core, session, runnable, args) {
             Admission::Run => {}
             Admission::Refused => {
@@ -388,4 +396,5 @@ fn forward(core: &mut Core, session: &mut Session, args: &Args<'_>) {
     let (conn, db, proto) = (session.conn, session.db, session.proto);
     core.operations.push_back(Operation::Forward { conn, db, proto, command });
     session.passed_on += 1;
+    session.passed_on_bytes += args.payload_bytes();
 }

@@ -189,6 +189,8 @@ impl Clients {
         if session.passed_on > 0 {
             return;
         }
+        session.passed_on_bytes = 0;
+        session.active_at = core.now.mono;
         if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Forwarded))
         {
             self.end_wait(core, session);

@@ -209,6 +209,36 @@ fn what_is_answered_here_waits_for_what_was_passed_on() {
 }
 
 #[test]
+fn an_unknown_command_and_a_malformed_one_are_not_answered_before_what_was_passed_on() {
+    let mut world = World::new();
+    let (conn, other) = (world.connect(), world.connect());
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    world.send_bytes(conn, b"INCR a\r\nFOO\r\n");
+    assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
+    assert_eq!(world.take(conn), "", "the error is the answer to the second one");
+    world.clients.forwarded(&mut world.core, conn, Some(b":1\r\n"));
+    let answers = world.take(conn);
+    assert!(answers.starts_with(":1\r\n-ERR unknown command 'FOO'"), "{answers}");
+
+    world.send_bytes(other, b"INCR a\r\n*1\r\n:x\r\n");
+    assert_eq!(passed_on(&mut world), "*2 $4 INCR $1 a ");
+    assert_eq!(world.take(other), "", "an error would be taken for the answer to INCR");
+    assert!(world.is_closed(other), "whose outcome this client never learns");
+}
+
+#[test]
+fn little_is_passed_on_at_once_of_a_client_that_sends_much() {
+    let mut world = World::new();
+    let conn = world.connect();
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    let large = format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$600000\r\n{}\r\n", "x".repeat(600_000));
+    world.send_bytes(conn, large.repeat(8).as_bytes());
+    assert_eq!(world.core.operations.len(), 2, "the first that exceed the limit");
+}
+
+#[test]
 fn a_long_pipeline_is_passed_on_in_parts_and_ends_unanswered_with_the_link() {
     let mut world = World::new();
     let (conn, other) = (world.connect(), world.connect());
