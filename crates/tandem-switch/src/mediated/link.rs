@@ -61,8 +61,9 @@ impl Mediated {
         let Some(peer) = self.peer.take() else { return };
         if peer.greeting.is_some() {
             // Only a peer that said how it stands is worth waiting for anew: since it was last heard, so
-            // that `solo_after` is not counted on top of the time in which the silence was noticed.
-            self.alone_since = now.minus(silent);
+            // that `solo_after` is not counted on top of the time in which the silence was noticed. Longer
+            // than that it was this node that stood still.
+            self.alone_since = now.minus(silent.min(self.settings.failure_timeout));
         }
         self.decisions.in_sync_since = None;
         self.call_off_hold("the connection to the peer is gone", out);

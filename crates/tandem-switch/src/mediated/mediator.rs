@@ -237,8 +237,10 @@ impl Mediated {
         self.mediator.present[node].is_some()
     }
 
+    /// Also where the session is long: who counts a silent mediator as lost after `failure_timeout` must
+    /// have asked it something well before that.
     fn vouch_every(&self) -> Duration {
-        self.settings.automatic.session / 4
+        self.settings.automatic.session.min(self.settings.failure_timeout) / 4
     }
 
     fn read_every(&self) -> Duration {
