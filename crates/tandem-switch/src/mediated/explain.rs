@@ -97,6 +97,12 @@ impl Mediated {
             Some(Purpose::Touch) => "a change of the record that was sent earlier may still take effect; nothing is acknowledged until that is settled".to_owned(),
             _ => format!("asks the mediator's record for epoch {epoch}"),
         };
+        let what = match &self.mediator.trouble {
+            Some(trouble) if !self.mediator.connected => {
+                format!("{what}; the mediator cannot be reached: {trouble}")
+            }
+            _ => what,
+        };
         let ready = self.bid.as_ref().is_some_and(|bid| bid.ready);
         let (waiting_for, who) = if !ready {
             ("this node's refusal of the old epoch to be on disk", "this node's disk".to_owned())
