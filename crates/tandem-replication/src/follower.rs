@@ -14,6 +14,8 @@
 mod copying;
 mod freshness;
 mod port;
+#[cfg(test)]
+mod tests;
 
 use tandem_types::{Chain, Epoch, Incarnation, Lsn, Monotonic};
 
@@ -108,6 +110,7 @@ impl Follower {
         if matches!(self.stage, Stage::Finished) {
             return;
         }
+        let asked = out.len();
         match input {
             Input::Begin(follow) => self.begin(follow, out),
             Input::Message(message) => self.message(now, message, out),
@@ -128,7 +131,14 @@ impl Follower {
             Input::Tick => {}
         }
         self.complete_copy(out);
-        self.send_report(now, out);
+        // The answers to these move our positions and may report them, before what this step would add here
+        // is sent: an older report behind a newer one. It stays due, and comes with the answer.
+        let moves = |output: &Output<'_>| {
+            matches!(output, Output::ApplyTo { .. } | Output::CopyComplete { .. })
+        };
+        if !out[asked..].iter().any(moves) {
+            self.send_report(now, out);
+        }
     }
 
     fn begin(&mut self, follow: Follow, out: &mut Vec<Output<'_>>) {
