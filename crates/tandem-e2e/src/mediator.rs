@@ -1,14 +1,13 @@
 //! The third party of a pair, as a process that can be hurt.
 
 use std::fmt::Debug;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::net::Host;
 use crate::node::tandem_program;
 use crate::process::Process;
-use crate::wait;
+use crate::{status, wait, zookeeper};
 
 /// Kinds that the tests can put on the third machine.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -16,6 +15,10 @@ pub enum MediatorKind {
     /// The built-in one.
     #[default]
     Witness,
+    /// etcd, one member.
+    Etcd,
+    /// `ZooKeeper`, one server.
+    ZooKeeper,
 }
 
 impl MediatorKind {
@@ -23,15 +26,29 @@ impl MediatorKind {
     pub fn from_environment() -> Self {
         match std::env::var("TANDEM_E2E_MEDIATOR").as_deref() {
             Err(_) | Ok("witness") => Self::Witness,
+            Ok("etcd") => Self::Etcd,
+            Ok("zookeeper") => Self::ZooKeeper,
             Ok(other) => panic!("TANDEM_E2E_MEDIATOR: there is no mediator called {other}"),
         }
     }
 
     /// One on `host`, not started yet, with everything in `folder`; nodes prove `secret` to it.
     pub fn prepare(self, host: &Host, folder: &Path, secret: &Path) -> Box<dyn Mediator> {
-        match self {
-            Self::Witness => Box::new(Witness::new(host, folder, secret)),
-        }
+        let (port, program, config) = match self {
+            Self::Witness => witness(host, folder, secret),
+            Self::Etcd => etcd(host, folder),
+            Self::ZooKeeper => zookeeper(host, folder),
+        };
+        Box::new(Server {
+            kind: self,
+            host: host.clone(),
+            port,
+            program,
+            config,
+            data: data_folder(folder),
+            log: folder.join("mediator.log"),
+            process: None,
+        })
     }
 }
 
@@ -51,53 +68,110 @@ pub trait Mediator: Debug + Send {
     fn wipe(&mut self);
 }
 
-/// The built-in one.
+fn data_folder(folder: &Path) -> PathBuf {
+    folder.join("mediator")
+}
+
+/// Port, command and what `[switch.mediator]` says besides kind and endpoints.
+type Setting = (u16, Vec<String>, &'static str);
+
+fn witness(host: &Host, folder: &Path, secret: &Path) -> Setting {
+    const PORT: u16 = 7390;
+    let config = folder.join("witness.toml");
+    let text = format!("[auth]\npeer_secret_file = \"{}\"\n", secret.display());
+    std::fs::write(&config, text).expect("the folder is writable");
+    let mut words = vec![tandem_program().display().to_string()];
+    words.extend(["witness", "--listen"].map(str::to_owned));
+    words.push(host.at(PORT).to_string());
+    words.extend(["--data-dir".to_owned(), data_folder(folder).display().to_string()]);
+    words.extend(["--config".to_owned(), config.display().to_string()]);
+    (PORT, words, "")
+}
+
+/// With the shortest election timeout that leases of one second go with.
+fn etcd(host: &Host, folder: &Path) -> Setting {
+    const PORT: u16 = 2379;
+    let clients = format!("http://{}", host.at(PORT));
+    let peers = format!("http://{}", host.at(PORT + 1));
+    let mut words = vec!["etcd".to_owned(), "--name=m".to_owned()];
+    words.push(format!("--data-dir={}", data_folder(folder).display()));
+    words.push(format!("--listen-client-urls={clients}"));
+    words.push(format!("--advertise-client-urls={clients}"));
+    words.push(format!("--listen-peer-urls={peers}"));
+    words.push(format!("--initial-advertise-peer-urls={peers}"));
+    words.push(format!("--initial-cluster=m={peers}"));
+    words.extend(["--heartbeat-interval=50", "--election-timeout=500"].map(str::to_owned));
+    (PORT, words, "session = \"1s\"\n")
+}
+
+fn zookeeper(host: &Host, folder: &Path) -> Setting {
+    const PORT: u16 = 2181;
+    let config = folder.join("zoo.cfg");
+    let address = host.at(PORT);
+    let data = data_folder(folder);
+    zookeeper::write_config(&config, address, &data, zookeeper::SHORT_TICK);
+    (PORT, zookeeper::command(&config), "session = \"1s\"\n")
+}
+
+/// A process in its machine's namespace.
 #[derive(Debug)]
-pub struct Witness {
+struct Server {
+    kind: MediatorKind,
     host: Host,
+    port: u16,
+    program: Vec<String>,
+    config: &'static str,
     data: PathBuf,
-    config: PathBuf,
     log: PathBuf,
     process: Option<Process>,
 }
 
-const WITNESS_PORT: u16 = 7390;
-
-impl Witness {
-    /// See [`MediatorKind::prepare`].
-    pub fn new(host: &Host, folder: &Path, secret: &Path) -> Self {
-        let config = folder.join("witness.toml");
-        let text = format!("[auth]\npeer_secret_file = \"{}\"\n", secret.display());
-        std::fs::write(&config, text).expect("the folder is writable");
-        let (data, log) = (folder.join("witness"), folder.join("witness.log"));
-        Self { host: host.clone(), data, config, log, process: None }
-    }
-
+impl Server {
     #[track_caller]
     fn running(&mut self) -> &mut Process {
-        self.process.as_mut().expect("the witness runs")
+        self.process.as_mut().expect("the mediator runs")
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.host.at(self.port)
+    }
+
+    /// Whether it answers as one that serves.
+    fn serves(&self) -> Result<(), String> {
+        let address = self.address();
+        match self.kind {
+            MediatorKind::Witness => {
+                TcpStream::connect(address).map(drop).map_err(|error| error.to_string())
+            }
+            MediatorKind::Etcd => match status::request(address, "GET", "/health", None, "") {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) => Err(answer.body),
+                Err(error) => Err(error.to_string()),
+            },
+            MediatorKind::ZooKeeper => zookeeper::serves(address),
+        }
     }
 }
 
-impl Mediator for Witness {
+impl Mediator for Server {
     fn config(&self) -> String {
-        format!("kind = \"witness\"\nendpoints = [\"{}\"]\n", self.host.at(WITNESS_PORT))
+        let kind = match self.kind {
+            MediatorKind::Witness => "witness",
+            MediatorKind::Etcd => "etcd",
+            MediatorKind::ZooKeeper => "zookeeper",
+        };
+        format!("kind = \"{kind}\"\nendpoints = [\"{}\"]\n{}", self.address(), self.config)
     }
 
     #[track_caller]
     fn start(&mut self) {
-        assert!(self.process.is_none(), "the witness runs already");
+        assert!(self.process.is_none(), "the mediator runs already");
         let mut words = self.host.wrapper();
-        words.push(tandem_program().display().to_string());
-        words.extend(["witness", "--listen"].map(str::to_owned));
-        words.push(self.host.at(WITNESS_PORT).to_string());
-        words.extend(["--data-dir".to_owned(), self.data.display().to_string()]);
-        words.extend(["--config".to_owned(), self.config.display().to_string()]);
+        words.extend(self.program.iter().cloned());
         let program = PathBuf::from(words.remove(0));
-        self.process = Some(Process::start("witness", &program, &words, &self.log));
-        wait::until("the witness listens", Duration::from_secs(10), || {
-            let address = self.host.at(WITNESS_PORT);
-            self.host.enter(|| TcpStream::connect(address))
+        self.process = Some(Process::start("mediator", &program, &words, &self.log));
+        wait::until("the mediator serves", zookeeper::START_TIME_MAX, || {
+            self.host.enter(|| self.serves())
         });
     }
 
@@ -115,7 +189,7 @@ impl Mediator for Witness {
     }
 
     fn wipe(&mut self) {
-        assert!(self.process.is_none(), "wiped under a running witness");
-        std::fs::remove_dir_all(&self.data).expect("the witness has a data folder");
+        assert!(self.process.is_none(), "wiped under a running mediator");
+        std::fs::remove_dir_all(&self.data).expect("the mediator has a data folder");
     }
 }
