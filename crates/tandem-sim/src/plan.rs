@@ -167,6 +167,8 @@ pub(crate) enum Fault {
     Reset { host: usize },
     /// The mediator loses the record, whatever is going on.
     Emptied,
+    /// The mediator gets the record before this one back, whatever is going on.
+    Restored,
 }
 
 /// Whether the clocks keep to what the leases assume.

@@ -30,6 +30,8 @@ pub enum Plot {
     LateShrink,
     /// The primary goes on alone, the mediator loses the record, and the node that was left out asks first.
     Emptied,
+    /// The primary goes on alone and loses the mediator, which is restored from the time before that.
+    Restored,
     /// The standby is preferred, and dies unheard shortly before or while the role is handed to it.
     DeadHeir,
     /// The standby is preferred, and its disk is slow when the role is handed to it.
@@ -56,13 +58,14 @@ pub(crate) struct Roles {
 
 impl Plot {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Rift,
         Self::Farewell,
         Self::Blackout,
         Self::LateGrowth,
         Self::LateShrink,
         Self::Emptied,
+        Self::Restored,
         Self::DeadHeir,
         Self::SlowHeir,
         Self::Unseen,
@@ -118,12 +121,17 @@ impl Plot {
                 plan.automatic.failback = Some(plan.initial_primary.peer());
                 plan.automatic.failback_after = millis(random, 1_500, 2_500);
             }
-            Self::Farewell | Self::LateGrowth | Self::LateShrink | Self::Emptied | Self::Unseen => {
+            Self::Farewell
+            | Self::LateGrowth
+            | Self::LateShrink
+            | Self::Emptied
+            | Self::Restored
+            | Self::Unseen => {
                 plan.failure_timeout = millis(random, 300, 600);
                 plan.automatic.session = millis(random, 600, 900);
             }
         }
-        if self == Self::Emptied {
+        if matches!(self, Self::Emptied | Self::Restored) {
             // One loss at a time: a disk or another record would be a second one.
             plan.faults.retain(|(_, kind, _)| !matches!(kind, Kind::Amnesia | Kind::Wipe));
         }
@@ -200,6 +208,12 @@ impl Plot {
                 let lasting = random.between(50, 400) * MS;
                 add(at, Fault::Reach { host: primary, lasting });
                 add(at, Fault::Emptied);
+            }
+            Self::Restored => {
+                add(0, Fault::Link { towards: [true, true], reset: true, lasting: long });
+                let at = random.between(1_500, 2_500);
+                add(at, Fault::Reach { host: primary, lasting: long });
+                add(at, Fault::Restored);
             }
         }
         faults

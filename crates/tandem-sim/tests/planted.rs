@@ -73,6 +73,7 @@ const fn plot_of(rule: Taken) -> Option<Plot> {
         Taken::Switch(Rule::HandoverWaits) => Some(Plot::SlowHeir),
         Taken::Switch(Rule::LiveLink) => Some(Plot::Unseen),
         Taken::Switch(Rule::RewriteByPrimary) => Some(Plot::Emptied),
+        Taken::Switch(Rule::SameLife) => Some(Plot::Restored),
         _ => None,
     }
 }

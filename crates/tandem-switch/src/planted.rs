@@ -50,6 +50,8 @@ pub enum Rule {
     NewReignPerBoot,
     /// With `acknowledge = "received"` a membership ends with the process.
     ReceivedEndsWithBoot,
+    /// A record of another life than the one that a set of both was held against is an old copy.
+    SameLife,
     /// A death certificate makes an heir only of a standby that the set on the dead node's disk names.
     CertificateShowsSet,
     /// A proof counts only about a boot that this process itself has met, and after which it met no other.
@@ -74,7 +76,7 @@ impl Rule {
     ];
 
     /// Those of a pair with a mediator.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::OnlyMembers,
         Self::RefuseFirst,
         Self::RefuseDurably,
@@ -97,6 +99,7 @@ impl Rule {
         Self::RewriteByPrimary,
         Self::NewReignPerBoot,
         Self::ReceivedEndsWithBoot,
+        Self::SameLife,
     ];
 }
 

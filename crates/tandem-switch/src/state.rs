@@ -6,8 +6,10 @@ use crate::wire::{Reader, WireError, Writer};
 use crate::{InSyncSet, Member, Record, Revision};
 
 /// First byte of the encoded state.
-const VERSION: u8 = 2;
-/// The one before it: without an attempt and without pauses. Still read.
+const VERSION: u8 = 3;
+/// The one before it: without the state of the record. Still read.
+const VERSION_2: u8 = 2;
+/// The first: without an attempt and without pauses. Still read.
 const VERSION_1: u8 = 1;
 
 /// One primary's reign.
@@ -49,6 +51,9 @@ pub struct NodeState {
     /// How often automatic decisions were suspended and resumed: while odd, they are suspended. The
     /// higher count wins, so the two nodes agree.
     pub pauses: u64,
+    /// The state of the mediator's record against which the set was last held. One of another life, or an
+    /// earlier one, may be a copy from before the set was left.
+    pub recorded: Option<Revision>,
 }
 
 /// A change of the record that makes this node primary and may take effect later, whatever becomes of
@@ -78,6 +83,7 @@ impl NodeState {
             member_boot: 0,
             attempt: None,
             pauses: 0,
+            recorded: None,
         }
     }
 
@@ -105,14 +111,12 @@ impl NodeState {
         w.option(self.in_sync.as_ref(), Writer::in_sync);
         w.u64(self.member_boot);
         w.option(self.attempt.as_ref(), |w, attempt| {
-            w.option(attempt.expect.as_ref(), |w, revision| {
-                w.u64(revision.life);
-                w.u64(revision.version);
-            });
+            w.option(attempt.expect.as_ref(), Writer::record_revision);
             w.record(&attempt.record);
             w.u64(attempt.refuses.get());
         });
         w.u64(self.pauses);
+        w.option(self.recorded.as_ref(), Writer::record_revision);
     }
 
     /// Reads a state and hands back the bytes after it.
@@ -122,7 +126,7 @@ impl NodeState {
     pub fn decode(bytes: &[u8]) -> Result<(Self, &[u8]), WireError> {
         let mut r = Reader::new(bytes);
         let version = r.u8()?;
-        if version != VERSION && version != VERSION_1 {
+        if !(VERSION_1..=VERSION).contains(&version) {
             return Err(WireError::Version { found: version });
         }
         let mut state = Self {
@@ -137,10 +141,14 @@ impl NodeState {
             member_boot: r.u64()?,
             attempt: None,
             pauses: 0,
+            recorded: None,
         };
-        if version != VERSION_1 {
+        if version >= VERSION_2 {
             state.attempt = r.option(read_attempt)?;
             state.pauses = r.u64()?;
+        }
+        if version >= VERSION {
+            state.recorded = r.option(Reader::record_revision)?;
         }
         Ok((state, r.rest()))
     }
@@ -148,7 +156,7 @@ impl NodeState {
 
 fn read_attempt(r: &mut Reader<'_>) -> Result<Attempt, WireError> {
     Ok(Attempt {
-        expect: r.option(|r| Ok(Revision { life: r.u64()?, version: r.u64()? }))?,
+        expect: r.option(Reader::record_revision)?,
         record: r.record()?,
         refuses: r.epoch()?,
     })

@@ -2,7 +2,7 @@
 
 use tandem_types::{Epoch, ForkId, Incarnation, Lsn, NodeId, Pair, PairId, Role};
 
-use crate::{Acknowledge, BootId, InSyncSet, Record, Reign};
+use crate::{Acknowledge, BootId, InSyncSet, Record, Reign, Revision};
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -87,6 +87,10 @@ impl<'o> Writer<'o> {
             self.option(member.as_ref(), |w, id| w.u64(id.get()));
         }
         self.u8(record.strength.as_byte());
+    }
+    pub(crate) fn record_revision(&mut self, revision: &Revision) {
+        self.u64(revision.life);
+        self.u64(revision.version);
     }
     pub(crate) fn text(&mut self, text: &str) {
         let mut end = text.len().min(TEXT_BYTES_MAX);
@@ -178,6 +182,9 @@ impl<'a> Reader<'a> {
             members: Pair { a, b },
             strength,
         })
+    }
+    pub(crate) fn record_revision(&mut self) -> Result<Revision, WireError> {
+        Ok(Revision { life: self.u64()?, version: self.u64()? })
     }
     pub(crate) fn in_sync(&mut self) -> Result<InSyncSet, WireError> {
         let (epoch, revision) = (self.epoch()?, self.revision()?);

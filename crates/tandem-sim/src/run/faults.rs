@@ -94,8 +94,8 @@ impl Run {
             Fault::Person { host, wish } => self.arrive(host, Arrived::Admin(request(wish))),
             Fault::Wall { host, by } => self.hosts[host].clock.jump_wall(by),
             Fault::Reset { host } => self.reset_end(host),
-            Fault::Emptied => {
-                self.mediator.lose_record(0);
+            Fault::Emptied | Fault::Restored => {
+                self.mediator.lose_record(u64::from(fault == Fault::Restored));
                 self.tally.amnesias += 1;
                 self.push();
             }

@@ -197,6 +197,7 @@ impl Mediated {
                 let Some(bid) = &self.bid else { return };
                 let record = bid.change.record;
                 self.mediator.record = Some(RecordState::Present { revision, record });
+                self.trust_record_anyway();
                 self.won(now, out);
             }
             // It was settled by what was seen.
@@ -267,7 +268,14 @@ impl Mediated {
             }
             return;
         }
-        if record == Some(bid.change.record) {
+        // A fork id names one change; a set of members comes again, and a copy of the record may name it.
+        let renamed = matches!(bid.purpose, Purpose::Reign(_) | Purpose::Give);
+        let life = |revision: Option<Revision>| revision.map(|it| it.life);
+        let same_life = renamed
+            || bid.change.expect.is_none()
+            || life(seen) == life(bid.change.expect)
+            || !holds(Rule::SameLife);
+        if record == Some(bid.change.record) && same_life {
             self.won(now, out);
         } else {
             self.lost(out);
@@ -283,13 +291,22 @@ impl Mediated {
             Purpose::Shrink => self.shrunk(out),
             Purpose::Grow => self.grown(now, out),
             Purpose::Give => self.given(bid.change.record, out),
-            Purpose::Rewrite => out.push(Output::Event(Event::RecordWritten)),
+            Purpose::Rewrite => self.rewritten(out),
             Purpose::Touch => {
                 if had_attempt {
                     self.write(Then::Nothing, out);
                 }
                 self.give_up_bid();
             }
+        }
+    }
+
+    /// The record is of another life from now on, and the follower must not take it for an old copy.
+    fn rewritten(&mut self, out: &mut Vec<Output>) {
+        out.push(Output::Event(Event::RecordWritten));
+        self.write(Then::Nothing, out);
+        if let Some(peer) = &mut self.peer {
+            peer.told = None;
         }
     }
 

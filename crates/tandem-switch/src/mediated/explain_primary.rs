@@ -58,7 +58,12 @@ impl Mediated {
     fn why_stalled(&self, now: Monotonic) -> Why {
         let peer = self.peer_words();
         let mut timers = Vec::new();
-        let (waiting_for, who) = if self.mediator.is_fresh() {
+        let (waiting_for, who) = if self.mediator.is_fresh() && self.valid_record().is_none() {
+            let what = format!(
+                "{peer}: the mediator has lost the record of this pair, or has an old one, so another primary cannot be ruled out"
+            );
+            (what, format!("{peer}, or a person by `tandem solo`"))
+        } else if self.mediator.is_fresh() {
             if let Some(at) = self.solo_at().filter(|&at| at > now) {
                 timers.push(Timer { name: "asks the record to go on alone", left: at.since(now) });
             }

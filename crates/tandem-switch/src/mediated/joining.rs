@@ -84,8 +84,11 @@ impl Mediated {
 
     /// The peer may have been made primary while the mediator could not be reached: a person forced it, and
     /// the record cannot tell. Whoever starts hears the peer first, if it can be heard at all (R1).
+    /// So too if this disk says that the peer was taken in and the record does not: it may be a copy from
+    /// before that.
     pub(super) fn listens_first(&self, now: Monotonic, record: &Record) -> bool {
-        record.is_both() && self.greeting().is_none() && now < self.listens_until()
+        let both = record.is_both() || (self.counts_peer() && holds(Rule::SameLife));
+        both && self.greeting().is_none() && now < self.listens_until()
     }
 
     pub(super) fn listens_until(&self) -> Monotonic {

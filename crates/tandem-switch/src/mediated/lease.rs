@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tandem_types::{Epoch, Monotonic};
 
+use super::mediator::Standing;
 use super::{Mediated, Phase};
 use crate::planted::{Rule, holds};
 use crate::{Acknowledge, Grant, ReadRight};
@@ -50,12 +51,11 @@ impl Mediated {
     /// So it is while the set grows, until the record is asked to name both (R4): the first lease of a
     /// new reign is a heartbeat away, and every reply would wait for it.
     fn is_alone_in_record(&self) -> bool {
+        let Standing::Valid(_, record) = self.standing() else { return false };
         self.bid.is_none()
-            && self.mediator.known().is_some_and(|(_, record)| {
-                self.own_reign() == Some(record.reign())
-                    && record.has(self.me())
-                    && !record.is_both()
-            })
+            && self.own_reign() == Some(record.reign())
+            && record.has(self.me())
+            && !record.is_both()
     }
 
     /// The lease that an answer to the primary's heartbeat carries. Asking for it gives it.

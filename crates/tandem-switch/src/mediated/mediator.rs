@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_types::{Monotonic, NodeId, Pair, PairId};
+use tandem_types::{Monotonic, NodeId, Pair, PairId, Role};
 
 use super::{Mediated, Phase};
 use crate::planted::{Rule, holds};
@@ -28,6 +28,8 @@ pub(super) struct Mediator {
     pub(super) heard: Monotonic,
     /// Since when the record is seen to be lost, or an old one.
     pub(super) lost_at: Option<Monotonic>,
+    /// Since when the record is of another life than the set on this disk was held against.
+    strange_since: Option<Monotonic>,
     vouched: Option<(Monotonic, Presence)>,
     read_asked: Option<Monotonic>,
 }
@@ -43,6 +45,7 @@ impl Mediator {
             viewed: None,
             renewed: None,
             lost_at: None,
+            strange_since: None,
             heard: now,
             vouched: None,
             read_asked: None,
@@ -114,10 +117,53 @@ impl Mediated {
                 }
                 match self.state.reign {
                     Some(reign) if record.epoch < reign.epoch => Standing::Old(*revision),
+                    _ if self.is_strange(*revision, record) => Standing::Old(*revision),
                     _ => Standing::Valid(*revision, *record),
                 }
             }
         }
+    }
+
+    /// The mediator was emptied, restored or replaced since this node and its peer both were in the set.
+    /// What the record said last, the peer alone may know: that it goes on without this node, or that it
+    /// was promoted, in the same epoch as this copy. So it is as good as lost (D7).
+    fn is_strange(&self, revision: Revision, record: &Record) -> bool {
+        let both = self.state.in_sync.is_some_and(|set| set.is_both());
+        let other = self
+            .state
+            .recorded
+            .is_some_and(|it| it.life != revision.life || it.version > revision.version);
+        both && other && self.state.reign == Some(record.reign()) && holds(Rule::SameLife)
+    }
+
+    /// Remembers what the set is held against from now on.
+    pub(super) fn trust_record(&mut self) {
+        if let Some((revision, record)) = self.mediator.known()
+            && !self.is_strange(revision, &record)
+        {
+            self.state.recorded = Some(revision);
+            self.mediator.strange_since = None;
+        }
+    }
+
+    /// The record is what a change of this node has made of it, or the primary has just said the same.
+    pub(super) fn trust_record_anyway(&mut self) {
+        if let Some((revision, _)) = self.mediator.known() {
+            self.state.recorded = Some(revision);
+            self.mediator.strange_since = None;
+        }
+    }
+
+    /// The primary has been followed for so long since a strange record came that it knows of it, and it
+    /// still says that both are in the set: so it has not gone on alone.
+    pub(super) fn is_vouched_for(&self, now: Monotonic) -> bool {
+        let Some(since) = self.mediator.strange_since else { return false };
+        let Phase::Following { reign } = self.phase else { return false };
+        let theirs =
+            self.greeting().filter(|it| it.role == Role::Primary && it.reign == Some(reign));
+        let both = theirs.and_then(|it| it.in_sync).is_some_and(|set| set.is_both());
+        let known_by = since.plus(self.settings.failure_timeout);
+        both && now >= known_by && self.heard.is_some_and(|heard| heard.at >= known_by)
     }
 
     /// The record, if it is up to date and speaks of this pair.
@@ -190,9 +236,18 @@ impl Mediated {
         let before = self.mediator.known().map(|(_, record)| record.reign());
         self.mediator.record = Some(view.record);
         self.settle_bid(now, out);
+        self.weigh_life(now);
         let lost = matches!(self.standing(), Standing::Absent | Standing::Old(_));
         self.mediator.lost_at = self.mediator.lost_at.or(Some(now)).filter(|_| lost);
         self.learn_from_record(now, before, out);
+    }
+
+    fn weigh_life(&mut self, now: Monotonic) {
+        self.trust_record();
+        let Some((revision, record)) = self.mediator.known() else { return };
+        if self.is_strange(revision, &record) {
+            self.mediator.strange_since.get_or_insert(now);
+        }
     }
 
     /// R8 and R9 by the record.

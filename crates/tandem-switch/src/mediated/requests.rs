@@ -271,7 +271,7 @@ impl Mediated {
             return Self::refuse_with(ticket, RefusalKind::WrongRole, text, out);
         }
         self.call_off_hold("a person lets this node go on alone", out);
-        if self.mediator.is_fresh() {
+        if self.valid_record().is_some() {
             // The record can be asked at once: a person need not vouch for anything.
             let deadline = now.plus(self.settings.failure_timeout * 2);
             self.asked = Some(Asked { ticket, what: What::Solo, deadline });

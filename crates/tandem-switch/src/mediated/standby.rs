@@ -100,6 +100,7 @@ impl Mediated {
         }
         peer.offered = None;
         self.state.in_sync = Some(set);
+        self.trust_record_anyway();
         self.state.resigned = false;
         self.state.member_boot = self.state.boot;
         let (epoch, revision) = (reign.epoch, set.revision);

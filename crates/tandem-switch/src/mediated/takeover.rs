@@ -2,6 +2,7 @@
 
 use tandem_types::Monotonic;
 
+use super::persist::Then;
 use super::{Mediated, Phase};
 use crate::planted::{Rule, holds};
 use crate::{Acknowledge, BootId, Change, Output, PromoteCause, Proposed, Record, Revision};
@@ -147,6 +148,10 @@ impl Mediated {
     /// Following, or having followed: the record may have moved on.
     pub(super) fn tend_following(&mut self, now: Monotonic, out: &mut Vec<Output>) {
         self.take_offer(out);
+        if self.is_vouched_for(now) {
+            self.trust_record_anyway();
+            self.write(Then::Nothing, out);
+        }
         if self.bid.is_some() || !self.writes.is_empty() || self.stopping || self.copying {
             return;
         }

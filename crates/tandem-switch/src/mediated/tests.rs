@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-use tandem_types::{Incarnation, Lsn, Monotonic, NodeId, Pair, PairId, Role};
+use tandem_types::{Epoch, ForkId, Incarnation, Lsn, Monotonic, NodeId, Pair, PairId, Role};
 
 use super::Mediated;
 use crate::message::{Greeting, PeerMessage};
 use crate::{
-    Acknowledge, Automatic, BootFacts, FollowerEnds, Input, MediatorEvent, MediatorRequest,
-    MediatorView, NodeState, Outcome, Output, OwnEnds, Presence, ReadRight, RecordState, Revision,
-    Settings,
+    Acknowledge, Automatic, BootFacts, FollowerEnds, Gap, InSyncSet, Input, MediatorEvent,
+    MediatorRequest, MediatorView, NodeState, Outcome, Output, OwnEnds, Presence, ReadRight,
+    Record, RecordState, Reign, Revision, Settings,
 };
 
 const OWN: Incarnation = Incarnation::new(1);
 const THEIRS: Incarnation = Incarnation::new(2);
+const PAIR: PairId = PairId::new(8);
+const BOTH: Pair<Option<Incarnation>> = Pair { a: Some(OWN), b: Some(THEIRS) };
+const ONLY_OWN: Pair<Option<Incarnation>> = Pair { a: Some(OWN), b: None };
+
+const fn revision(life: u64, version: u64) -> Revision {
+    Revision { life, version }
+}
 
 /// A brain whose disk and log do at once what they are told.
 struct Node {
@@ -27,6 +34,12 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
+        let mut state = NodeState::new(OWN);
+        state.boot = 1;
+        Self::started(&state)
+    }
+
+    fn started(state: &NodeState) -> Self {
         let settings = Settings {
             node: NodeId::A,
             names: Pair { a: "a".into(), b: "b".into() },
@@ -38,9 +51,7 @@ impl Node {
         };
         let now = Monotonic::from_millis(10_000);
         let facts = BootFacts { starts_in_window: 1 };
-        let mut state = NodeState::new(OWN);
-        state.boot = 1;
-        let brain = Mediated::new(settings, state, facts, 7, now);
+        let brain = Mediated::new(settings, *state, facts, 7, now);
         Self { brain, now, own: OwnEnds::default(), asked: Vec::new(), said: Vec::new() }
     }
 
@@ -71,6 +82,47 @@ impl Node {
         self.step(Input::Mediator(event));
     }
 
+    /// A new boot of a node whose disk has both in the set of a reign of `primary`.
+    fn returned(primary: NodeId, recorded: Option<Revision>) -> Self {
+        let epoch = Epoch::new(4);
+        let mut state = NodeState::new(OWN);
+        state.boot = 2;
+        state.pair_id = PAIR;
+        state.epoch_seen = epoch;
+        state.reign = Some(Reign { epoch, fork: ForkId::new(4), primary });
+        let strength = Acknowledge::Durable;
+        state.in_sync = Some(InSyncSet { epoch, revision: 9, members: BOTH, strength });
+        state.member_boot = 2;
+        state.recorded = recorded;
+        Self::started(&state)
+    }
+
+    /// The mediator shows a record of that reign, and nobody else.
+    fn sees(&mut self, revision: Revision, primary: NodeId, members: Pair<Option<Incarnation>>) {
+        let incarnation = if primary == NodeId::A { OWN } else { THEIRS };
+        let record = Record {
+            pair_id: PAIR,
+            epoch: Epoch::new(4),
+            fork: ForkId::new(4),
+            primary,
+            primary_boot: crate::BootId { incarnation, boot: 1 },
+            members,
+            strength: Acknowledge::Durable,
+        };
+        let record = RecordState::Present { revision, record };
+        let view = MediatorView { asked: Some(self.now), record, present: Pair::default() };
+        self.mediator(MediatorEvent::Up { endpoint: "m".into() });
+        self.mediator(MediatorEvent::View(view));
+    }
+
+    /// Time passes, and nothing else.
+    fn waits(&mut self, time: Duration) {
+        for _ in 0..10 {
+            self.now = self.now.plus(time / 10);
+            self.step(Input::Tick);
+        }
+    }
+
     fn wins(&mut self, version: u64) {
         let number = self.asked.pop().expect("a change was asked for");
         let revision = Revision { life: 1, version };
@@ -82,12 +134,8 @@ impl Node {
         let mut node = Self::new();
         node.mediator(MediatorEvent::Up { endpoint: "m".into() });
         let boot = crate::BootId { incarnation: THEIRS, boot: 1 };
-        let peer = Presence {
-            boot,
-            pair_id: PairId::NONE,
-            epoch_seen: tandem_types::Epoch::ZERO,
-            role: Role::Joining,
-        };
+        let peer =
+            Presence { boot, pair_id: PairId::NONE, epoch_seen: Epoch::ZERO, role: Role::Joining };
         let present = Pair { a: None, b: Some(peer) };
         let view = MediatorView { asked: Some(node.now), record: RecordState::Absent, present };
         node.mediator(MediatorEvent::View(view));
@@ -105,7 +153,7 @@ impl Node {
             incarnation: THEIRS,
             boot: 1,
             role: Role::Standby,
-            epoch_seen: reign.map_or(tandem_types::Epoch::ZERO, |reign| reign.epoch),
+            epoch_seen: reign.map_or(Epoch::ZERO, |reign| reign.epoch),
             reign,
             in_sync: None,
             appended_end: Lsn::new(1),
@@ -151,4 +199,52 @@ fn a_primary_that_is_alone_in_the_record_answers_while_its_set_grows_and_needs_a
     assert_eq!(node.brain.read_right(node.now), ReadRight::None);
     node.wins(2);
     assert_eq!(node.brain.read_right(node.now), ReadRight::None);
+}
+
+#[test]
+fn a_node_that_was_in_sync_listens_before_it_takes_back_a_role_that_names_it_alone() {
+    // The peer was taken in after the copy was made that the mediator now has, and then promoted.
+    let mut node = Node::returned(NodeId::A, None);
+    node.sees(revision(1, 5), NodeId::A, ONLY_OWN);
+    node.waits(Duration::from_millis(900));
+    assert!(node.asked.is_empty(), "the peer may serve, and would say so");
+    node.waits(Duration::from_millis(200));
+    assert_eq!(node.asked.len(), 1, "nobody said so");
+}
+
+#[test]
+fn a_copy_of_the_record_is_as_good_as_none_to_a_primary_that_was_in_sync() {
+    for (members, copy) in
+        [ONLY_OWN, BOTH].map(|it| [(it, revision(2, 9)), (it, revision(1, 4))]).concat()
+    {
+        let mut node = Node::returned(NodeId::A, Some(revision(1, 5)));
+        node.sees(copy, NodeId::A, members);
+        node.waits(Duration::from_mins(1));
+        assert!(node.asked.is_empty(), "{members:?} {copy:?}: the peer may have been promoted");
+        assert_eq!(node.brain.gap(node.now), Gap::Unknown);
+        node.sees(revision(1, 6), NodeId::A, members);
+        assert_eq!(node.asked.len(), 1, "the record itself is back");
+    }
+}
+
+#[test]
+fn a_copy_of_the_record_makes_no_heir_of_a_standby_that_may_have_been_left_out() {
+    // The record named the primary alone before it was restored, and only the copy says otherwise.
+    let restored = |recorded| {
+        let mut node = Node::returned(NodeId::B, recorded);
+        node.sees(revision(1, 5), NodeId::B, BOTH);
+        node.mediator(MediatorEvent::Down { reason: "it is restored".into() });
+        node.sees(revision(2, 6), NodeId::B, BOTH);
+        node.waits(Duration::from_mins(1));
+        node
+    };
+    for recorded in [None, Some(revision(1, 4))] {
+        let node = restored(recorded);
+        assert!(node.asked.is_empty(), "{recorded:?}: the old primary may serve alone");
+        assert_ne!(node.brain.gap(node.now), Gap::Zero, "a person must say what may be lost");
+    }
+    let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
+    node.sees(revision(1, 5), NodeId::B, BOTH);
+    node.waits(Duration::from_secs(3));
+    assert!(!node.asked.is_empty(), "nothing was restored, and the primary is gone");
 }

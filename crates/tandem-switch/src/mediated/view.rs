@@ -47,6 +47,11 @@ impl Mediated {
         matches!(self.phase, Phase::Primary { .. })
     }
 
+    /// Its reign is certain, and is being begun.
+    pub const fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting { .. })
+    }
+
     /// The in-sync set as this node has it, or as its primary told it.
     pub fn in_sync_set(&self) -> Option<InSyncSet> {
         match self.phase {
@@ -98,7 +103,9 @@ impl Mediated {
             }
             (_, Standing::Foreign) => Some("its record is of another pair".to_owned()),
             (_, Standing::Old(_)) => {
-                Some("its record is older than what this node knows: an old copy".to_owned())
+                let text =
+                    "its record is older than what this node knows, or of another life: a copy";
+                Some(text.to_owned())
             }
             (_, Standing::Absent) if !self.state.is_empty() => {
                 Some("it has no record of this pair: it was emptied or replaced".to_owned())
@@ -126,7 +133,9 @@ impl Mediated {
             let alone = self.state.in_sync.is_some_and(|set| !set.is_both());
             return if named || alone { Gap::Zero } else { Gap::Unknown };
         }
-        if self.is_member() && !weak && known.is_none_or(|record| record.has(self.me())) {
+        // The peer may have gone on without this node, and only the lost record said so.
+        let lost = self.mediator.is_fresh() && known.is_none();
+        if self.is_member() && !weak && !lost && known.is_none_or(|record| record.has(self.me())) {
             return Gap::Zero;
         }
         match self.heard {

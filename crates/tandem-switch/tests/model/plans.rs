@@ -29,6 +29,7 @@ const NONE: Budget = Budget {
     switches: 0,
     stops: 0,
     empties: 0,
+    restores: 0,
     beats: 1,
     epochs: 3,
     goals: true,
@@ -55,6 +56,11 @@ pub fn sound() -> Vec<Named> {
             300_000,
             Budget { goals: false, empties: 1, crashes: 1, ticks: 1, ..NONE },
         ),
+        named(
+            "restored",
+            300_000,
+            Budget { goals: false, restores: 1, link_breaks: 1, writes: 2, ticks: 2, ..NONE },
+        ),
         named("outage", 500_000, Budget { mediator_cuts: 2, link_breaks: 1, ticks: 2, ..NONE }),
         named("stop", 300_000, Budget { stops: 1, crashes: 1, ticks: 1, ..NONE }),
     ]
@@ -77,6 +83,8 @@ pub fn deep() -> Vec<Named> {
             Budget { presence_lapses: 2, link_breaks: 3, beats: 9, ticks: 9, ..rich },
         ),
     ];
+    let cuts = Budget { link_breaks: 2, mediator_cuts: 2, crashes: 1, ..rich };
+    plans.push(named("deep restored", 0, Budget { restores: 1, ..cuts }));
     let leaving = Budget { stops: 1, crashes: 3, mediator_cuts: 2, writes: 2, ..rich };
     plans.push(named("deep leaving", 0, leaving));
     let budget = Budget { stops: 1, crashes: 3, ..faults };

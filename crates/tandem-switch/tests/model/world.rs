@@ -26,6 +26,8 @@ pub struct Budget {
     pub switches: u8,
     pub stops: u8,
     pub empties: u8,
+    /// The record is replaced by the one before it, as from a backup.
+    pub restores: u8,
     pub beats: u8,
     /// Largest epoch that is explored.
     pub epochs: u8,
@@ -62,6 +64,9 @@ pub struct World {
     pub wire: Pair<VecDeque<Message>>,
     pub life: u64,
     pub record: Option<(Revision, Record)>,
+    /// The record before it, where that may come back.
+    pub past: Option<Record>,
+    pub keeps_past: bool,
     pub present: Pair<Option<BootId>>,
     pub session: Pair<bool>,
     pub asked: Vec<Asked>,
@@ -104,6 +109,7 @@ pub enum Action {
     Lapse(NodeId),
     Return(NodeId),
     Empty,
+    Restore,
     Certify(NodeId),
     Write(NodeId),
     Beat(NodeId),
@@ -124,6 +130,8 @@ impl World {
             wire: Pair::default(),
             life: 1,
             record: None,
+            past: None,
+            keeps_past: plan.budget.restores > 0,
             present: Pair::default(),
             session: Pair { a: false, b: false },
             asked: Vec::new(),
@@ -266,6 +274,9 @@ impl World {
         if self.left.empties > 0 && self.record.is_some() {
             out.push(Action::Empty);
         }
+        if self.left.restores > 0 && self.past.is_some() {
+            out.push(Action::Restore);
+        }
         for (index, asked) in self.asked.iter().enumerate() {
             let index = u8::try_from(index).unwrap();
             out.push(Action::Apply(index));
@@ -393,7 +404,8 @@ impl World {
             | Action::Answer(_)
             | Action::Lapse(_)
             | Action::Return(_)
-            | Action::Empty => self.act_at_mediator(action),
+            | Action::Empty
+            | Action::Restore => self.act_at_mediator(action),
             Action::Certify(node) => {
                 self.left.certificates -= 1;
                 let Some(boot) = self.died[node.peer()] else { return };
@@ -495,6 +507,13 @@ impl World {
                 // What the record said before, nobody knows any more.
                 self.reigns.clear();
             }
+            Action::Restore => {
+                self.left.restores -= 1;
+                self.life += 1;
+                let revision = Revision { life: self.life, version: 1 };
+                self.record = self.past.take().map(|record| (revision, record));
+                self.reigns.clear();
+            }
             Action::Apply(index) => {
                 let asked = self.asked.remove(usize::from(index));
                 let outcome = self.compare_and_set(&asked.change);
@@ -543,6 +562,7 @@ impl World {
                 self.reigns.iter().any(|it| it.0 == record.epoch && it.2 != record.primary);
             self.reigns.push(reign);
         }
+        self.past = before.filter(|_| self.keeps_past);
         self.record = Some((revision, record));
         Outcome::Won { revision }
     }
