@@ -147,6 +147,7 @@ impl Task {
             Ok(Err(error)) => return End::Broken(error),
             Err(_) => return End::Broken(io::ErrorKind::TimedOut.into()),
         };
+        self.forget_asked("the witness was not reached when it was asked for");
         (self.tell)(MediatorEvent::Up { endpoint: endpoint.to_owned() });
         let (read, write) = tokio::io::split(stream);
         let (mut reader, mut writer) = Keys::node(&keys, read, write);
@@ -266,6 +267,21 @@ impl Task {
         (self.tell)(MediatorEvent::Outcome { number, outcome });
     }
 
+    /// What was asked before the witness was reached was asked of nobody: an old sign of life is none, and
+    /// the switch asks anew.
+    fn forget_asked(&mut self, why: &str) {
+        while let Ok(request) = self.asked.try_recv() {
+            self.refuse(&request, why);
+        }
+    }
+
+    /// A request that goes nowhere.
+    fn refuse(&mut self, request: &MediatorRequest, why: &str) {
+        if let MediatorRequest::Change { number, .. } = request {
+            self.unknown(*number, why);
+        }
+    }
+
     /// Waits before the next try; `true`: nobody asks any more. What is asked meanwhile goes nowhere.
     async fn rest(&mut self, time: Duration, why: &str) -> bool {
         let until = Instant::now() + time;
@@ -273,8 +289,7 @@ impl Task {
             tokio::select! {
                 request = self.asked.recv() => match request {
                     None => return true,
-                    Some(MediatorRequest::Change { number, .. }) => self.unknown(number, why),
-                    Some(MediatorRequest::Vouch(_) | MediatorRequest::Leave | MediatorRequest::Read) => {}
+                    Some(request) => self.refuse(&request, why),
                 },
                 () = sleep_until(until) => return false,
             }

@@ -265,3 +265,28 @@ fn who_tells_clients_hears_where_the_pair_is_and_who_serves() {
         known(|seen| !seen.serves && seen.roles.a.is_none()).await;
     });
 }
+
+#[test]
+fn what_was_asked_before_the_witness_was_reached_is_not_carried_out_later() {
+    Runtime::new().unwrap().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, _running) = witness(folder.path(), "127.0.0.1:0").await;
+        // The way there takes the connection, and for a while no more.
+        let way = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut a = Node::start(NodeId::A, way.local_addr().unwrap(), "secret");
+        let (mut near, _) = way.accept().await.unwrap();
+        a.vouch(PairId::NONE);
+        a.client.ask(MediatorRequest::Change { number: 7, change: create() });
+        let mut far = tokio::net::TcpStream::connect(address).await.unwrap();
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        a.next(|event| match event {
+            MediatorEvent::Outcome { number: 7, outcome: Outcome::Unknown { .. } } => Some(()),
+            _ => None,
+        })
+        .await;
+        a.up().await;
+        let view = a.view().await;
+        assert_eq!(view.present.a, None, "that was a sign of life when it was asked for");
+        assert_eq!(view.record, RecordState::Absent);
+    });
+}

@@ -179,6 +179,9 @@ impl Task {
         self.place.prepare(connection).await?;
         let seen = self.place.look(connection).await?;
         self.heard = Instant::now();
+        if self.forget_asked("the ensemble was not reached when it was asked for") {
+            self.place.leave(connection).await?;
+        }
         (self.tell)(MediatorEvent::Up { endpoint: endpoint.to_owned() });
         (self.tell)(MediatorEvent::View(seen.view));
         Ok(())
@@ -295,6 +298,20 @@ impl Task {
     fn unknown(&mut self, number: u64, why: &str) {
         let outcome = Outcome::Unknown { reason: why.to_owned() };
         (self.tell)(MediatorEvent::Outcome { number, outcome });
+    }
+
+    /// What was asked before the ensemble was reached was asked of nobody: an old sign of life is none, and
+    /// the switch asks anew. `true`: the node wants to be present no more.
+    fn forget_asked(&mut self, why: &str) -> bool {
+        let mut leaves = false;
+        while let Ok(request) = self.asked.try_recv() {
+            match request {
+                MediatorRequest::Change { number, .. } => self.unknown(number, why),
+                MediatorRequest::Leave => leaves = true,
+                MediatorRequest::Vouch(_) | MediatorRequest::Read => {}
+            }
+        }
+        leaves
     }
 
     /// Waits before the next try; `true`: nobody asks any more. What is asked meanwhile goes nowhere.

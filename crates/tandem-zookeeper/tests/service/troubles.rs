@@ -179,3 +179,25 @@ fn sessions_that_the_ensemble_makes_longer_are_used_and_ended_in_time() {
         assert!(lasted < SESSION * 5 / 4, "the node itself ends it, not the server: {lasted:?}");
     });
 }
+
+#[test]
+fn what_was_asked_before_the_ensemble_was_reached_is_not_carried_out_later() {
+    let server = Member::alone(TICK);
+    Runtime::new().unwrap().block_on(async {
+        // It takes the connection, and no more.
+        server.freeze();
+        let mut a = Node::start(settings(NodeId::A, &[server.endpoint()]));
+        a.ask_vouch();
+        a.ask_change(1, create());
+        tokio::time::sleep(SESSION / 8).await;
+        server.thaw();
+        let outcome = a.outcome(1).await;
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+        a.hear_up().await;
+        let view = a.view().await;
+        assert_eq!(view.present.a, None, "that was a sign of life when it was asked for");
+        assert_eq!(view.record, RecordState::Absent);
+        a.vouch().await;
+        assert_eq!(a.view().await.present.a, Some(a.presence));
+    });
+}
