@@ -18,6 +18,7 @@ mod moving;
 mod running;
 mod serving;
 mod sweep;
+mod turned_away;
 mod warming;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -113,6 +114,8 @@ pub struct Clients {
     last_id: u64,
     /// The role was handed over a moment ago.
     linger: Option<lingering::Linger>,
+    /// The primary takes nothing from here just now.
+    turned_away: Option<turned_away::TurnedAway>,
     /// Of the last `MOVING` message.
     moving_number: i64,
     backlog: backlog::Backlog,
@@ -146,6 +149,7 @@ impl Clients {
             touched: Vec::new(),
             last_id: 0,
             linger: None,
+            turned_away: None,
             moving_number: 0,
             backlog: backlog::Backlog::default(),
             sweep: sweep::Sweep::default(),
@@ -333,7 +337,9 @@ impl Clients {
     /// Whether some command may be held back right now.
     fn is_holding_back(&self, core: &Core) -> bool {
         core.view.hold_writes
+            || is_starting(core)
             || self.awaits_new_primary()
+            || self.awaits_another_try(core)
             || self.pause.is_some_and(|pause| core.now.mono < pause.until)
     }
 
@@ -368,6 +374,11 @@ impl Clients {
             core.out.push(Output::PauseReading { conn: session.conn, paused });
         }
     }
+}
+
+/// Whether this node is about to serve, and who connects to it is not refused in the meantime.
+pub(crate) fn is_starting(core: &Core) -> bool {
+    core.view.starting_until.is_some_and(|until| core.now.mono < until)
 }
 
 /// A client that was not served because it did not read goes on from here.

@@ -184,6 +184,8 @@ impl Node {
             self.clients.deadline(),
             self.is_primary().then_some(self.next_expire),
             self.stale_at,
+            // Once it has passed, whoever waited was refused.
+            self.core.view.starting_until.filter(|&until| until > self.core.now.mono),
             self.health_deadline(),
         ];
         brains.into_iter().flatten().min()

@@ -1,6 +1,6 @@
 //! What a client's session needs to know of the node's role.
 
-use tandem_types::{Epoch, Role};
+use tandem_types::{Epoch, Monotonic, Role};
 
 /// Why a data command is refused; each is a definite error: the command was not applied.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +44,8 @@ pub struct RoleView {
     pub peer_connected: bool,
     /// New writes are held back for a planned change of primary.
     pub hold_writes: bool,
+    /// This node is about to serve: what only the primary answers waits until it does, or until then.
+    pub starting_until: Option<Monotonic>,
     /// What the node waits for, for people and `-NOTPRIMARY`.
     pub waiting_for: Option<String>,
 }

@@ -96,6 +96,8 @@ pub(crate) struct Session {
     pub(crate) passed_on: usize,
     /// Bytes of them, since there were none.
     pub(crate) passed_on_bytes: usize,
+    /// Of those what the primary did not do: it goes back to the input once all are answered.
+    pub(crate) returned: Vec<u8>,
     /// Nothing more is read; the connection ends once everything that may leave has left.
     pub(crate) closing: bool,
     /// The server knows that the connection is to end.
@@ -151,6 +153,7 @@ impl Session {
             waiting: None,
             passed_on: 0,
             passed_on_bytes: 0,
+            returned: Vec::new(),
             closing: false,
             close_told: false,
             outlived_role: false,
@@ -186,6 +189,7 @@ impl Session {
         size_of::<Self>()
             + self.pending.as_ref().map_or(0, |pending| pending.memory_bytes())
             + self.outbox.memory_bytes()
+            + self.returned.capacity()
             + self.transaction.as_ref().map_or(0, |transaction| transaction.bytes)
     }
 }

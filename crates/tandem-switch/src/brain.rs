@@ -103,6 +103,11 @@ impl Brain {
         either!(self, it => it.is_serving())
     }
 
+    /// Whether clients will be served in a moment, if nothing comes between.
+    pub fn is_starting(&self) -> bool {
+        either!(self, it => it.is_starting())
+    }
+
     /// Whether the peer's word is needed before a write is acknowledged (R2). Ask it anew for every
     /// decision: it changes within a step.
     pub fn needs_peer(&self) -> bool {

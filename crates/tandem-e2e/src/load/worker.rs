@@ -24,8 +24,6 @@ const DEFINITE: &[&str] = &[
     "LOADING",
     "MASTERDOWN",
     "EXECABORT",
-    // A write that was passed on to a primary that is itself about to hand over.
-    "TRYAGAIN",
 ];
 
 /// One client thread.

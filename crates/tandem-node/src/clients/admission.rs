@@ -3,7 +3,7 @@
 use tandem_resp::Args;
 use tandem_store::Flags;
 
-use super::Clients;
+use super::{Clients, is_starting};
 use crate::runnable::Runnable;
 use crate::session::Session;
 use crate::{Core, Port, Refusal};
@@ -58,8 +58,11 @@ impl Clients {
         }
         let writes = runnable.is(Flags::WRITE);
         if let Some(refusal) = self.refusal(core, session, runnable) {
+            if is_about_role(refusal) && is_starting(core) && session.info.port == Port::Client {
+                return Admission::Hold;
+            }
             if passes_writes_on(core, session, runnable, refusal) {
-                return Admission::Forward;
+                return self.pass_on(core, session);
             }
             if is_about_role(refusal)
                 && let Some(admission) = self.admit_lingering(core, session, runnable)
@@ -132,9 +135,22 @@ impl Clients {
             return false;
         };
         session.passed_on < PASSED_ON_MAX
+            && session.returned.is_empty()
             && session.passed_on_bytes < PASSED_ON_BYTES_MAX
             && (passes_writes_on(core, session, runnable, refusal)
                 || (is_about_role(refusal) && self.lingers_beyond(session, runnable)))
+    }
+
+    /// What becomes of a command that the primary is to run.
+    pub(super) fn pass_on(&mut self, core: &Core, session: &mut Session) -> Admission {
+        if self.awaits_another_try(core) {
+            Admission::Hold
+        } else if self.tried_long_enough(core) {
+            let text = refusal_text(core, Refusal::NotPrimary);
+            self.refuse_text(session, &text)
+        } else {
+            Admission::Forward
+        }
     }
 
     fn refuse_text(&mut self, session: &mut Session, text: &str) -> Admission {

@@ -31,6 +31,7 @@ impl Clients {
         session.transaction = None;
         session.pending = None;
         session.passed_on = 0;
+        session.returned = Vec::new();
     }
 
     /// The role was lost: what is held is of unknown outcome, so those connections end without an answer,

@@ -58,6 +58,7 @@ impl Clients {
     pub fn new_primary_serves(&mut self, core: &mut Core) {
         if let Some(linger) = &mut self.linger {
             linger.passes_on = true;
+            self.turned_away = None;
             self.tell_moving(core);
             self.end_of_turn(core);
         }
@@ -98,7 +99,7 @@ impl Clients {
             self.close(core, session);
             Admission::Refused
         } else if linger.passes_on {
-            Admission::Forward
+            self.pass_on(core, session)
         } else {
             Admission::Hold
         })

@@ -258,7 +258,7 @@ impl Clients {
     }
 
     /// Leaves a request in the input until a pause ends.
-    fn hold(&mut self, session: &mut Session) {
+    pub(super) fn hold(&mut self, session: &mut Session) {
         self.blocked.add_held(session.conn);
         session.waiting = Some(Box::new(Waiting { what: What::Held, until: None }));
     }

@@ -171,7 +171,9 @@ impl Clients {
         let Some(mut session) = self.sessions.take(conn) else { return };
         if session.passed_on > 0 && !session.closing {
             session.passed_on -= 1;
-            if let Some(encoded) = reply {
+            // After one that was not done nothing is: whoever says so cannot be believed.
+            if let Some(encoded) = reply.filter(|_| session.returned.is_empty()) {
+                self.turned_away = None;
                 self.forward_answered(core, &mut session, encoded);
             } else {
                 self.close(core, &mut session);

@@ -25,7 +25,8 @@ impl Clients {
         let pause = self.pause.map(|pause| pause.until);
         let sweep = (self.sessions.len() > 0).then(|| self.sweep.last.plus(EVERY));
         let linger = self.linger_deadline();
-        [self.blocked.next_deadline(), pause, sweep, linger].into_iter().flatten().min()
+        let again = self.another_try_at();
+        [self.blocked.next_deadline(), pause, sweep, linger, again].into_iter().flatten().min()
     }
 
     /// Ends waits whose time is up, a pause, idle connections; measures rates.
@@ -45,6 +46,7 @@ impl Clients {
             self.sweep_all(core);
         }
         self.end_of_turn(core);
+        self.tend_turned_away(core);
     }
 
     fn sweep_all(&mut self, core: &mut Core) {

@@ -17,15 +17,30 @@ use crate::planted::{NodeRule, holds};
 /// Commands of the peer's clients that may wait for their write to be safe.
 const WAITING_MAX: usize = 100_000;
 
+/// How a reply begins that says between the nodes: not done, and it never will be. No command is answered so.
+const NOT_DONE: &[u8] = b"-TRYAGAIN ";
+/// The answer when too many wait.
+const FULL: &str = "NOTPRIMARY the primary has too many requests of its peer to answer; ask again";
+
 /// Both sides of forwarding.
 #[derive(Debug, Default)]
 pub(super) struct Forwards {
     next_token: u64,
-    /// Own clients that wait for the primary.
-    asked: BTreeMap<u64, ConnId>,
+    /// Own clients that wait for the primary, and what it was asked for them.
+    asked: BTreeMap<u64, (ConnId, Vec<u8>)>,
     /// The peer's commands that ran here and wait to be safe, in log order.
     ran: VecDeque<Ran>,
+    /// The peer's commands that came while writes are held back, in order.
+    held_back: VecDeque<HeldBack>,
     pub(super) total: u64,
+}
+
+#[derive(Debug)]
+struct HeldBack {
+    token: u64,
+    db: DbIndex,
+    proto: Proto,
+    command: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -38,9 +53,10 @@ struct Ran {
 
 impl Forwards {
     /// Nothing that was asked over this connection will be answered: who waited for an answer.
-    pub(super) fn link_down(&mut self) -> BTreeMap<u64, ConnId> {
+    pub(super) fn link_down(&mut self) -> Vec<ConnId> {
         self.ran.clear();
-        std::mem::take(&mut self.asked)
+        self.held_back.clear();
+        std::mem::take(&mut self.asked).into_values().map(|(conn, _)| conn).collect()
     }
 }
 
@@ -53,37 +69,69 @@ impl Node {
         self.forwards.next_token += 1;
         self.forwards.total += 1;
         let token = self.forwards.next_token;
-        self.forwards.asked.insert(token, conn);
         let proto = match proto {
             Proto::Resp2 => 2,
             Proto::Resp3 => 3,
         };
         if !holds(NodeRule::ForwardOnce) {
-            let command = Cow::Owned(command.clone());
+            let command = Cow::Borrowed(&*command);
             self.send(&Message::Forward { token: 0, db, proto, command });
         }
-        self.send(&Message::Forward { token, db, proto, command: Cow::Owned(command) });
+        self.send(&Message::Forward { token, db, proto, command: Cow::Borrowed(&*command) });
+        self.forwards.asked.insert(token, (conn, command));
     }
 
     /// The primary answered.
     pub(super) fn forward_replied(&mut self, token: u64, reply: &[u8]) {
-        if let Some(conn) = self.forwards.asked.remove(&token) {
+        let Some((conn, command)) = self.forwards.asked.remove(&token) else { return };
+        if reply.starts_with(NOT_DONE) {
+            self.clients.turned_away(&mut self.core, conn, &command);
+        } else {
             self.clients.forwarded(&mut self.core, conn, Some(reply));
         }
     }
 
-    /// Runs a command that the peer passed on.
+    /// Runs a command that the peer passed on, or lets it wait while the role may go back to the peer.
     pub(super) fn run_forwarded(&mut self, token: u64, db: DbIndex, proto: u8, command: &[u8]) {
         let proto = if proto == 3 { Proto::Resp3 } else { Proto::Resp2 };
+        let waits = self.forwards.ran.len() + self.forwards.held_back.len();
+        if waits >= WAITING_MAX {
+            return self.refuse_forwarded(token, proto, FULL);
+        }
+        if self.is_primary() && self.core.view.hold_writes {
+            let command = command.to_vec();
+            return self.forwards.held_back.push_back(HeldBack { token, db, proto, command });
+        }
+        self.run_now(token, db, proto, command);
+    }
+
+    /// Writes are no longer held back: this node goes on, or serves no more and says that it did nothing.
+    pub(super) fn run_held_back(&mut self) {
+        for HeldBack { token, db, proto, command } in std::mem::take(&mut self.forwards.held_back) {
+            self.run_now(token, db, proto, &command);
+        }
+    }
+
+    fn run_now(&mut self, token: u64, db: DbIndex, proto: Proto, command: &[u8]) {
+        if !self.is_primary() {
+            return self.refuse_forwarded(
+                token,
+                proto,
+                "TRYAGAIN this node is not primary any more",
+            );
+        }
         let mut reply = Vec::new();
-        let full = self.forwards.ran.len() >= WAITING_MAX;
-        let wait = if full || self.core.view.hold_writes || !self.is_primary() {
-            Reply::new(&mut reply, proto)
-                .error("TRYAGAIN the primary cannot take writes from its peer just now");
-            Lsn::ZERO
-        } else {
-            self.clients.run_forwarded(&mut self.core, db, proto, command, &mut reply)
-        };
+        let wait = self.clients.run_forwarded(&mut self.core, db, proto, command, &mut reply);
+        self.answer_forwarded(token, wait, reply);
+    }
+
+    fn refuse_forwarded(&mut self, token: u64, proto: Proto, text: &str) {
+        let mut reply = Vec::new();
+        Reply::new(&mut reply, proto).error(text);
+        self.answer_forwarded(token, Lsn::ZERO, reply);
+    }
+
+    fn answer_forwarded(&mut self, token: u64, wait: Lsn, reply: Vec<u8>) {
         let executed = self.core.executed_at();
         self.forwards.ran.push_back(Ran { token, wait, executed, reply });
         self.release_forwarded();

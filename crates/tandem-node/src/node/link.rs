@@ -83,7 +83,7 @@ impl Node {
         self.beat(heart::Input::Down);
         self.lead(leader::Input::LinkDown);
         self.follow(follower::Input::LinkDown);
-        for conn in self.forwards.link_down().into_values() {
+        for conn in self.forwards.link_down() {
             // Whether it was carried out, nobody here knows.
             self.clients.forwarded(&mut self.core, conn, None);
         }

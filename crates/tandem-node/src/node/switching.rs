@@ -91,6 +91,7 @@ impl Node {
         self.hand_over_batches();
         self.core.out.push(Output::Log(LogCommand::Sync));
         self.reign_pending = Some((reign.epoch, end));
+        self.refresh_view();
         self.reign_durable();
     }
 
@@ -154,6 +155,7 @@ impl Node {
         }
         self.queue = crate::apply_queue::ApplyQueue::new(self.core.log.tip());
         self.refresh_view();
+        self.run_held_back();
         if cause == DemoteCause::HandedOver {
             self.clients.handed_over(&mut self.core);
         } else {
@@ -189,6 +191,7 @@ impl Node {
     fn release_writes(&mut self) {
         self.core.view.hold_writes = false;
         self.refresh_view();
+        self.run_held_back();
         self.clients.end_of_turn(&mut self.core);
         self.carry_out_operations();
     }
@@ -306,7 +309,10 @@ impl Node {
         let read_port_reads = if role == Role::Primary { reads } else { self.replica_reads() };
         let primary =
             if role == Role::Primary { Some(settings.node) } else { self.switch.primary() };
+        let starts = self.switch.is_starting();
+        let hold_until = self.core.now.mono.plus(settings.hold);
         let view = &mut self.core.view;
+        view.starting_until = starts.then(|| view.starting_until.unwrap_or(hold_until));
         view.primary_address =
             primary.map(|node| self.core.settings.client_addresses[node].clone());
         view.role = role;

@@ -31,6 +31,11 @@ impl Direct {
         self.core.is_serving()
     }
 
+    /// Its reign is certain, and is being begun.
+    pub const fn is_starting(&self) -> bool {
+        self.core.is_starting()
+    }
+
     /// Whether the peer's word is needed before a write is acknowledged (R2). Ask it anew for every
     /// decision: it changes within a step.
     pub fn needs_peer(&self) -> bool {

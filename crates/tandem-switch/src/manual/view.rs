@@ -48,6 +48,11 @@ impl Manual {
         matches!(self.phase, Phase::Primary { .. })
     }
 
+    /// Its reign is certain, and is being begun.
+    pub const fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting { .. })
+    }
+
     /// Whether the peer's word is needed before a write is acknowledged (R2). Ask it anew for every
     /// decision: it changes within a step.
     pub fn needs_peer(&self) -> bool {

@@ -417,3 +417,109 @@ fn failover_and_switch_ask_for_a_planned_change_and_wait_for_its_end() {
     let other = world.connect();
     assert!(world.ask(other, "failover").starts_with("-ERR FAILOVER is not valid"));
 }
+
+/// The node has the role and begins its reign: it may not answer yet.
+fn start(world: &mut World) {
+    world.core.view.role = Role::Joining;
+    world.core.view.reads = Some(Refusal::NotPrimary);
+    world.core.view.writes = Some(Refusal::NotPrimary);
+    world.core.view.starting_until = Some(world.core.now.mono.plus(world.core.settings.hold));
+}
+
+fn serve(world: &mut World) {
+    world.core.view.role = Role::Primary;
+    world.core.view.reads = None;
+    world.core.view.writes = None;
+    world.core.view.starting_until = None;
+    world.clients.end_of_turn(&mut world.core);
+    world.commit();
+}
+
+#[test]
+fn who_comes_while_the_node_begins_its_reign_is_answered_as_soon_as_it_serves() {
+    let mut world = World::new();
+    start(&mut world);
+    let (conn, other) = (world.connect(), world.connect());
+    world.send_bytes(conn, b"PING\r\nINCR a\r\nGET a\r\n");
+    world.send_bytes(other, b"MULTI\r\nINCR a\r\nEXEC\r\n");
+    assert_eq!(world.take(conn), "+PONG\r\n");
+    assert_eq!(world.take(other), "+OK\r\n", "what is queued must be allowed when it is queued");
+    serve(&mut world);
+    assert_eq!(world.take(conn), ":1\r\n$1\r\n1\r\n");
+    assert_eq!(world.take(other), "+QUEUED\r\n*1\r\n:2\r\n");
+}
+
+#[test]
+fn a_reign_that_does_not_begin_in_time_refuses_those_who_waited() {
+    let mut world = World::new();
+    start(&mut world);
+    let conn = world.connect();
+    let read_port = world.connect_to(Port::Read, "127.0.0.1:8");
+    world.core.view.read_port_reads = Some(Refusal::Loading);
+    assert!(world.ask(read_port, "get a").starts_with("-LOADING"), "it has nothing to wait for");
+    world.send(conn, "set a 1");
+    world.later(1_999);
+    assert_eq!(world.take(conn), "");
+    world.later(1);
+    assert!(world.take(conn).starts_with("-NOTPRIMARY "));
+    assert!(world.ask(conn, "set a 1").starts_with("-NOTPRIMARY "));
+}
+
+#[test]
+fn what_the_next_primary_gave_back_undone_is_done_here_in_order() {
+    let mut world = World::new();
+    let conn = world.connect();
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    world.send_bytes(conn, b"INCR a\r\nINCR a\r\nAPPEND b x\r\nPING\r\n");
+    let sent: Vec<Vec<u8>> = std::mem::take(&mut world.core.operations)
+        .into_iter()
+        .map(|operation| match operation {
+            Operation::Forward { command, .. } => command,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sent.len(), 3);
+    world.clients.forwarded(&mut world.core, conn, Some(b":1\r\n"));
+    for command in &sent[1..] {
+        world.clients.turned_away(&mut world.core, conn, command);
+    }
+    world.send(conn, "append b y");
+    assert_eq!(world.take(conn), ":1\r\n", "the others are not refused");
+    assert!(world.core.operations.is_empty(), "and not asked again at once");
+    start(&mut world);
+    world.later(100);
+    assert!(world.core.operations.is_empty(), "this node is about to serve");
+    serve(&mut world);
+    assert_eq!(world.take(conn), ":1\r\n:1\r\n+PONG\r\n:2\r\n");
+    assert!(!world.is_closed(conn));
+}
+
+#[test]
+fn what_is_given_back_again_and_again_is_refused_in_the_end() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.core.view.role = Role::Standby;
+    world.core.view.writes = Some(Refusal::ReadOnly);
+    world.core.view.forward_writes = true;
+    world.send(conn, "set a 1");
+    let mut tries = 0;
+    let refused = loop {
+        while let Some(Operation::Forward { command, .. }) = world.core.operations.pop_front() {
+            tries += 1;
+            world.clients.turned_away(&mut world.core, conn, &command);
+        }
+        let answer = world.take(conn);
+        if !answer.is_empty() {
+            break answer;
+        }
+        let due = world.clients.deadline().expect("it is tried again").as_nanos() / 1_000_000;
+        assert!(due > world.millis, "it does not spin");
+        world.at(due);
+    };
+    assert!(refused.starts_with("-NOTPRIMARY "), "{refused}");
+    assert_eq!(world.millis, 1_002_000, "after `hold`");
+    assert!((50..=100).contains(&tries), "{tries}");
+    world.send(conn, "set a 1");
+    assert_eq!(passed_on(&mut world), "*3 $3 set $1 a $1 1 ", "the next one is tried");
+}
