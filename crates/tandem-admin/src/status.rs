@@ -156,6 +156,8 @@ pub struct PeerView {
     pub lag_records: u64,
     /// The same distance in bytes of log.
     pub lag_bytes: u64,
+    /// With two primaries: records of the peer that this node has not merged, as far as it has heard.
+    pub behind_records: u64,
     /// Age of the newest applied record against the primary's newest, in milliseconds.
     pub lag_ms: u64,
     /// Milliseconds since the last sign of life; absent if never heard.
@@ -280,6 +282,11 @@ impl Health {
 }
 
 impl StatusView {
+    /// Both nodes accept writes.
+    pub fn has_two_primaries(&self) -> bool {
+        self.topology == "primary-primary"
+    }
+
     /// The pair's health as seen from this node.
     ///
     /// No primary: neither this node nor a peer heard over a living link says it is one, or this

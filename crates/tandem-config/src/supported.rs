@@ -34,15 +34,25 @@ impl Config {
             problems.push(Problem::new(what, todo).at(at("switch.mediator.kind")));
         }
         if self.pair.topology == Topology::PrimaryPrimary {
-            problems.push(
-                Problem::new(
-                    "`pair.topology` = \"primary-primary\": this version has one primary only",
-                    "use \"primary-standby\" or \"primary-replica\"",
-                )
-                .at(at("pair.topology")),
-            );
+            self.two_writers(&mut problems);
         }
         ConfigError::unless_empty(problems)
+    }
+
+    /// With two writers there is nothing to switch, and no one place for an address that follows the primary.
+    fn two_writers(&self, problems: &mut Vec<Problem>) {
+        let at = |path: &str| self.values.entry(path).origin.line();
+        if self.switch.by != SwitchBy::Manual {
+            let what = format!(
+                "`switch.by` = \"{}\" with `pair.topology` = \"primary-primary\": both nodes are primary, nobody switches",
+                self.switch.by
+            );
+            problems.push(Problem::new(what, "leave `switch.by` out").at(at("switch.by")));
+        }
+        if self.vip.is_some() {
+            let what = "`vip.address` with `pair.topology` = \"primary-primary\": both nodes serve, each at its own address";
+            problems.push(Problem::new(what, "leave [vip] out").at(at("vip.address")));
+        }
     }
 
     /// Settings that were given explicitly but have no effect in this version: worth a warning.
@@ -68,6 +78,21 @@ impl Config {
             "switch.max_restarts",
             "switch.restart_window",
         ];
+        // Both nodes serve: none of what is about one primary and its follower.
+        const ONE_WRITER: [&str; 9] = [
+            "pair.initial_primary",
+            "replication.max_staleness",
+            "replication.forward_writes",
+            "replication.reads",
+            "switch.by",
+            "switch.hold",
+            "switch.linger",
+            "switch.max_restarts",
+            "switch.restart_window",
+        ];
+        if self.pair.topology == Topology::PrimaryPrimary && ONE_WRITER.contains(&path) {
+            return true;
+        }
         let by = self.switch.by;
         let unaided = matches!(by, SwitchBy::Direct | SwitchBy::Probe);
         if path == "switch.conflicts" {

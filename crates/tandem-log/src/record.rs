@@ -30,6 +30,12 @@ pub enum RecordKind {
     Effects,
     /// A primary's reign begins; the payload is its [`ForkId`]. Byte 1.
     EpochStart,
+    /// Two writers: what this node wrote, as the peer will merge it. Byte 2.
+    Own,
+    /// Two writers: what was merged from the peer, as it came. Byte 3.
+    Merged,
+    /// Two writers: whom this node met, and what it copied from it. Byte 4.
+    Peer,
 }
 
 impl RecordKind {
@@ -37,6 +43,9 @@ impl RecordKind {
         match self {
             Self::Effects => 0,
             Self::EpochStart => 1,
+            Self::Own => 2,
+            Self::Merged => 3,
+            Self::Peer => 4,
         }
     }
 
@@ -44,6 +53,9 @@ impl RecordKind {
         match byte {
             0 => Some(Self::Effects),
             1 => Some(Self::EpochStart),
+            2 => Some(Self::Own),
+            3 => Some(Self::Merged),
+            4 => Some(Self::Peer),
             _ => None,
         }
     }
@@ -154,7 +166,7 @@ impl RecordView<'_> {
     pub fn fork(&self) -> Option<ForkId> {
         match self.kind {
             RecordKind::EpochStart => Fields(self.payload).u64().map(ForkId::new),
-            RecordKind::Effects => None,
+            RecordKind::Effects | RecordKind::Own | RecordKind::Merged | RecordKind::Peer => None,
         }
     }
 }

@@ -50,7 +50,9 @@ impl Tip {
     /// Whether a record of this kind and epoch may come next.
     pub(crate) fn allows(&self, kind: RecordKind, epoch: Epoch) -> bool {
         match kind {
-            RecordKind::Effects => epoch == self.epoch,
+            RecordKind::Effects | RecordKind::Own | RecordKind::Merged | RecordKind::Peer => {
+                epoch == self.epoch
+            }
             RecordKind::EpochStart => epoch > self.epoch,
         }
     }

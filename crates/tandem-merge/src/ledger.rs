@@ -4,6 +4,8 @@
 //! that only grow, and for policies the latest word. So own and foreign ones are entered the same way, and
 //! of many about one thing the last is enough.
 
+mod copy;
+
 use std::collections::BTreeMap;
 
 use tandem_types::{NodeId, Stamp};

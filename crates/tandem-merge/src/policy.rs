@@ -134,6 +134,11 @@ impl Policies {
         prefixes.next().copied().unwrap_or_default()
     }
 
+    /// What was said of exactly this prefix.
+    pub fn get(&self, prefix: &[u8]) -> Option<Policy> {
+        self.by_prefix.get(prefix).copied()
+    }
+
     /// Prefixes and policies, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Policy)> {
         self.by_prefix.iter().map(|(prefix, policy)| (prefix.as_ref(), *policy))

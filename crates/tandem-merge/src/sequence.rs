@@ -118,6 +118,16 @@ impl Sequence {
         }
     }
 
+    /// How ids are kept unique.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The first id of either side.
+    pub const fn first(&self) -> u64 {
+        self.first
+    }
+
     /// What this side's record says.
     pub fn progress(&self) -> Progress {
         let side = self.side;

@@ -104,6 +104,22 @@ impl Site {
         self.clock.last()
     }
 
+    /// Another incarnation of the peer takes the place of the one before, and begins with a copy of
+    /// everything here: nothing that was written here until now is unknown to it, and its own records count
+    /// from zero.
+    pub fn meet(&mut self) {
+        self.index = Index::new();
+        self.stable_end = self.own_end;
+        self.seen_end = Lsn::ZERO;
+    }
+
+    /// This side, as yet empty, when it begins to copy what the peer held at `start` of its own records.
+    #[must_use]
+    pub fn copying_from(&self, start: Lsn) -> Self {
+        assert!(self.own_end == Lsn::ZERO, "{} own records before a copy", self.own_end);
+        Self::at(self.side, Lsn::ZERO, start, self.clock)
+    }
+
     /// The header of the next own record.
     pub fn begin(&mut self, wall: WallMillis) -> Origin {
         let stamp = self.clock.tick(wall);
@@ -120,6 +136,14 @@ impl Site {
             self.enter(origin, op);
         }
         self.own_end = origin.lsn.next();
+    }
+
+    /// Enters what a full copy says of counters, sequences and policies.
+    pub fn copied(&mut self, record: &Record) {
+        self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
+        for op in &record.ops {
+            self.enter(&record.origin, op);
+        }
     }
 
     fn enter(&mut self, origin: &Origin, op: &Op) {

@@ -73,7 +73,11 @@ impl ApplyQueue {
                 let record = record.map_err(|_| ApplyFault::Memory { at: self.tip.end })?;
                 match record.kind {
                     RecordKind::Effects => store.apply(record.lsn, record.payload, filter)?,
-                    RecordKind::EpochStart => {}
+                    // Two writers do not follow: a follower's log has none of these.
+                    RecordKind::EpochStart
+                    | RecordKind::Own
+                    | RecordKind::Merged
+                    | RecordKind::Peer => {}
                 }
                 self.tip = records.tip();
                 reached = self.offset + records.offset();

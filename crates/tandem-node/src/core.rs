@@ -10,6 +10,7 @@ use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Monotonic, Now};
 use crate::operator::Operation;
 use crate::planted::{NodeRule, holds};
 use crate::session::Gate;
+use crate::writer::Writer;
 use crate::{Output, Positions, RoleView, Settings};
 
 /// Bytes of one command's words: what it does must fit into one log record, with room for framing.
@@ -81,12 +82,19 @@ pub struct Core {
     pub(crate) executed_by: Monotonic,
     /// Something was executed since that waits for the peer to confirm that it still follows.
     pub(crate) wants_confirmation: bool,
-    effects: EffectBuf,
+    pub(crate) effects: EffectBuf,
+    /// This node as one of two writers.
+    pub(crate) writer: Option<Box<Writer>>,
     group_open: bool,
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings, mut store: Store, tip: Tip) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        mut store: Store,
+        tip: Tip,
+        writer: Option<Box<Writer>>,
+    ) -> Self {
         store.settings_mut().maxmemory_bytes = settings.limits.maxmemory;
         // A snapshot does not say which record emptied a slot: a read of a missing key waits for all.
         store.raise_seen_floor(tip.end);
@@ -111,7 +119,8 @@ impl Core {
             epoch: tip.epoch,
             executed_by: Monotonic::from_nanos(u64::MAX),
             wants_confirmation: false,
-            effects: EffectBuf::new(),
+            effects: if writer.is_some() { EffectBuf::merging() } else { EffectBuf::new() },
+            writer,
             group_open: false,
         }
     }
@@ -150,6 +159,10 @@ impl Core {
     ) -> Executed {
         if args.payload_bytes() > COMMAND_BYTES_MAX {
             Reply::new(reply, caller.proto).error(TOO_LARGE_TEXT);
+            return Executed { outcome: Outcome::Done, wait: Lsn::ZERO, wrote: false };
+        }
+        if let Some(text) = self.two_writers_refuse(command, args) {
+            Reply::new(reply, caller.proto).error(&text);
             return Executed { outcome: Outcome::Done, wait: Lsn::ZERO, wrote: false };
         }
         self.wants_confirmation = true;
@@ -226,7 +239,7 @@ impl Core {
         old
     }
 
-    fn meta(&self) -> RecordMeta {
+    pub(crate) fn meta(&self) -> RecordMeta {
         RecordMeta {
             epoch: self.epoch,
             stamp: self.log.tip().stamp.tick(self.now.wall),
@@ -237,6 +250,9 @@ impl Core {
 
     /// Makes a record of the effects gathered; returns the position after it.
     fn commit_effects(&mut self) -> Lsn {
+        if self.writer.is_some() {
+            return self.commit_operations();
+        }
         let meta = self.meta();
         match self.log.append(RecordKind::Effects, self.effects.effects(), meta) {
             Ok(lsn) => {

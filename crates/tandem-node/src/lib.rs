@@ -35,6 +35,7 @@ mod slow_log;
 mod snapshot_job;
 mod snapshots;
 mod walk;
+mod writer;
 
 pub use crate::core::{Caller, Core, Executed, StreamCounts};
 pub use clients::{ClientStats, Clients};
@@ -51,3 +52,4 @@ pub use planted::{NodeRule, remove_rule};
 pub use positions::{CommitRule, Positions};
 pub use role_view::{Refusal, RoleView};
 pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, SwitchBy, Topology, WithoutPeer};
+pub use writer::{ConflictEntry, ConflictLog, Writer};

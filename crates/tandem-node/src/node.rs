@@ -9,6 +9,7 @@
 //! on in order, and what they lead to is handed to the others.
 
 mod boot;
+mod both;
 mod following;
 mod forward;
 mod health;
@@ -31,6 +32,7 @@ use crate::apply_queue::ApplyQueue;
 use crate::snapshot_job::SnapshotJob;
 use crate::{
     Clients, CommitRule, ConnId, Core, Event, Input, LogCommand, LogFault, Output, Severity,
+    WithoutPeer,
 };
 
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
@@ -55,6 +57,8 @@ enum SavedFor {
     CopyInstalled,
     /// The epoch table grew.
     History,
+    /// An empty generation of a new incarnation takes the place of this one.
+    Anew { set_aside: bool },
 }
 
 /// One node of the pair.
@@ -69,6 +73,8 @@ pub struct Node {
     address_trouble: Option<String>,
     switch_state: tandem_switch::NodeState,
     heart: heart::Heart,
+    /// With the other of two writers.
+    exchange: both::Exchange,
     leader: Option<leader::Leader>,
     follower: Option<follower::Follower>,
     link: LinkState,
@@ -149,7 +155,7 @@ impl Node {
             Input::LogFault(fault) => self.log_fault(fault),
             Input::StateSaved { seq } => self.state_saved(seq),
             Input::LogRead { from, bytes } => self.log_read(from, &bytes),
-            Input::LogGone { from } => self.lead(leader::Input::RecordsGone { from }),
+            Input::LogGone { from } => self.log_gone(from),
             Input::ChainRead { lsn, chain } => self.lead(leader::Input::ChainAt { lsn, chain }),
             Input::ChunksWritten { bytes } => self.snapshot.written(bytes),
             Input::SnapshotFinished { start, oldest_start, name } => {
@@ -187,6 +193,7 @@ impl Node {
             // Once it has passed, whoever waited was refused.
             self.core.view.starting_until.filter(|&until| until > self.core.now.mono),
             self.health_deadline(),
+            self.verify_deadline(),
         ];
         brains.into_iter().flatten().min()
     }
@@ -253,6 +260,7 @@ impl Node {
         self.clients.end_of_turn(&mut self.core);
         self.carry_out_operations();
         self.hand_over_batches();
+        self.tend_exchange();
         self.ask_for_confirmation();
         self.update_commit();
         self.release_forwarded();
@@ -316,6 +324,7 @@ impl Node {
             self.refresh_view();
         }
         self.reign_durable();
+        self.exchange_durable(durable_end);
         self.update_commit();
         self.follow(follower::Input::Durable { end: durable_end });
         self.tell_switch();
@@ -343,6 +352,9 @@ impl Node {
 
     /// Makes the state durable, with the switch's part as it last wanted it.
     fn save(&mut self, what: SavedFor) {
+        if self.exchange.is_leaving() {
+            return; // What is on disk by then is of another incarnation.
+        }
         self.next_save += 1;
         let seq = self.next_save;
         self.saves.push_back((seq, what));
@@ -364,6 +376,7 @@ impl Node {
                 }
                 SavedFor::CopyInstalled => self.copy_installed(),
                 SavedFor::History => {}
+                SavedFor::Anew { set_aside } => self.began_anew(set_aside),
             }
         }
     }
@@ -373,10 +386,12 @@ impl Node {
         if !self.is_primary() {
             return;
         }
+        let refuses_alone = self.core.settings.without_peer == WithoutPeer::Refuse;
+        let one_of_two = self.note_confirmed();
         let rule = CommitRule {
             acknowledge: self.core.settings.acknowledge,
             fsync: self.core.settings.fsync,
-            peer_in_sync: self.switch.needs_peer(),
+            peer_in_sync: self.switch.needs_peer() || (one_of_two && refuses_alone),
         };
         let end = rule.commit_end(&self.core.positions);
         if end > self.core.positions.commit_end {
@@ -425,7 +440,8 @@ impl Node {
     fn snapshot_is_due(&self) -> bool {
         let every = self.core.settings.snapshot_log_bytes;
         let due = every > 0 && self.log_bytes_since_snapshot >= every;
-        self.copy.is_none() && (due || self.snapshot_wanted)
+        // With two writers recovery begins at the beginning: the whole log is kept.
+        !self.is_one_of_two() && self.copy.is_none() && (due || self.snapshot_wanted)
     }
 
     fn snapshot_header(&self) -> tandem_snapshot::Header {
@@ -444,7 +460,11 @@ impl Node {
 
     /// Where the key space is in the log.
     fn applied_tip(&self) -> tandem_log::Tip {
-        if self.is_primary() { self.core.log.tip() } else { self.queue.tip() }
+        if self.is_primary() || self.is_one_of_two() {
+            self.core.log.tip()
+        } else {
+            self.queue.tip()
+        }
     }
 
     fn snapshot_finished(&mut self, start: Lsn, oldest_start: Lsn, name: &str) {

@@ -53,6 +53,11 @@ pub enum Operation {
         /// The command as a RESP array.
         command: Vec<u8>,
     },
+    /// Compare the data of two writers; the answer comes back by `Clients::answer`.
+    Verify {
+        /// Who waits for it.
+        conn: ConnId,
+    },
     /// Tell the peer's subscribers, best effort.
     Publish {
         /// The channel.

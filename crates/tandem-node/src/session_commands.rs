@@ -12,6 +12,7 @@ mod hello;
 mod help;
 mod info;
 mod latency;
+mod pp;
 mod pubsub;
 mod role;
 mod server;

@@ -94,6 +94,8 @@ pub enum Topology {
     PrimaryStandby,
     /// It serves reads too.
     PrimaryReplica,
+    /// Both nodes accept writes.
+    PrimaryPrimary,
 }
 
 impl Topology {
@@ -102,6 +104,7 @@ impl Topology {
         match self {
             Self::PrimaryStandby => "primary-standby",
             Self::PrimaryReplica => "primary-replica",
+            Self::PrimaryPrimary => "primary-primary",
         }
     }
 }

@@ -81,6 +81,8 @@ pub enum Message<'a> {
     Heartbeat(Heartbeat),
     /// A message of `tandem-switch`, opaque here.
     Switch(Cow<'a, [u8]>),
+    /// A message of the exchange between two writers, opaque here.
+    Exchange(Cow<'a, [u8]>),
     /// A published message: best effort, never logged.
     Publish {
         /// The channel.
@@ -128,6 +130,7 @@ impl Message<'_> {
             Self::Ack(_) => "ack",
             Self::Heartbeat(_) => "heartbeat",
             Self::Switch(_) => "switch",
+            Self::Exchange(_) => "exchange",
             Self::Publish { .. } => "publish",
             Self::Forward { .. } => "forward",
             Self::ForwardReply { .. } => "forward-reply",
@@ -151,6 +154,7 @@ impl Message<'_> {
             Self::Heartbeat(_)
             | Self::Hello(_)
             | Self::Switch(_)
+            | Self::Exchange(_)
             | Self::Publish { .. }
             | Self::Forward { .. }
             | Self::ForwardReply { .. }

@@ -162,9 +162,8 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         read_ports: Pair { a: read_port(NodeId::A), b: read_port(NodeId::B) },
         pair_name: config.pair.name.clone(),
         topology: match config.pair.topology {
-            Topology::PrimaryStandby | Topology::PrimaryPrimary => {
-                tandem_node::Topology::PrimaryStandby
-            }
+            Topology::PrimaryStandby => tandem_node::Topology::PrimaryStandby,
+            Topology::PrimaryPrimary => tandem_node::Topology::PrimaryPrimary,
             Topology::PrimaryReplica => tandem_node::Topology::PrimaryReplica,
         },
         initial_primary: config.pair.initial_primary,

@@ -5,6 +5,7 @@
 //!
 //! **Not here:** the rules (`tandem-merge`), which records there are (`tandem-node`).
 
+mod copy;
 mod ops;
 mod refusal;
 

@@ -3,8 +3,9 @@
 use tandem_types::{Epoch, Monotonic, NodeId, Role};
 
 use crate::{
-    ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load, Manual, Mediated, MediatorStatus,
-    NodeState, Output, OwnEnds, Proposal, ReadRight, Record, Reign, Settings, Vitals, Why,
+    Both, ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load, Manual, Mediated,
+    MediatorStatus, NodeState, Output, OwnEnds, Proposal, ReadRight, Record, Reign, Settings,
+    Vitals, Why,
 };
 
 /// Who decides about a change of primary.
@@ -17,6 +18,8 @@ pub enum By {
     Mediator,
     /// The nodes, by what they see of one another.
     Direct,
+    /// Nobody: both nodes serve.
+    Both,
 }
 
 /// What only the surroundings know about this start.
@@ -35,6 +38,8 @@ pub enum Brain {
     Mediated(Box<Mediated>),
     /// Proof decides.
     Direct(Box<Direct>),
+    /// There is nothing to decide.
+    Both(Box<Both>),
 }
 
 /// The same call on whichever it is.
@@ -44,6 +49,7 @@ macro_rules! either {
             Self::Manual($brain) => $call,
             Self::Mediated($brain) => $call,
             Self::Direct($brain) => $call,
+            Self::Both($brain) => $call,
         }
     };
 }
@@ -64,6 +70,7 @@ impl Brain {
                 Self::Mediated(Box::new(Mediated::new(settings, state, facts, seed, now)))
             }
             By::Direct => Self::Direct(Box::new(Direct::new(settings, state, facts, seed, now))),
+            By::Both => Self::Both(Box::new(Both::new(settings, state, seed, now))),
         }
     }
 
@@ -111,12 +118,22 @@ impl Brain {
     /// Whether the peer's word is needed before a write is acknowledged (R2). Ask it anew for every
     /// decision: it changes within a step.
     pub fn needs_peer(&self) -> bool {
-        either!(self, it => it.needs_peer())
+        match self {
+            Self::Manual(it) => it.needs_peer(),
+            Self::Mediated(it) => it.needs_peer(),
+            Self::Direct(it) => it.needs_peer(),
+            Self::Both(it) => it.is_in_sync(),
+        }
     }
 
     /// The in-sync set as this node has it, or as its primary told it.
     pub fn in_sync_set(&self) -> Option<InSyncSet> {
-        either!(self, it => it.in_sync_set())
+        match self {
+            Self::Manual(it) => it.in_sync_set(),
+            Self::Mediated(it) => it.in_sync_set(),
+            Self::Direct(it) => it.in_sync_set(),
+            Self::Both(_) => None,
+        }
     }
 
     /// Either node may be lost without losing an acknowledged write.
@@ -126,7 +143,12 @@ impl Brain {
 
     /// A primary that may acknowledge nothing, because what it needs is not there.
     pub fn is_stalled(&self) -> bool {
-        either!(self, it => it.is_stalled())
+        match self {
+            Self::Manual(it) => it.is_stalled(),
+            Self::Mediated(it) => it.is_stalled(),
+            Self::Direct(it) => it.is_stalled(),
+            Self::Both(_) => false,
+        }
     }
 
     /// What is on disk once all writes are done.
@@ -136,17 +158,32 @@ impl Brain {
 
     /// Acknowledged writes that a promotion of this node could lose now.
     pub fn gap(&self, now: Monotonic) -> Gap {
-        either!(self, it => it.gap(now))
+        match self {
+            Self::Manual(it) => it.gap(now),
+            Self::Mediated(it) => it.gap(now),
+            Self::Direct(it) => it.gap(now),
+            Self::Both(it) => it.gap(),
+        }
     }
 
     /// What this node is waiting for, as of `now`.
     pub fn why(&self, now: Monotonic) -> Why {
-        either!(self, it => it.why(now))
+        match self {
+            Self::Manual(it) => it.why(now),
+            Self::Mediated(it) => it.why(now),
+            Self::Direct(it) => it.why(now),
+            Self::Both(it) => it.why(),
+        }
     }
 
     /// One line for status pages; `None`: nothing is waited for.
     pub fn waiting_for(&self, now: Monotonic) -> Option<String> {
-        either!(self, it => it.waiting_for(now))
+        match self {
+            Self::Manual(it) => it.waiting_for(now),
+            Self::Mediated(it) => it.waiting_for(now),
+            Self::Direct(it) => it.waiting_for(now),
+            Self::Both(it) => it.why().waiting_for,
+        }
     }
 
     /// Which reads may be answered at this moment: ask when a reply is released, not when the command ran.
@@ -154,7 +191,9 @@ impl Brain {
         match self {
             Self::Manual(it) if it.is_serving() => ReadRight::Free,
             Self::Direct(it) if it.is_serving() => ReadRight::Free,
-            Self::Manual(_) | Self::Direct(_) => ReadRight::None,
+            // Nobody promises that it is the newest of both nodes.
+            Self::Both(it) if it.is_serving() => ReadRight::Free,
+            Self::Manual(_) | Self::Direct(_) | Self::Both(_) => ReadRight::None,
             Self::Mediated(it) => it.read_right(now),
         }
     }
@@ -163,7 +202,7 @@ impl Brain {
     /// send it, or do not ask.
     pub fn grant_lease(&mut self, now: Monotonic) -> Option<Grant> {
         match self {
-            Self::Manual(_) | Self::Direct(_) => None,
+            Self::Manual(_) | Self::Direct(_) | Self::Both(_) => None,
             Self::Mediated(it) => it.grant_lease(now),
         }
     }
@@ -171,7 +210,7 @@ impl Brain {
     /// What waits for a person's word (R12).
     pub fn pending(&self) -> Option<Proposal> {
         match self {
-            Self::Manual(_) => None,
+            Self::Manual(_) | Self::Both(_) => None,
             Self::Mediated(it) => it.pending(),
             Self::Direct(it) => it.pending(),
         }
@@ -180,7 +219,7 @@ impl Brain {
     /// Whether automatic decisions are suspended.
     pub fn paused(&self) -> bool {
         match self {
-            Self::Manual(_) => false,
+            Self::Manual(_) | Self::Both(_) => false,
             Self::Mediated(it) => it.paused(),
             Self::Direct(it) => it.paused(),
         }
@@ -189,7 +228,7 @@ impl Brain {
     /// How the mediator is; `None` where there is none.
     pub fn mediator_status(&self) -> Option<MediatorStatus> {
         match self {
-            Self::Manual(_) | Self::Direct(_) => None,
+            Self::Manual(_) | Self::Direct(_) | Self::Both(_) => None,
             Self::Mediated(it) => Some(it.mediator_status()),
         }
     }
@@ -197,7 +236,7 @@ impl Brain {
     /// The record as last seen.
     pub fn record(&self) -> Option<Record> {
         match self {
-            Self::Manual(_) | Self::Direct(_) => None,
+            Self::Manual(_) | Self::Direct(_) | Self::Both(_) => None,
             Self::Mediated(it) => it.record(),
         }
     }
@@ -205,7 +244,7 @@ impl Brain {
     /// What this node says of itself on every channel; `None`: nobody listens.
     pub fn vitals(&self, load: Load) -> Option<Vitals> {
         match self {
-            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Manual(_) | Self::Mediated(_) | Self::Both(_) => None,
             Self::Direct(it) => Some(it.vitals(load)),
         }
     }
@@ -213,7 +252,7 @@ impl Brain {
     /// The channels besides the link, in the order of the configuration.
     pub fn channels(&self) -> &[ChannelState] {
         match self {
-            Self::Manual(_) | Self::Mediated(_) => &[],
+            Self::Manual(_) | Self::Mediated(_) | Self::Both(_) => &[],
             Self::Direct(it) => it.channels(),
         }
     }
@@ -221,7 +260,7 @@ impl Brain {
     /// What the peer last said of itself on a channel besides the link.
     pub fn peer_vitals(&self) -> Option<Vitals> {
         match self {
-            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Manual(_) | Self::Mediated(_) | Self::Both(_) => None,
             Self::Direct(it) => it.peer_vitals(),
         }
     }

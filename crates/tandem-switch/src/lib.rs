@@ -2,7 +2,8 @@
 //!
 //! One brain per way of deciding; all of them are sans-IO (`step(now, input, out)` cannot fail) and keep
 //! the same rules (R1 to R13). `manual` is the one where a person decides, `mediated` the one where a
-//! record at a third party does, `direct` the one where two nodes must do with what they see of one another.
+//! record at a third party does, `direct` the one where two nodes must do with what they see of one another,
+//! `both` the one where both nodes serve.
 //!
 //! Invariants, kept by assertions and by the tests under `tests/`:
 //! - what a reply or a message relies on is on disk before it leaves ([`Output::Persist`] first);
@@ -13,6 +14,7 @@
 //! **Not here:** how records travel (`tandem-replication`), sockets, files, what a client sees.
 #![forbid(unsafe_code)]
 
+mod both;
 mod brain;
 mod direct;
 mod in_sync;
@@ -32,6 +34,7 @@ mod vitals;
 mod why;
 mod wire;
 
+pub use both::Both;
 pub use brain::{BootFacts, Brain, By};
 pub use direct::{ChannelState, Direct};
 pub use in_sync::{InSyncSet, Member};
@@ -45,8 +48,8 @@ pub use message::{Greeting, PeerMessage};
 #[cfg(feature = "planted")]
 pub use planted::{Rule, remove};
 pub use port::{
-    DemoteCause, Event, FollowerEnds, Grant, Input, Output, OwnEnds, PeerStatus, PromoteCause,
-    ReadRight, Refusal, RefusalKind, Request, ShrinkCause, Ticket, Trouble,
+    DemoteCause, Event, Exchange, FollowerEnds, Grant, Input, Output, OwnEnds, PeerStatus,
+    PromoteCause, ReadRight, Refusal, RefusalKind, Request, ShrinkCause, Ticket, Trouble,
 };
 pub use proposal::{MediatorStatus, Proposal, Proposed};
 pub use settings::{Acknowledge, Automatic, Automation, Settings, WhenLost};

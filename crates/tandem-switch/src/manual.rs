@@ -182,6 +182,7 @@ impl Manual {
             | Input::Fenced(_)
             | Input::Pinged { .. }
             | Input::Probed(_)
+            | Input::Exchange(_)
             | Input::Confirmed { .. }
             | Input::Trouble(_) => {}
         }

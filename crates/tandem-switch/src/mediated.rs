@@ -209,7 +209,8 @@ impl Mediated {
             | Input::ChannelHeard { .. }
             | Input::Fenced(_)
             | Input::Pinged { .. }
-            | Input::Probed(_) => {}
+            | Input::Probed(_)
+            | Input::Exchange(_) => {}
         }
         self.tend(now, out);
         self.check();

@@ -127,6 +127,17 @@ pub struct PeerStatus {
     pub appended_end: Lsn,
 }
 
+/// How the exchange between two nodes that both serve stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Exchange {
+    /// Everything that the peer had when it was met is here: the copy is whole, or there was none to take.
+    Whole,
+    /// The peer is there and has on its disk what this node acknowledged, or is not and has not.
+    InSync(bool),
+    /// The peer has another partner in this node's place.
+    GivenUp,
+}
+
 /// Something the switch must know.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Input {
@@ -207,6 +218,8 @@ pub enum Input {
         /// What the peer granted; zero: nothing, but it follows.
         lease: std::time::Duration,
     },
+    /// What became of the exchange with the other of two writers.
+    Exchange(Exchange),
     /// What ails this node, whenever that changes.
     Trouble(Option<Trouble>),
     /// Time passed; at least as often as `deadline` asks.

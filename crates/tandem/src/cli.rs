@@ -154,7 +154,7 @@ pub(crate) struct WitnessOptions {
 #[derive(Args, Debug)]
 pub(crate) struct DemoOptions {
     /// What the second node is for.
-    #[arg(long, default_value = "primary-replica", value_parser = ["primary-standby", "primary-replica"])]
+    #[arg(long, default_value = "primary-replica", value_parser = ["primary-standby", "primary-replica", "primary-primary"])]
     pub(crate) topology: String,
     /// Who moves the primary: the rules with a witness, or you.
     #[arg(long, value_enum, default_value_t)]

@@ -63,6 +63,7 @@ fn manner(plan: &Plan) -> Manner {
         retry_pause: Duration::from_millis(20),
         answer_time_max: Duration::from_secs(5),
         password: None,
+        both_sides: plan.switching == Switching::Nobody,
         clean_up: false,
     }
 }
@@ -121,7 +122,7 @@ impl Demo {
         };
         let witness = match plan.switching {
             Switching::Mediator => Some(Child::start(&plan.witness())?),
-            Switching::Manual => None,
+            Switching::Manual | Switching::Nobody => None,
         };
         let nodes = [node(0)?, node(1)?];
         let load = (!no_load).then(|| Load::start(&manner(&plan)));
@@ -131,7 +132,7 @@ impl Demo {
     fn wait_in_sync(&mut self, stop: &AtomicBool) -> anyhow::Result<()> {
         out::line(match self.plan.switching {
             Switching::Mediator => "starting two nodes and a witness ...",
-            Switching::Manual => "starting two nodes ...",
+            Switching::Manual | Switching::Nobody => "starting two nodes ...",
         })?;
         let begun = Instant::now();
         while !stop.load(Ordering::Relaxed) {
@@ -271,6 +272,7 @@ impl Demo {
         let next = match self.plan.switching {
             Switching::Mediator => "the other takes over; r restarts it",
             Switching::Manual => "now: p promotes the other, r restarts it",
+            Switching::Nobody => "the other goes on; r restarts it",
         };
         Ok(out::line(format_args!("\nkilled {} (-9), supervisor and all; {next}", node.name))?)
     }

@@ -91,6 +91,7 @@ fn manner(status: &StatusView, options: &DrillOptions) -> anyhow::Result<Manner>
         retry_pause: Duration::from_millis(10),
         answer_time_max: Duration::from_secs(2),
         password,
+        both_sides: false,
         clean_up: true,
     })
 }

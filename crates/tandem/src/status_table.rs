@@ -53,7 +53,14 @@ fn this_node(status: &StatusView) -> [String; 8] {
         RoleName::Joining => "catching up",
         RoleName::Isolated => "not serving",
     };
-    let lag = if status.role == RoleName::Primary { "-".to_owned() } else { lag(status) };
+    let lag = match status.role {
+        // With two primaries each lags behind the other.
+        RoleName::Primary if status.has_two_primaries() => {
+            format!("{} rec", status.peer.behind_records)
+        }
+        RoleName::Primary => "-".to_owned(),
+        _ => lag(status),
+    };
     [
         status.node.clone(),
         status.address.clone(),

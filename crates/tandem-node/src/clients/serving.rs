@@ -117,6 +117,15 @@ impl Clients {
                     return;
                 }
             }
+            What::Vector(wanted) => {
+                if core.has_seen(wanted) {
+                    session.reply().ok();
+                } else if time_is_up {
+                    session.reply().error("TIMEOUT this node has not seen all of that yet");
+                } else {
+                    return;
+                }
+            }
             What::Keys { .. }
             | What::Answer
             | What::Forwarded
@@ -136,7 +145,7 @@ impl Clients {
                 TimeoutReply::Null => session.reply().null(),
                 TimeoutReply::NullArray => session.reply().null_array(),
             },
-            Some(What::Copies { .. } | What::Position(_)) => {
+            Some(What::Copies { .. } | What::Position(_) | What::Vector(_)) => {
                 self.serve_position(core, session, true);
                 return;
             }
@@ -274,7 +283,9 @@ impl Clients {
                     core.store.interest_remove(*db, key);
                 }
             }
-            What::Copies { .. } | What::Position(_) => self.blocked.remove_position(session.conn),
+            What::Copies { .. } | What::Position(_) | What::Vector(_) => {
+                self.blocked.remove_position(session.conn);
+            }
             What::Held => self.blocked.remove_held(session.conn),
             What::Answer | What::Forwarded | What::Sleep | What::Drained => {}
         }

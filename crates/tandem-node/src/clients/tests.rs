@@ -71,7 +71,7 @@ impl World {
     }
 
     fn with(settings: Settings) -> Self {
-        let mut core = Core::new(settings, Store::new(1), Tip::EMPTY);
+        let mut core = Core::new(settings, Store::new(1), Tip::EMPTY, None);
         core.view.role = Role::Primary;
         let facts = Facts { version: "0.1.0".to_owned(), ..Facts::default() };
         let clients = Clients::new(facts, Some(stopped));

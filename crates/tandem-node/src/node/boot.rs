@@ -22,7 +22,8 @@ use crate::conflicts::open_conflicts;
 use crate::generation::{generation_name, parse_generation_name};
 use crate::snapshot_job::SnapshotJob;
 use crate::snapshots::{Loaded, load_newest};
-use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch, SwitchBy};
+use crate::writer::{Replayed, Writer};
+use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch, SwitchBy, Topology};
 
 /// Random numbers from the system, drawn anew for each boot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +51,8 @@ pub struct Boot {
     pub snapshot_start: Lsn,
     /// Saved writes that wait for a decision.
     pub conflicts: u64,
+    /// With two writers: this node's side, and what a log that ended too early still has to say.
+    pub(crate) replayed: Option<Replayed>,
     /// The log was found to be another one than the pair's: everything is wanted anew from the peer.
     pub damaged: bool,
     /// What was done, for people.
@@ -117,6 +120,14 @@ pub enum BootError {
         "this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory"
     )]
     OtherNode,
+    /// The directory holds a snapshot, so it was written with one primary.
+    #[error("{}", crate::writer::ReplayError::OneWriter)]
+    OtherTopology,
+    /// The directory was written by one of two writers.
+    #[error(
+        "this data directory was written with pair.topology = \"primary-primary\": start the pair with that, or empty the directory so that the node copies everything from its peer"
+    )]
+    TwoWriters,
     /// What the switch kept cannot be read.
     #[error("the switch's part of the state file cannot be read: {0}")]
     Switch(tandem_switch::WireError),
@@ -139,21 +150,32 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     remove_other_generations(disk, state.generation)?;
     tandem_snapshot::discard_temporary(disk, &dir).map_err(BootError::io("clean", &dir))?;
     let mut end_max = Lsn::MAX;
-    let (store, loaded, recovered) = loop {
+    let two_writers = settings.topology == Topology::PrimaryPrimary;
+    let (store, loaded, recovered, replayed) = loop {
         let (mut store, filter, loaded) =
             load_newest(disk, &dir, state.pair, end_max, || Store::new(seeds.store))
                 .map_err(BootError::io("read snapshots in", &dir))?;
         let options =
             RecoverOptions { pair: state.pair, from: loaded.start, verify: Verify::Needed };
+        if two_writers && loaded.name.is_some() {
+            return Err(BootError::OtherTopology);
+        }
+        let mut replayed = two_writers.then(|| Replayed::new(Writer::new(settings.node)));
         let recovered = recover(disk, &dir, &options, &mut |record| {
+            if let Some(replayed) = &mut replayed {
+                return Ok(replayed.record(record, &mut store)?);
+            }
             match record.kind {
                 RecordKind::Effects => store.apply(record.lsn, record.payload, Some(&filter))?,
                 RecordKind::EpochStart => {}
+                RecordKind::Own | RecordKind::Merged | RecordKind::Peer => {
+                    return Err(Box::new(BootError::TwoWriters));
+                }
             }
             Ok(())
         })?;
         if recovered.tip().end >= loaded.end {
-            break (store, loaded, recovered);
+            break (store, loaded, recovered, replayed);
         }
         // A power cut under a weaker fsync policy took the end of the log, but not the snapshot.
         end_max = recovered.tip().end;
@@ -174,7 +196,16 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
     report.rewritten = recovered.rewritten().map(str::to_owned);
     let conflicts = open_conflicts(disk).map_err(BootError::io("list", "conflicts"))?;
-    Ok(Boot { state, store, recovered, snapshot_start: start, conflicts, damaged: false, report })
+    Ok(Boot {
+        state,
+        store,
+        recovered,
+        snapshot_start: start,
+        conflicts,
+        replayed,
+        damaged: false,
+        report,
+    })
 }
 
 fn load_or_create<D: Disk>(
@@ -260,7 +291,18 @@ impl Node {
         seeds: Seeds,
         stopwatch: Option<Stopwatch>,
     ) -> Result<(Self, Recovered), BootError> {
-        let Boot { state, store, recovered, snapshot_start, conflicts, damaged, report: _ } = boot;
+        let Boot {
+            state,
+            store,
+            recovered,
+            snapshot_start,
+            conflicts,
+            replayed,
+            damaged,
+            report: _,
+        } = boot;
+        let (writer, unsaid) = replayed.map(Replayed::into_parts).unzip();
+        let writer: Option<Writer> = writer;
         let switch_state = switch_state(&state)?;
         let tip = recovered.tip();
         let history = recovered.history().clone();
@@ -270,6 +312,7 @@ impl Node {
             SwitchBy::Mediator => By::Mediator,
             SwitchBy::Direct | SwitchBy::Probe => By::Direct,
         };
+        let by = if settings.topology == Topology::PrimaryPrimary { By::Both } else { by };
         let boot_facts = BootFacts { starts_in_window: facts.starts_in_window };
         let switch = Brain::new(
             by,
@@ -280,7 +323,7 @@ impl Node {
             now.mono,
         );
         let tail = Tail::new(tip, settings.tail_bytes_max);
-        let mut core = Core::new(settings, store, tip);
+        let mut core = Core::new(settings, store, tip, writer.map(Box::new));
         core.now = now;
         let mut node = Self {
             clients: Clients::new(facts, stopwatch),
@@ -288,6 +331,7 @@ impl Node {
             switch,
             switch_state,
             heart: Heart::new(&stream),
+            exchange: super::both::Exchange::default(),
             leader: None,
             follower: None,
             link: LinkState::default(),
@@ -333,6 +377,7 @@ impl Node {
             address_trouble: None,
         };
         node.switch_step(tandem_switch::Input::Tick);
+        node.go_on_as_writer(unsaid.flatten());
         node.refresh_view();
         Ok((node, recovered))
     }

@@ -303,8 +303,9 @@ impl Node {
     }
 
     /// The key space may be read: no full copy is coming in.
-    pub(super) const fn data_is_whole(&self) -> bool {
-        self.copy.is_none()
+    pub(super) fn data_is_whole(&self) -> bool {
+        let copying = self.core.writer().is_some_and(|writer| writer.copying.is_some());
+        self.copy.is_none() && !copying
     }
 
     /// Whom this node follows, for people.

@@ -124,6 +124,9 @@ impl Node {
 
     /// Records came from disk.
     pub(super) fn log_read(&mut self, from: Lsn, bytes: &[u8]) {
+        if self.is_one_of_two() {
+            return self.own_log_read(from, bytes);
+        }
         match cut_at(bytes, Lsn::MAX) {
             Some(read) => self.lead(Input::RecordsRead {
                 from,
@@ -133,6 +136,14 @@ impl Node {
             }),
             None => self.lead(Input::RecordsGone { from }),
         }
+    }
+
+    /// The log on disk does not reach back that far.
+    pub(super) fn log_gone(&mut self, from: Lsn) {
+        if self.is_one_of_two() {
+            return self.own_log_gone(from);
+        }
+        self.lead(Input::RecordsGone { from });
     }
 
     fn take_chunk(&mut self, first: SlotId, bytes_max: u32) {

@@ -81,6 +81,7 @@ impl Node {
             self.event(Severity::Warn, text);
         }
         self.beat(heart::Input::Down);
+        self.exchange_down();
         self.lead(leader::Input::LinkDown);
         self.follow(follower::Input::LinkDown);
         for conn in self.forwards.link_down() {
@@ -91,6 +92,10 @@ impl Node {
         let silent = self.core.now.mono.since(heard);
         self.switch_step(tandem_switch::Input::PeerDown { silent });
         self.refresh_view();
+        if self.is_one_of_two() {
+            // What waited for the peer may go on without it.
+            self.update_commit();
+        }
     }
 
     /// Closes the link from this side, with a reason that the peer's people can read.
@@ -178,6 +183,7 @@ impl Node {
         self.link.hello = Some(hello);
         self.beat(heart::Input::Up);
         self.switch_step(tandem_switch::Input::PeerUp);
+        self.exchange_up();
         self.refresh_view();
     }
 
@@ -223,6 +229,11 @@ impl Node {
                     self.drop_link(NoticeCode::Violation, &reason);
                 }
             },
+            Message::Exchange(bytes) => self.exchange_said(&bytes),
+            Message::Follow(_) if self.is_one_of_two() => {
+                let reason = "the peer runs with another pair.topology: give both the same file";
+                self.drop_link(NoticeCode::Violation, reason);
+            }
             Message::Follow(follow) => {
                 if self.leader.is_none() {
                     self.switch_step(tandem_switch::Input::HigherEpoch(follow.epoch));

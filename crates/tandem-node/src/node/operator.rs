@@ -36,6 +36,7 @@ impl Node {
                 Operation::Forward { conn, db, proto, command } => {
                     self.forward(conn, db, proto, command);
                 }
+                Operation::Verify { conn } => self.verify(conn),
                 Operation::Publish { channel, payload } => {
                     self.send(&tandem_replication::Message::Publish {
                         channel: channel.into(),
@@ -203,6 +204,14 @@ impl Node {
 
     /// Takes a snapshot now; answered when it is on disk.
     fn backup(&mut self, id: AdminId) {
+        if self.is_one_of_two() {
+            let reply = AdminReply::refused(
+                "no backup was made",
+                "with two primaries this version takes no snapshots",
+                "stop one node and copy its data directory",
+            );
+            return self.core.out.push(Output::AdminReply { id, reply });
+        }
         if !self.data_is_whole() || self.history.last().is_none() {
             let reply = AdminReply::refused(
                 "no backup was made",

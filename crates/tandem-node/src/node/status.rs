@@ -52,7 +52,8 @@ pub(super) const fn role_name(role: Role, topology: Topology) -> RoleName {
     match (role, topology) {
         (Role::Primary, _) => RoleName::Primary,
         (Role::Standby, Topology::PrimaryReplica) => RoleName::Replica,
-        (Role::Standby, Topology::PrimaryStandby) => RoleName::Standby,
+        // With two writers there is none.
+        (Role::Standby, Topology::PrimaryStandby | Topology::PrimaryPrimary) => RoleName::Standby,
         (Role::Joining, _) => RoleName::Joining,
         (Role::Isolated, _) => RoleName::Isolated,
     }
@@ -247,11 +248,14 @@ impl Node {
             ),
         }
         if settings.acknowledge == Acknowledge::Local {
-            warnings.push(
+            warnings.push(if self.is_one_of_two() {
+                "acknowledge = \"local\": a lost disk loses what the peer has not received".into()
+            } else {
                 "acknowledge = \"local\": a promotion loses what this node's peer has not received"
-                    .into(),
-            );
+                    .into()
+            });
         }
+        warnings.extend(self.exchange_trouble().map(str::to_owned));
         if let Some(full) = &self.disk_full {
             warnings.push(format!("the disk is full ({full}): writes are refused"));
         }
@@ -262,6 +266,13 @@ impl Node {
     }
 
     fn in_sync_names(&self) -> Vec<String> {
+        let names = &self.core.settings.names;
+        if self.is_one_of_two() {
+            let both = self.core.view.peer_in_sync;
+            let own = self.core.settings.node;
+            let nodes = [NodeId::A, NodeId::B].into_iter();
+            return nodes.filter(|it| both || *it == own).map(|it| names[it].clone()).collect();
+        }
         let Some(set) = self.switch_state.in_sync else { return Vec::new() };
         [NodeId::A, NodeId::B]
             .into_iter()
@@ -305,7 +316,11 @@ impl Node {
         let settings = &self.core.settings;
         let peer = settings.node.peer();
         let at = &self.core.positions;
-        let heard = self.link.status.unwrap_or_default();
+        let mut heard = self.link.status.unwrap_or_default();
+        if self.is_one_of_two() {
+            // Its log counts otherwise than ours.
+            (heard.appended_end, heard.durable_end, heard.applied_end) = Default::default();
+        }
         let lag = self.lag();
         let said = self.link.status.map(|status| role_name(status.role, settings.topology));
         // Whom this node follows serves, although the last sign of life may be from before that.
@@ -321,6 +336,7 @@ impl Node {
             applied_lsn: at.peer_applied_end.max(heard.applied_end).get(),
             lag_records: lag.records,
             lag_bytes: lag.bytes,
+            behind_records: self.exchange_lag().behind,
             lag_ms: lag.ms,
             last_heard_ms: self.last_heard_ms(),
             address: settings.client_addresses[peer].clone(),
@@ -336,6 +352,11 @@ impl Node {
 
     /// The follower's distance: measured by the leader, estimated from heartbeats by the follower.
     fn lag(&self) -> Lag {
+        if self.is_one_of_two() {
+            let lag = self.exchange_lag();
+            let ms = lag.since.map_or(0, |at| self.core.now.wall.get().saturating_sub(at.get()));
+            return Lag { records: lag.ahead, bytes: lag.bytes, ms };
+        }
         if let Some(leader) = &self.leader {
             let lag = leader.lag(self.core.now.mono).unwrap_or_default();
             let ms = u64::try_from(lag.time.as_millis()).unwrap_or(u64::MAX);

@@ -108,10 +108,16 @@ impl Node {
     fn serve(&mut self, epoch: Epoch) {
         let acknowledged = self.core.positions.peer_received_end;
         assert!(
-            acknowledged == tandem_types::Lsn::ZERO,
+            acknowledged == tandem_types::Lsn::ZERO || self.is_one_of_two(),
             "the peer has acknowledged {acknowledged} of a reign that only begins"
         );
         self.follower = None;
+        if self.is_one_of_two() {
+            self.next_expire = self.core.now.mono;
+            self.refresh_view();
+            self.update_commit();
+            return self.want_address(true);
+        }
         let tip = self.core.log.tip();
         let reign = leader::Reign {
             epoch,

@@ -2,7 +2,7 @@
 
 use tandem_resp::OwnedArgs;
 use tandem_store::{Command, TimeoutReply};
-use tandem_types::{DbIndex, LogPosition, Monotonic};
+use tandem_types::{DbIndex, LogPosition, Lsn, Monotonic, Pair};
 
 /// A client that waits.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) enum What {
     Copies { local: Option<u32>, replicas: u32, position: LogPosition },
     /// `TANDEM WAITPOS`.
     Position(LogPosition),
+    /// `TANDEM PP WAITVECTOR`: to see that much of what either of two writers wrote.
+    Vector(Pair<Lsn>),
     /// The node's answer to an operation.
     Answer,
     /// The primary's replies to everything that was passed on.

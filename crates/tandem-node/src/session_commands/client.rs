@@ -196,7 +196,10 @@ fn unblock(visit: &mut Visit<'_>, args: &Args<'_>) {
     let found = visit.clients.sessions.iter().find(|session| session.id == id);
     let conn = found.filter(|session| {
         session.waiting.as_deref().is_some_and(|waiting| {
-            matches!(waiting.what, What::Keys { .. } | What::Copies { .. } | What::Position(_))
+            matches!(
+                waiting.what,
+                What::Keys { .. } | What::Copies { .. } | What::Position(_) | What::Vector(_)
+            )
         })
     });
     let Some(conn) = conn.map(|session| session.conn) else { return visit.reply().int(0) };

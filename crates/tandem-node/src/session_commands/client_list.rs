@@ -119,7 +119,10 @@ pub(super) fn line(core: &Core, session: &Session) -> String {
 /// Redis' letters.
 fn flags(session: &Session) -> String {
     let waits = session.waiting.as_deref().is_some_and(|waiting| {
-        matches!(waiting.what, What::Keys { .. } | What::Copies { .. } | What::Position(_))
+        matches!(
+            waiting.what,
+            What::Keys { .. } | What::Copies { .. } | What::Position(_) | What::Vector(_)
+        )
     });
     let letters = [
         ('O', session.monitor),

@@ -14,6 +14,7 @@ pub(super) const SUBCOMMANDS: &[&str] = &[
     "tandem|help",
     "tandem|pause",
     "tandem|position",
+    "tandem|pp",
     "tandem|promote",
     "tandem|reject",
     "tandem|resume",
@@ -40,7 +41,8 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"pause", 2) => wish(visit, Wish::Pause),
         (b"resume", 2) => wish(visit, Wish::Resume),
         (b"help", 2) => help::write(visit, "TANDEM", HELP),
-        (b"conflicts" | b"pp" | b"bc" | b"seq", _) => {
+        (b"pp", 3..) => super::pp::pp(visit, args),
+        (b"conflicts" | b"bc" | b"seq", _) => {
             let name = String::from_utf8_lossy(args.get(1)).to_ascii_uppercase();
             visit
                 .reply()
@@ -48,7 +50,7 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         }
         (
             b"status" | b"position" | b"waitpos" | b"solo" | b"switch" | b"confirm" | b"reject"
-            | b"pause" | b"resume",
+            | b"pause" | b"resume" | b"pp",
             _,
         ) => {
             let name = String::from_utf8_lossy(args.get(1)).to_ascii_lowercase();
@@ -166,6 +168,8 @@ const HELP: &[&str] = &[
     "    Return epoch and LSN of this connection's last write.",
     "WAITPOS <epoch> <lsn> <timeout-ms>",
     "    Wait until reads on this node see that position.",
+    "PP VECTOR | WAITVECTOR <a> <b> <timeout-ms> | VERIFY",
+    "    With two primaries: how much of either is here; wait for it; compare both nodes' data.",
     "PROMOTE [FORCE] [ACCEPT-LOSS <records>]",
     "    Make this node primary.",
     "SWITCH [TO <node>]",

@@ -56,6 +56,7 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
         return visit.reply().error("ERR EXEC without MULTI");
     };
     let broken = visit.session.watch_broken || has_expired(visit);
+    let watched = !visit.session.watched.is_empty();
     // Whatever the outcome, it tells whether those keys were touched.
     for watched in &visit.session.watched {
         let end = visit.core.store.last_write_end_of(watched.db, &watched.key);
@@ -74,6 +75,11 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
         return visit
             .reply()
             .error_fmt(format_args!("EXECABORT Transaction discarded because of: {text}"));
+    }
+    if watched && transaction.writes && visit.core.writer().is_some() {
+        // A write on the other node would not have touched those keys.
+        let refusal = tandem_store::MergeRefusal::watched();
+        return visit.reply().error(&refusal.to_string());
     }
     if is_out_of_memory(visit, &transaction) {
         return visit.reply().error_fmt(format_args!(

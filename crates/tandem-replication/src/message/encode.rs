@@ -26,6 +26,7 @@ pub(super) mod tag {
     pub(crate) const FORWARD_REPLY: u8 = 15;
     pub(crate) const BYE: u8 = 16;
     pub(crate) const REJECT: u8 = 17;
+    pub(crate) const EXCHANGE: u8 = 18;
 }
 
 impl Message<'_> {
@@ -129,6 +130,10 @@ fn body(message: &Message<'_>, w: &mut Fields<'_>) {
         Message::Heartbeat(it) => heartbeat(it, w),
         Message::Switch(bytes) => {
             w.u8(tag::SWITCH);
+            w.tail(bytes);
+        }
+        Message::Exchange(bytes) => {
+            w.u8(tag::EXCHANGE);
             w.tail(bytes);
         }
         Message::Publish { channel, payload } => {

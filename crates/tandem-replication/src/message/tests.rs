@@ -100,6 +100,7 @@ fn one_of_each() -> Vec<Message<'static>> {
             grant: Some(Grant { epoch, lease_ms: 500 }),
         }),
         Message::Switch((&b"opaque"[..]).into()),
+        Message::Exchange((&b"opaque too"[..]).into()),
         Message::Publish { channel: (&b"news"[..]).into(), payload: (&b""[..]).into() },
         Message::Forward {
             token: 1,

@@ -57,6 +57,8 @@ pub(crate) enum Switching {
     Manual,
     /// The rules, with a witness.
     Mediator,
+    /// Nobody: both nodes are primary.
+    Nobody,
 }
 
 /// Everything that is fixed before a process starts.
@@ -78,6 +80,7 @@ impl Plan {
             program: std::env::current_exe().context("find this program")?,
             topology: options.topology.clone(),
             switching: match options.switch {
+                _ if options.topology == "primary-primary" => Switching::Nobody,
                 DemoSwitch::Manual => Switching::Manual,
                 DemoSwitch::Mediator => Switching::Mediator,
             },
@@ -111,9 +114,12 @@ impl Plan {
 
     pub(crate) fn config_text(&self) -> String {
         let mut text = format!(
-            "# Written by `tandem demo`.\n[pair]\nname = \"demo\"\ntopology = \"{}\"\ninitial_primary = \"a\"\n",
+            "# Written by `tandem demo`.\n[pair]\nname = \"demo\"\ntopology = \"{}\"\n",
             self.topology
         );
+        if self.switching != Switching::Nobody {
+            text.push_str("initial_primary = \"a\"\n");
+        }
         for ports in self.ports {
             let Ports { name, client, read, link, admin, sentinel } = ports;
             let data = toml_text(&self.folder.join(name));
@@ -181,6 +187,7 @@ mod tests {
             ("primary-standby", Switching::Manual),
             ("primary-replica", Switching::Manual),
             ("primary-replica", Switching::Mediator),
+            ("primary-primary", Switching::Nobody),
         ];
         for (topology, switching) in manners {
             let plan = Plan {

@@ -28,6 +28,8 @@ pub(crate) struct Manner {
     pub(crate) answer_time_max: Duration,
     /// What the nodes ask for.
     pub(crate) password: Option<String>,
+    /// Every other writer begins at the second node: both accept writes.
+    pub(crate) both_sides: bool,
     /// Remove the keys at the end.
     pub(crate) clean_up: bool,
 }
@@ -78,9 +80,13 @@ impl Load {
         });
         let writers = (0..manner.writers)
             .map(|number| {
+                let mut manner = manner.clone();
+                if manner.both_sides && number % 2 == 1 {
+                    manner.addresses.swap(0, 1);
+                }
                 let writer = Writer {
                     key: format!("{}{number}", manner.key_prefix),
-                    manner: manner.clone(),
+                    manner,
                     last: 0,
                     figures: Arc::clone(&figures),
                 };
@@ -273,6 +279,7 @@ mod tests {
             retry_pause: Duration::ZERO,
             answer_time_max: Duration::from_secs(1),
             password: None,
+            both_sides: false,
             clean_up: false,
         };
         let load = Load::start(&Manner { writers: 0, ..manner.clone() });

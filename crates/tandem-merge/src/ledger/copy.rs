@@ -1,0 +1,103 @@
+//! A whole ledger as statements: what a full copy says of counters, sequences and policies.
+
+use tandem_types::{Lsn, NodeId, Pair};
+
+use super::{Ledger, LedgerOp};
+use crate::op::{Op, Origin, Record};
+
+impl Ledger {
+    /// Everything it holds, as records of the side that said each: entering them into an empty ledger
+    /// gives this one.
+    pub fn statements(&self) -> Pair<Vec<Record>> {
+        let mut said = Pair { a: Vec::new(), b: Vec::new() };
+        for (prefix, (stamp, ranked)) in &self.said {
+            let side = ranked.peer();
+            let policy = self.policies.get(prefix);
+            let origin = Origin { side, lsn: Lsn::ZERO, seen: Lsn::ZERO, stamp: *stamp };
+            let op = Op::Ledger(LedgerOp::Policy(prefix.clone(), policy));
+            said[side].push(Record { origin, ops: vec![op] });
+        }
+        let mut ops = Vec::new();
+        for (key, counter) in &self.counters {
+            ops.push(LedgerOp::Counter(key.clone(), *counter));
+        }
+        for (key, sequence) in &self.sequences {
+            for progress in sequence.all_progress() {
+                let (mode, first) = (sequence.mode(), sequence.first());
+                ops.push(LedgerOp::Sequence { key: key.clone(), mode, first, progress });
+            }
+        }
+        if !ops.is_empty() {
+            let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, tandem_types::Stamp::ZERO);
+            let origin = Origin { side: NodeId::A, lsn, seen, stamp };
+            let ops = ops.into_iter().map(Op::Ledger).collect();
+            said.a.push(Record { origin, ops });
+        }
+        for records in [&mut said.a, &mut said.b] {
+            // Positions must rise within a chunk; these name none.
+            let mut lsn = Lsn::ZERO;
+            for record in records {
+                record.origin.lsn = lsn;
+                lsn = lsn.next();
+            }
+        }
+        said
+    }
+
+    /// This side begins anew with what it copied: ids that it gave before, and that nobody kept, are not
+    /// given again.
+    pub fn new_incarnation(&mut self) {
+        for sequence in self.sequences.values_mut() {
+            sequence.new_incarnation();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_types::{DbIndex, Stamp};
+
+    use super::*;
+    use crate::escrow::{Counter, Generation};
+    use crate::item::Key;
+    use crate::policy::Policy;
+    use crate::sequence::{Mode, Sequence, WhenDry};
+
+    #[test]
+    fn a_ledger_comes_back_from_its_statements() {
+        let key = |name: &[u8]| Key { db: DbIndex::ZERO, name: name.into() };
+        let mut ledger = Ledger::new();
+        let origin = |side, stamp| Origin {
+            side,
+            lsn: Lsn::ZERO,
+            seen: Lsn::ZERO,
+            stamp: Stamp::new(stamp),
+        };
+        let generation = Generation { stamp: Stamp::new(1), by: NodeId::A };
+        let mut counter = Counter::create(generation, 10, 0, 50).unwrap();
+        counter.take(NodeId::B, 2).unwrap();
+        ledger.enter(NodeId::A, &origin(NodeId::A, 1), &LedgerOp::Counter(key(b"stock"), counter));
+        let mode = Mode::Leased { lease: 10, when_dry: WhenDry::Strict };
+        for side in [NodeId::A, NodeId::B] {
+            let mut sequence = Sequence::new(side, mode, 100);
+            sequence.burn();
+            let progress = sequence.progress();
+            let op = LedgerOp::Sequence { key: key(b"id"), mode, first: 100, progress };
+            ledger.enter(NodeId::A, &origin(side, 2), &op);
+            let prefix = if side == NodeId::A { b"a:" } else { b"b:" };
+            let op = LedgerOp::Policy(prefix.as_slice().into(), Some(Policy::Lww));
+            ledger.enter(NodeId::A, &origin(side, 3), &op);
+        }
+        let gone = LedgerOp::Policy(b"b:".as_slice().into(), None);
+        ledger.enter(NodeId::A, &origin(NodeId::A, 9), &gone);
+        let mut back = Ledger::new();
+        let said = ledger.statements();
+        for record in said.a.iter().chain(&said.b) {
+            for op in &record.ops {
+                let Op::Ledger(op) = op else { panic!("{op:?}") };
+                back.enter(NodeId::A, &record.origin, op);
+            }
+        }
+        assert_eq!(back, ledger);
+    }
+}

@@ -1,0 +1,150 @@
+//! The receiving end: the peer's records are merged and appended; a full copy is taken in.
+
+use tandem_merge::{Admission, Chunk};
+use tandem_replication::message::NoticeCode;
+use tandem_types::Lsn;
+
+use super::message::{Said, Seen};
+use super::{Node, Phase};
+use crate::Severity;
+use crate::writer::PeerNote;
+
+impl Node {
+    /// The other writer says something.
+    pub(in crate::node) fn exchange_said(&mut self, bytes: &[u8]) {
+        if !self.is_one_of_two() || self.exchange.leaving {
+            return;
+        }
+        let said = match Said::decode(bytes) {
+            Ok(said) => said,
+            Err(error) => return self.violated(&error.to_string()),
+        };
+        if let Said::Greeting(greeting) = said {
+            return self.greeted(greeting);
+        }
+        if self.exchange.phase == Phase::Greeting {
+            // Only one that has heard us goes on.
+            return self.violated("it did not say how it stands");
+        }
+        if self.exchange.phase != Phase::Streaming {
+            return;
+        }
+        match said {
+            Said::Greeting(_) => {}
+            Said::Chunk(payload) => self.merge_chunk(&payload, bytes.len()),
+            Said::Seen(seen) => self.heard_seen(seen),
+            Said::CopyBegin { start } => self.copy_begins(start),
+            Said::CopyPiece(piece) => {
+                self.take_in(&PeerNote::CopyPiece(piece), bytes.len());
+            }
+            Said::CopyEnd => self.copy_ends(),
+            Said::VerifyAsk { token, first, vector } => self.asked_to_verify(token, first, vector),
+            Said::VerifyAnswer { token, digests } => self.verify_answered(token, digests.as_ref()),
+        }
+    }
+
+    pub(super) fn violated(&mut self, what: &str) {
+        let reason = format!("the peer broke the rules of the exchange: {what}");
+        self.event(Severity::Error, reason.clone());
+        self.drop_link(NoticeCode::Violation, &reason);
+    }
+
+    fn merge_chunk(&mut self, payload: &[u8], bytes: usize) {
+        let chunk = match Chunk::decode(payload) {
+            Ok(chunk) => chunk,
+            Err(error) => return self.violated(&error.to_string()),
+        };
+        let Some(writer) = &self.core.writer else { return };
+        let peer = self.core.settings.node.peer();
+        if chunk.records.iter().any(|record| record.origin.side != peer) {
+            return self.violated("it sent records that are not its own");
+        }
+        let own_end = writer.site.own_end();
+        if chunk.records.iter().any(|record| record.origin.seen > own_end) {
+            return self.violated("it has seen more of this node than there is");
+        }
+        match writer.site.admit(&chunk) {
+            Admission::Known => {}
+            Admission::Next => {
+                self.core.merge(chunk, payload);
+                self.look_if_whole();
+            }
+            Admission::Elsewhere { from } => {
+                let reason = format!("the stream does not fit: records from {from} on are wanted");
+                return self.drop_link(NoticeCode::Busy, &reason);
+            }
+        }
+        self.took(bytes);
+    }
+
+    /// Something of the stream is in memory and in the log: it counts once it is on disk.
+    fn took(&mut self, bytes: usize) {
+        let exchange = &mut self.exchange;
+        exchange.received += u64::try_from(bytes).unwrap_or(u64::MAX);
+        exchange.taking.push_back((self.core.positions.appended_end, exchange.received));
+        if self.core.positions.durable_end >= self.core.positions.appended_end {
+            exchange.taken = exchange.received;
+            exchange.taking.clear();
+            self.say_seen();
+        }
+    }
+
+    fn copy_begins(&mut self, start: Lsn) {
+        let (Some(theirs), Some(writer)) = (self.exchange.theirs, self.core.writer.as_ref()) else {
+            return;
+        };
+        if writer.has_data(&self.core.store) || writer.copying.is_some() {
+            return self.violated("it sends a copy to a node that has data");
+        }
+        self.core.streams.copies_received += 1;
+        let peer = self.core.settings.peer_name();
+        self.event(Severity::Note, format!("a full copy begins, as of record {start} of {peer}"));
+        let note = PeerNote::CopyBegin { incarnation: theirs.incarnation, start };
+        self.take_in(&note, 0);
+        self.exchange.settled_end = self.core.positions.appended_end;
+        self.refresh_view();
+    }
+
+    fn copy_ends(&mut self) {
+        if self.core.writer.as_ref().is_none_or(|writer| writer.copying.is_none()) {
+            return self.violated("it ended a copy that was not begun");
+        }
+        self.take_in(&PeerNote::CopyEnd, 0);
+        self.exchange.awaits_copy = false;
+        self.exchange.settled_end = self.core.positions.appended_end;
+        self.exchange.whole_at = Some((Lsn::ZERO, self.core.positions.appended_end));
+        self.event(Severity::Note, "the full copy is whole".into());
+        self.look_if_whole();
+        self.refresh_view();
+    }
+
+    fn take_in(&mut self, note: &PeerNote<'_>, bytes: usize) {
+        if let Err(fault) = self.core.heed(note) {
+            self.event(Severity::Error, fault.to_string());
+            return self.begin_anew(&fault.to_string(), false);
+        }
+        self.took(bytes);
+    }
+
+    /// Says how far this node is, if that has changed.
+    pub(super) fn say_seen(&mut self) {
+        let Some(writer) = &self.core.writer else { return };
+        if self.exchange.phase != Phase::Streaming
+            || self.core.positions.durable_end < self.exchange.settled_end
+        {
+            return;
+        }
+        let ends = writer.places.durable_ends();
+        let whole = !self.exchange.awaits_copy;
+        let own_end = writer.site.own_end();
+        let seen = if whole { ends.seen } else { Lsn::ZERO };
+        let now = Seen { seen, said_at: own_end, taken: self.exchange.taken, whole };
+        let said = self.exchange.said;
+        let news = (now.seen, now.taken, whole) != (said.seen, said.taken, said.whole);
+        let at_rest = ends.own == own_end && now.said_at != said.said_at;
+        if news || at_rest {
+            self.exchange.said = now;
+            self.say(&Said::Seen(now));
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The sending end: own records that are on disk, in order, and a full copy among them.
+
+use std::borrow::Cow;
+
+use tandem_log::{Decoded, RecordKind, decode, encoded_len};
+use tandem_merge::{Chunk, Op, Record, compact};
+use tandem_replication::message::push_slot;
+use tandem_types::{Lsn, Pair, SlotId};
+
+use super::message::{Said, Seen};
+use super::{Node, Phase};
+use crate::walk::SlotWalk;
+use crate::writer::CopyPiece;
+use crate::{Output, Severity};
+
+/// Bytes of chunks and pieces that the peer may not have on its disk yet.
+const WINDOW_BYTES: u64 = 8 << 20;
+/// Bytes of messages that may wait for the link.
+const BACKLOG_BYTES_MAX: usize = 4 << 20;
+/// Bytes of the log looked at in one go while the peer keeps up.
+const LIVE_BYTES: usize = 256 << 10;
+/// The same after a cut: so much of the tail is compacted together.
+const CATCH_UP_BYTES: usize = 4 << 20;
+/// Operations of a compacted chunk, about.
+const CHUNK_OPS: usize = 4_096;
+/// Bytes of slots in one piece of a copy, about.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Where the sending end is.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    /// The own record to send next.
+    next: Lsn,
+    /// The place in the log to look at next, and the own position there.
+    at: Lsn,
+    at_own: Lsn,
+    /// Own records before this were written before the peer came back: they are compacted.
+    compact_until: Lsn,
+    /// The log is being read from disk.
+    reading: bool,
+    /// Bytes of chunks and pieces sent in this connection.
+    sent: u64,
+    /// What the peer said last.
+    pub(super) heard: Seen,
+    /// The peer had everything at least once in this connection.
+    in_sync: bool,
+}
+
+impl Sending {
+    /// From the own record `next` on, which stands in the log at or behind `place` (own position, place).
+    pub(super) fn from(next: Lsn, place: (Lsn, Lsn), compact_until: Lsn) -> Self {
+        Self { next, at_own: place.0, at: place.1, compact_until, ..Self::default() }
+    }
+}
+
+/// A full copy being given.
+#[derive(Debug)]
+pub(super) struct Giving {
+    begun: bool,
+    walk: SlotWalk,
+    /// The ledger was sent.
+    ledger: bool,
+    /// A piece, and the own end at which it was taken: it goes between the records there.
+    piece: Option<(Lsn, CopyPiece<'static>)>,
+}
+
+impl Giving {
+    pub(super) const fn new() -> Self {
+        Self { begun: false, walk: SlotWalk::new(), ledger: false, piece: None }
+    }
+}
+
+impl Node {
+    /// Sends what may be sent now.
+    pub(super) fn send_records(&mut self) {
+        if self.exchange.phase != Phase::Streaming
+            || self.core.positions.durable_end < self.exchange.settled_end
+        {
+            return;
+        }
+        while self.has_room() {
+            let Some(limit) = self.give_piece() else { continue };
+            if self.exchange.sending.next >= limit || !self.send_some(limit) {
+                return;
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let sending = &self.exchange.sending;
+        let on_the_way = sending.sent.saturating_sub(sending.heard.taken);
+        !sending.reading
+            && on_the_way < WINDOW_BYTES
+            && self.link.backlog_bytes < BACKLOG_BYTES_MAX
+            && self.link.is_up()
+    }
+
+    /// Sends the next piece of a copy if its place has come (`None`: look again); else up to where records
+    /// may be sent.
+    fn give_piece(&mut self) -> Option<Lsn> {
+        let durable = self.core.writer.as_ref()?.places.durable_ends().own;
+        let next = self.exchange.sending.next;
+        let Some(mut giving) = self.exchange.giving.take() else { return Some(durable) };
+        if !giving.begun {
+            giving.begun = true;
+            self.exchange.giving = Some(giving);
+            self.say(&Said::CopyBegin { start: next });
+            return None;
+        }
+        if giving.piece.is_none() {
+            giving.piece = self.take_piece(&mut giving.walk, &mut giving.ledger);
+        }
+        match giving.piece.take() {
+            Some((at, piece)) if at == next => {
+                self.exchange.giving = Some(giving);
+                self.say_counted(&Said::CopyPiece(piece));
+                None
+            }
+            Some((at, piece)) => {
+                giving.piece = Some((at, piece));
+                self.exchange.giving = Some(giving);
+                Some(durable.min(at))
+            }
+            None => {
+                self.say(&Said::CopyEnd);
+                let peer = self.core.settings.peer_name();
+                self.event(Severity::Note, format!("all slots were sent to {peer}"));
+                None
+            }
+        }
+    }
+
+    fn take_piece(
+        &mut self,
+        walk: &mut SlotWalk,
+        ledger: &mut bool,
+    ) -> Option<(Lsn, CopyPiece<'static>)> {
+        let site = &self.core.writer.as_ref()?.site;
+        let at = site.own_end();
+        if !std::mem::replace(ledger, true) {
+            let said = site.ledger().statements();
+            let next = Some(SlotId::FIRST);
+            return Some((at, piece(next, Vec::new(), said)));
+        }
+        let mut bytes = Vec::new();
+        let mut span: Option<(SlotId, SlotId)> = None;
+        while bytes.len() < PIECE_BYTES
+            && let Some(taken) = walk.take(&self.core.store)
+        {
+            span = Some((span.map_or(taken.first, |(first, _)| first), taken.last));
+            if !taken.bytes.is_empty() {
+                push_slot(&mut bytes, taken.last, &taken.bytes);
+            }
+        }
+        let (first, last) = span?;
+        let beside = self.core.store.beside(first, last);
+        let origin = |side| tandem_merge::Origin {
+            side,
+            lsn: Lsn::ZERO,
+            seen: Lsn::ZERO,
+            stamp: tandem_types::Stamp::ZERO,
+        };
+        let record = |side, ops: Vec<Op>| {
+            if ops.is_empty() { Vec::new() } else { vec![Record { origin: origin(side), ops }] }
+        };
+        let beside = Pair {
+            a: record(tandem_types::NodeId::A, beside.a),
+            b: record(tandem_types::NodeId::B, beside.b),
+        };
+        Some((at, piece(last.next(), bytes, beside)))
+    }
+
+    /// Sends own records before `limit` from the next stretch of the log; `false`: there is nothing to send
+    /// now.
+    fn send_some(&mut self, limit: Lsn) -> bool {
+        let sending = &self.exchange.sending;
+        let compacting = sending.next < sending.compact_until;
+        let bytes_max = if compacting { CATCH_UP_BYTES } else { LIVE_BYTES };
+        let (from, until) = (sending.at, self.core.positions.durable_end);
+        if from >= until {
+            return false;
+        }
+        let Some(bytes) = self.tail.read(from, bytes_max).map(|piece| piece.bytes.to_vec()) else {
+            self.exchange.sending.reading = true;
+            let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
+            self.core.out.push(Output::ReadLog { from, until, bytes_max });
+            return false;
+        };
+        self.send_stretch(&bytes, limit)
+    }
+
+    /// A stretch of the log came from disk.
+    pub(in crate::node) fn own_log_read(&mut self, from: Lsn, bytes: &[u8]) {
+        if !std::mem::take(&mut self.exchange.sending.reading) || from != self.exchange.sending.at {
+            // Asked for in a connection that is gone.
+            return self.send_records();
+        }
+        if let Some(limit) = self.give_piece() {
+            self.send_stretch(bytes, limit);
+        }
+        self.send_records();
+    }
+
+    /// It does not hold what the peer lacks.
+    pub(in crate::node) fn own_log_gone(&mut self, from: Lsn) {
+        if std::mem::take(&mut self.exchange.sending.reading) {
+            self.stay_apart(format!("record {from} of the log on disk cannot be read"));
+        }
+    }
+
+    fn send_stretch(&mut self, bytes: &[u8], limit: Lsn) -> bool {
+        let read = self.own_payloads(bytes, limit);
+        let Some(read) = read else {
+            let reason = "the log on disk is not what this node wrote".to_owned();
+            self.stay_apart(reason);
+            return false;
+        };
+        let sending = &self.exchange.sending;
+        let (first, compacting) = (sending.next, sending.next < sending.compact_until);
+        self.exchange.sending.at = read.at;
+        self.exchange.sending.at_own = read.at_own;
+        let Some(end) = read.payloads.last().map(|_| read.at_own) else { return read.moved };
+        self.exchange.sending.next = end;
+        if compacting {
+            let decoded: Result<Vec<Chunk>, _> =
+                read.payloads.iter().map(|bytes| Chunk::decode(bytes)).collect();
+            let Ok(decoded) = decoded else {
+                self.stay_apart("an own record cannot be read back".to_owned());
+                return false;
+            };
+            let records = decoded.into_iter().flat_map(|chunk| chunk.records).collect();
+            for chunk in compact(first, records, CHUNK_OPS) {
+                let mut bytes = Vec::new();
+                chunk.encode(&mut bytes);
+                self.say_counted(&Said::Chunk(Cow::Owned(bytes)));
+            }
+        } else {
+            for payload in read.payloads {
+                self.say_counted(&Said::Chunk(Cow::Borrowed(payload)));
+            }
+        }
+        true
+    }
+
+    /// The payloads of own records from `next` on and before `limit` in a stretch of the log; `None`: these
+    /// are no records.
+    fn own_payloads<'b>(&self, bytes: &'b [u8], limit: Lsn) -> Option<Stretch<'b>> {
+        let sending = &self.exchange.sending;
+        let durable_end = self.core.positions.durable_end;
+        let mut stretch =
+            Stretch { at: sending.at, at_own: sending.at_own, moved: false, payloads: Vec::new() };
+        let mut rest = bytes;
+        while let Ok(Some(len)) = encoded_len(rest)
+            && len <= rest.len()
+            && stretch.at < durable_end
+            && stretch.at_own < limit
+        {
+            let (raw, after) = rest.split_at(len);
+            let Decoded::Record(record) = decode(raw) else { return None };
+            if record.lsn != stretch.at {
+                return None;
+            }
+            if record.kind == RecordKind::Own {
+                if stretch.at_own >= sending.next {
+                    stretch.payloads.push(record.payload);
+                }
+                stretch.at_own = stretch.at_own.next();
+            }
+            stretch.at = record.lsn.next();
+            stretch.moved = true;
+            rest = after;
+        }
+        Some(stretch)
+    }
+
+    fn say_counted(&mut self, said: &Said<'_>) {
+        let bytes = said.to_bytes();
+        self.exchange.sending.sent += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.send(&tandem_replication::Message::Exchange(Cow::Owned(bytes)));
+    }
+
+    /// The peer says how far it is.
+    pub(super) fn heard_seen(&mut self, seen: Seen) {
+        let Some(writer) = &mut self.core.writer else { return };
+        if seen.seen > writer.places.durable_ends().own || seen.taken > self.exchange.sending.sent {
+            return self.violated("it says that it has more than was ever sent to it");
+        }
+        self.exchange.sending.heard = seen;
+        writer.places.confirmed(seen.seen);
+        writer.site.heard(seen.seen, seen.said_at);
+        let seen_end = writer.site.seen_end();
+        let note = writer.due_note(seen_end);
+        if let Some(note) = note
+            && let Err(fault) = self.core.heed(&note)
+        {
+            return self.reboot(fault.to_string());
+        }
+        let sending = &mut self.exchange.sending;
+        if !sending.in_sync && seen.whole && seen.seen >= sending.compact_until {
+            sending.in_sync = true;
+            let peer = self.core.settings.peer_name();
+            let text = format!("{peer} is in sync: it holds every acknowledged write");
+            self.event(Severity::Note, text);
+            let in_sync = tandem_switch::Exchange::InSync(true);
+            self.switch_step(tandem_switch::Input::Exchange(in_sync));
+            self.refresh_view();
+        }
+        self.update_commit();
+        self.clients.committed(&mut self.core);
+        self.send_records();
+    }
+}
+
+/// Part of the log.
+struct Stretch<'b> {
+    /// Where it ends, and the own position there.
+    at: Lsn,
+    at_own: Lsn,
+    /// It is not empty.
+    moved: bool,
+    payloads: Vec<&'b [u8]>,
+}
+
+fn piece(next: Option<SlotId>, slots: Vec<u8>, beside: Pair<Vec<Record>>) -> CopyPiece<'static> {
+    let encoded = |records: Vec<Record>| {
+        let mut bytes = Vec::new();
+        if !records.is_empty() {
+            Chunk { from: Lsn::ZERO, records, whole_at: Lsn::ZERO }.encode(&mut bytes);
+        }
+        Cow::Owned(bytes)
+    };
+    CopyPiece {
+        next,
+        slots: Cow::Owned(slots),
+        beside_a: encoded(beside.a),
+        beside_b: encoded(beside.b),
+    }
+}

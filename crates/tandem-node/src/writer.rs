@@ -1,0 +1,171 @@
+//! This node as one of two writers: its side of the merge, and how that follows from its log.
+//!
+//! ```text
+//!  own command -> operations -> record kind 2 (own)     -.
+//!  the peer's chunk -> merge  -> record kind 3 (merged)  }-> one log, in the order the key space saw them
+//!  meeting, copying           -> record kind 4 (peer)   -'
+//! ```
+//! Replaying these in order gives the key space and the index of unacknowledged writes again, so there is
+//! nothing else to keep. What is done live and what is replayed goes through the same functions here.
+//!
+//! **Not here:** the rules (`tandem-merge`), what is said over the link (`node/both`).
+
+mod conflict_log;
+mod core;
+mod note;
+mod places;
+mod replay;
+
+use tandem_merge::{Chunk, Merged, Op, SKEW_MS_MAX, Site, apply_own};
+use tandem_replication::message::SlotPieces;
+use tandem_store::Store;
+use tandem_types::{Incarnation, Lsn, NodeId, SlotId, Stamp, WallMillis};
+
+pub use self::conflict_log::{ConflictEntry, ConflictLog};
+pub(crate) use self::note::{CopyPiece, PeerNote};
+pub(crate) use self::places::{Ends, Places};
+pub(crate) use self::replay::{ReplayError, Replayed};
+
+/// Own records between two notes of how far the peer is: what a restart has to look at again.
+const NOTE_EVERY: u64 = 10_000;
+
+/// One of two writers.
+#[derive(Debug)]
+pub struct Writer {
+    /// Its side.
+    pub(crate) site: Site,
+    /// Whose records [`Site::seen_end`] counts.
+    pub(crate) met: Option<Incarnation>,
+    /// A full copy that is coming in.
+    pub(crate) copying: Option<Copying>,
+    /// Where own records stand in the log.
+    pub(crate) places: Places,
+    /// Where merging discarded a value.
+    pub(crate) conflicts: ConflictLog,
+    /// How far the peer was when the log last said so.
+    noted: Lsn,
+}
+
+/// A full copy that is coming in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copying {
+    /// The next slot; what is written to it and to later ones comes with them.
+    next: Option<SlotId>,
+}
+
+/// Why something of the peer cannot be taken in. Memory may hold half of it: boot anew.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a piece of the full copy cannot be loaded: {0}")]
+pub(crate) struct CopyFault(String);
+
+impl Writer {
+    /// Has written nothing and met nobody.
+    pub(crate) fn new(side: NodeId) -> Self {
+        Self {
+            site: Site::new(side, SKEW_MS_MAX),
+            met: None,
+            copying: None,
+            places: Places::default(),
+            conflicts: ConflictLog::default(),
+            noted: Lsn::ZERO,
+        }
+    }
+
+    /// Merges what comes next from the peer. What it asks to be written again follows at once.
+    pub(crate) fn merge(
+        &mut self,
+        mut chunk: Chunk,
+        wall: WallMillis,
+        store: &mut Store,
+        lsn_end: Lsn,
+    ) -> Merged {
+        if let Some(copying) = self.copying {
+            for record in &mut chunk.records {
+                store.only_copied(&mut record.ops, copying.next);
+            }
+        }
+        let merged = self.site.merge(&chunk, wall, &mut store.merge_space(lsn_end));
+        let newest = chunk.records.last().map_or(Stamp::ZERO, |record| record.origin.stamp);
+        self.conflicts.extend(newest.wall(), merged.conflicts.iter().cloned());
+        merged
+    }
+
+    /// Does what the log says of the peer.
+    ///
+    /// # Errors
+    /// A piece of a copy that fits nothing.
+    pub(crate) fn heed(
+        &mut self,
+        note: &PeerNote<'_>,
+        store: &mut Store,
+        lsn_end: Lsn,
+    ) -> Result<(), CopyFault> {
+        match note {
+            PeerNote::Met { incarnation } => {
+                self.met = Some(*incarnation);
+                self.site.meet();
+            }
+            PeerNote::CopyBegin { incarnation, start } => {
+                self.met = Some(*incarnation);
+                self.site = self.site.copying_from(*start);
+                self.copying = Some(Copying { next: Some(SlotId::FIRST) });
+            }
+            PeerNote::CopyPiece(piece) => self.load(piece, store, lsn_end)?,
+            PeerNote::CopyEnd => {
+                self.copying = None;
+                self.site.ledger_mut().new_incarnation();
+            }
+            PeerNote::Has { seen, said_at } => {
+                self.noted = *seen;
+                self.site.heard(*seen, *said_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn load(
+        &mut self,
+        piece: &CopyPiece<'_>,
+        store: &mut Store,
+        lsn_end: Lsn,
+    ) -> Result<(), CopyFault> {
+        let fault = |error: &dyn std::fmt::Display| CopyFault(error.to_string());
+        let copying = self.copying.as_mut().ok_or_else(|| fault(&"no copy is under way"))?;
+        copying.next = piece.next;
+        for slot in SlotPieces::new(&piece.slots) {
+            let (slot, content) = slot.map_err(|error| fault(&error))?;
+            store.load_slot(slot, lsn_end, content).map_err(|error| fault(&error))?;
+        }
+        for bytes in [&piece.beside_a, &piece.beside_b] {
+            if bytes.is_empty() {
+                continue;
+            }
+            let chunk = Chunk::decode(bytes).map_err(|error| fault(&error))?;
+            for record in &chunk.records {
+                let side = record.origin.side;
+                for op in &record.ops {
+                    apply_own(side, op, &mut store.merge_space(lsn_end));
+                }
+                if record.ops.iter().any(|op| matches!(op, Op::Ledger(_))) {
+                    self.site.copied(record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the log should say of the peer's progress by now, so that a restart need not begin before it.
+    pub(crate) fn due_note(&mut self, said_at: Lsn) -> Option<PeerNote<'static>> {
+        let seen = self.site.stable_end();
+        let due = seen.records_since(self.noted).is_some_and(|records| records >= NOTE_EVERY);
+        due.then(|| {
+            self.noted = seen;
+            PeerNote::Has { seen, said_at }
+        })
+    }
+
+    /// There is something here that a peer would have to have.
+    pub(crate) fn has_data(&self, store: &Store) -> bool {
+        self.site.own_end() > Lsn::ZERO || self.site.seen_end() > Lsn::ZERO || !store.is_empty()
+    }
+}

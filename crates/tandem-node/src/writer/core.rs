@@ -1,0 +1,157 @@
+//! What sessions and the exchange do to the key space and the log of one of two writers.
+
+use tandem_log::RecordKind;
+use tandem_merge::{Chunk, Merged, Record};
+use tandem_resp::Args;
+use tandem_store::{Command, Course, EffectBuf, MergeRefusal, course};
+use tandem_types::{Lsn, Pair};
+
+use super::{CopyFault, Ends, PeerNote, Writer};
+use crate::{Core, Output};
+
+/// Own writes wait for the peer beyond what is kept for it.
+const DIVERGED_TEXT: &str = "PPDIVERGED unreplicated log is full; restore the link, or raise \
+    replication.log_retention";
+
+impl Core {
+    /// Makes one own record of what commands did; returns the position after it.
+    pub(crate) fn commit_operations(&mut self) -> Lsn {
+        let done = std::mem::replace(&mut self.effects, EffectBuf::merging()).into_operations();
+        let lsn_end = self.positions.appended_end.next();
+        let wall = self.now.wall;
+        let Some(writer) = self.writer.as_mut().filter(|_| !done.ops.is_empty()) else {
+            return self.positions.appended_end;
+        };
+        self.store.settle_own(writer.site.side(), &done, lsn_end);
+        let record = Record { origin: writer.site.begin(wall), ops: done.ops };
+        writer.site.note(&record);
+        self.append_own(record)
+    }
+
+    /// Why two writers do not run a command, if they do not: the text of an error.
+    pub(crate) fn two_writers_refuse(&self, command: &Command, args: &Args<'_>) -> Option<String> {
+        let writer = self.writer.as_ref()?;
+        let site = &writer.site;
+        let full = writer.places.unconfirmed_bytes() > self.settings.log_retention_bytes;
+        if full && command.is_write() {
+            return Some(DIVERGED_TEXT.to_owned());
+        }
+        match course(command, args, site.ledger().policies(), site.side()) {
+            Ok(Course::Merge) => None,
+            Ok(Course::Bounded | Course::Sequence) => {
+                let name = command.name.to_uppercase();
+                Some(format!("PPUNSUPPORTED {name} on a key of this policy is not offered yet"))
+            }
+            Err(MergeRefusal::Owner(owner)) => {
+                Some(format!("PPOWNER {}", self.settings.client_addresses[owner]))
+            }
+            Err(refusal) => Some(refusal.to_string()),
+        }
+    }
+
+    fn append_own(&mut self, record: Record) -> Lsn {
+        let (own, written) = (record.origin.lsn, record.origin.stamp.wall());
+        let place = self.positions.appended_end;
+        let mut payload = Vec::new();
+        Chunk::of(record).encode(&mut payload);
+        if let Some(writer) = &mut self.writer {
+            writer.places.own_appended(own, place, payload.len(), written);
+        }
+        self.append_pair(RecordKind::Own, &payload)
+    }
+
+    /// Merges a chunk of the peer, which the site has admitted, and appends it with what it makes this side
+    /// write again.
+    pub(crate) fn merge(&mut self, chunk: Chunk, payload: &[u8]) {
+        let lsn_end = self.positions.appended_end.next();
+        let wall = self.now.wall;
+        let Some(writer) = &mut self.writer else { return };
+        let merged = writer.merge(chunk, wall, &mut self.store, lsn_end);
+        self.append_pair(RecordKind::Merged, payload);
+        self.say_again(&merged);
+    }
+
+    /// Writes again what a merge asks for, directly behind it.
+    pub(crate) fn say_again(&mut self, merged: &Merged) {
+        let lsn_end = self.positions.appended_end.next();
+        let wall = self.now.wall;
+        let Some(writer) = &mut self.writer else { return };
+        let mut space = self.store.merge_space(lsn_end);
+        if let Some(record) = writer.site.again(merged, wall, &mut space) {
+            self.append_own(record);
+        }
+    }
+
+    /// Does and appends what is to be known of the peer.
+    ///
+    /// # Errors
+    /// A piece of a copy that fits nothing; nothing was appended.
+    pub(crate) fn heed(&mut self, note: &PeerNote<'_>) -> Result<Lsn, CopyFault> {
+        let lsn_end = self.positions.appended_end.next();
+        let Some(writer) = &mut self.writer else { return Ok(self.positions.appended_end) };
+        writer.heed(note, &mut self.store, lsn_end)?;
+        Ok(self.append_pair(RecordKind::Peer, &note.to_bytes()))
+    }
+
+    /// Appends a record whose work is done.
+    fn append_pair(&mut self, kind: RecordKind, payload: &[u8]) -> Lsn {
+        let seen = self.writer.as_ref().map_or(Lsn::ZERO, |writer| writer.site.seen_end());
+        let mut meta = self.meta();
+        meta.seen = seen.get();
+        match self.log.append(kind, payload, meta) {
+            Ok(lsn) => {
+                let end = lsn.next();
+                self.appended_bytes += u64::try_from(payload.len()).unwrap_or(u64::MAX);
+                self.positions.appended_end = end;
+                self.positions.applied_end = end;
+                if let Some(writer) = &mut self.writer {
+                    let own = writer.site.own_end();
+                    writer.places.appended(end, Ends { own, seen });
+                }
+                end
+            }
+            Err(error) => {
+                let reason = format!("{error}: the data is read anew from disk, without it");
+                self.out.push(Output::Reboot { reason });
+                Lsn::MAX
+            }
+        }
+    }
+
+    /// How many records of a and of b are in the data here.
+    pub(crate) fn vector(&self) -> Pair<Lsn> {
+        let Some(site) = self.writer.as_ref().map(|writer| &writer.site) else {
+            return Pair::default();
+        };
+        let mut ends = Pair::default();
+        ends[site.side()] = site.own_end();
+        ends[site.side().peer()] = site.seen_end();
+        ends
+    }
+
+    /// Whether a read here sees that much of what a and b wrote.
+    pub(crate) fn has_seen(&self, wanted: Pair<Lsn>) -> bool {
+        let ends = self.vector();
+        ends.a >= wanted.a && ends.b >= wanted.b
+    }
+
+    /// This node as one of two writers; `None`: there is one.
+    pub const fn writer(&self) -> Option<&Writer> {
+        match &self.writer {
+            Some(writer) => Some(writer),
+            None => None,
+        }
+    }
+}
+
+impl Writer {
+    /// The conflicts that merging decided.
+    pub const fn conflicts(&self) -> &super::ConflictLog {
+        &self.conflicts
+    }
+
+    /// Its side of the merge: clock, index, ledger of counters, sequences and policies.
+    pub const fn site(&self) -> &tandem_merge::Site {
+        &self.site
+    }
+}
