@@ -377,17 +377,14 @@ fn a_line_that_comes_and_goes_costs_nothing() {
         run(&mut a, &format!("SET same {number}"));
         run(&mut b, &format!("SADD members {}", number % 10));
     }
-    for (client, line) in [
-        (&mut a, "SET both a"),
-        (&mut b, "SET both b"),
-        (&mut a, "RPUSH list a1 a2"),
-        (&mut b, "RPUSH list b1"),
-        (&mut a, "APPEND text A"),
-        (&mut b, "APPEND text B"),
-        (&mut a, "FLUSHDB"),
-        (&mut b, "SET after 1"),
+    for (on_a, on_b) in [
+        ("SET both a", "SET both b"),
+        ("RPUSH list a1 a2", "RPUSH list b1"),
+        ("APPEND text A", "APPEND text B"),
+        ("FLUSHDB", "SET after 1"),
     ] {
-        run(client, line);
+        run(&mut a, on_a);
+        run(&mut b, on_b);
     }
     run(&mut a, "DECRBY stock 3");
     pair.net.mend_pair();

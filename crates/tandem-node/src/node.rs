@@ -132,6 +132,8 @@ impl Node {
     /// Advances by one input that came at `now`, appending what must be done to `out`, in order.
     pub fn step(&mut self, now: Now, input: Input<'_>, out: &mut Vec<Output>) {
         self.core.now = now;
+        // What the node wanted when it was made comes first.
+        out.append(&mut self.core.out);
         std::mem::swap(&mut self.core.out, out);
         if self.stale_at.is_some_and(|at| now.mono >= at) {
             self.refresh_view();

@@ -296,7 +296,8 @@ impl Node {
             return self.reboot(fault.to_string());
         }
         let sending = &mut self.exchange.sending;
-        if !sending.in_sync && seen.whole && seen.seen >= sending.compact_until {
+        let whole = seen.whole && !self.exchange.awaits_copy;
+        if !sending.in_sync && whole && seen.seen >= sending.compact_until {
             sending.in_sync = true;
             let peer = self.core.settings.peer_name();
             let text = format!("{peer} is in sync: it holds every acknowledged write");
