@@ -3,9 +3,9 @@
 use tandem_types::{Epoch, Monotonic, NodeId, Role};
 
 use crate::{
-    Both, ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load, Manual, Mediated,
-    MediatorStatus, NodeState, Output, OwnEnds, Proposal, ReadRight, Record, Reign, Settings,
-    Vitals, Why,
+    AddressHint, Both, ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load, Manual, Mediated,
+    MediatorStatus, NodeState, Output, OwnEnds, ProbeState, Proposal, ReadRight, Record, Reign,
+    Settings, Vitals, Why,
 };
 
 /// Who decides about a change of primary.
@@ -254,6 +254,23 @@ impl Brain {
         match self {
             Self::Manual(_) | Self::Mediated(_) | Self::Both(_) => &[],
             Self::Direct(it) => it.channels(),
+        }
+    }
+
+    /// What keepalived last said of the virtual address, and whether it may be here now; `None`: this pair
+    /// does not go by it.
+    pub fn address(&self, now: Monotonic) -> Option<(Option<AddressHint>, bool)> {
+        match self {
+            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Direct(it) => it.is_hinted().then(|| (it.address(), it.may_hold_address(now))),
+        }
+    }
+
+    /// What came of trying the primary as a client; `None`: this pair does not.
+    pub fn probe(&self) -> Option<ProbeState> {
+        match self {
+            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Direct(it) => it.is_probing().then(|| it.probe()),
         }
     }
 

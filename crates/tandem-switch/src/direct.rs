@@ -23,8 +23,10 @@
 //!
 //! **Not here:** how reports travel, how commands are run (`tandem-channel`, the server).
 
+mod address;
 mod alone;
 mod explain;
+mod probe;
 mod proof;
 mod takeover;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod wishes;
 
 use tandem_types::Monotonic;
 
+pub use self::probe::ProbeState;
 use self::proof::Proofs;
 pub use self::watch::ChannelState;
 use self::watch::Watch;
@@ -107,8 +110,9 @@ impl Direct {
                 self.proofs.testimony = Some(crate::Testimony { boot, in_sync: None });
             }
             Input::Fenced(ended) => self.fence_ended(now, ended, out),
-            Input::Pinged { reached } => self.watch.pinged(reached),
-            Input::Probed(probed) => self.watch.probed(now, probed),
+            Input::Pinged { asked, reached } => self.watch.pinged(asked, reached),
+            Input::Probed { asked, probed } => self.probed(asked, probed),
+            Input::Address(hint) => self.address_moved(now, hint),
             Input::Trouble(trouble) => self.trouble = trouble,
             Input::Ask { ticket, request } => self.ask(now, own, (ticket, request), out),
             heard @ (Input::PeerSaid(_) | Input::PeerStatus(_) | Input::Follower(_)) => {
@@ -155,6 +159,7 @@ impl Direct {
 
     /// Learns from where the core stands now.
     fn look(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        self.watch.note_link(now, self.core.is_linked());
         if let Some(greeting) = self.core.peer_greeting() {
             self.core.adopt_pause(greeting.pauses, out);
         }

@@ -36,7 +36,7 @@ mod wire;
 
 pub use both::Both;
 pub use brain::{BootFacts, Brain, By};
-pub use direct::{ChannelState, Direct};
+pub use direct::{ChannelState, Direct, ProbeState};
 pub use in_sync::{InSyncSet, Member};
 pub use manual::Manual;
 pub use mediated::Mediated;
@@ -55,6 +55,6 @@ pub use proposal::{MediatorStatus, Proposal, Proposed};
 pub use settings::{Acknowledge, Automatic, Automation, Settings, WhenLost};
 pub use state::{Attempt, NodeState, Reign};
 pub use unaided::{OnSilence, Seen, SplitBrain, Unaided};
-pub use vitals::{Load, Probed, Testimony, Vitals};
+pub use vitals::{AddressHint, Load, OwnTrouble, Probed, Testimony, Vitals};
 pub use why::{Gap, Timer, Why};
 pub use wire::WireError;

@@ -181,8 +181,9 @@ impl Manual {
             | Input::ChannelHeard { .. }
             | Input::Fenced(_)
             | Input::Pinged { .. }
-            | Input::Probed(_)
+            | Input::Probed { .. }
             | Input::Exchange(_)
+            | Input::Address(_)
             | Input::Confirmed { .. }
             | Input::Trouble(_) => {}
         }

@@ -209,8 +209,9 @@ impl Mediated {
             | Input::ChannelHeard { .. }
             | Input::Fenced(_)
             | Input::Pinged { .. }
-            | Input::Probed(_)
-            | Input::Exchange(_) => {}
+            | Input::Probed { .. }
+            | Input::Exchange(_)
+            | Input::Address(_) => {}
         }
         self.tend(now, out);
         self.check();

@@ -4,7 +4,7 @@ use tandem_types::{Epoch, Lsn, Monotonic, NodeId, PairId};
 
 use crate::mediator::{BootId, MediatorEvent, MediatorRequest};
 use crate::message::PeerMessage;
-use crate::vitals::{Probed, Testimony, Vitals};
+use crate::vitals::{AddressHint, Probed, Testimony, Vitals};
 use crate::{Gap, NodeState, Reign};
 
 /// Names one request of a person, for its answer.
@@ -203,11 +203,20 @@ pub enum Input {
     Fenced(Result<(), String>),
     /// Whether any of the ping targets can be reached.
     Pinged {
+        /// This node's clock when it began to look.
+        asked: Monotonic,
         /// One of them answers.
         reached: bool,
     },
     /// The standby tried the primary as a client.
-    Probed(Probed),
+    Probed {
+        /// This node's clock when it began.
+        asked: Monotonic,
+        /// How it ended.
+        probed: Probed,
+    },
+    /// keepalived on this machine has moved the virtual address, or says why not.
+    Address(AddressHint),
     /// The peer answered a heartbeat that was sent at `asked`: it follows `epoch` and will not serve
     /// itself for `lease`, counted on its clock from its answer.
     Confirmed {

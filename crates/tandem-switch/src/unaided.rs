@@ -29,6 +29,8 @@ pub enum Seen {
     Directly,
     /// By the standby as a client of the primary.
     AsClient,
+    /// By where keepalived has the virtual address.
+    ByAddress,
 }
 
 /// What a standby without a fence does about a silent primary.

@@ -64,10 +64,12 @@ impl Testimony {
 /// How one attempt to use the primary as a client ended (`by = "probe"`).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Probed {
-    /// It wrote and read back in that time.
+    /// It serves.
     Answered {
-        /// How long it took.
-        ms: u64,
+        /// How long the answer took.
+        round_trip: std::time::Duration,
+        /// It wrote and read back; else it only read.
+        wrote: bool,
     },
     /// Nobody takes connections.
     Refused,
@@ -75,19 +77,77 @@ pub enum Probed {
     Error,
     /// What was read is not what was written.
     Wrong,
-    /// No answer in time.
+    /// It is there, and has not done what was asked within `slow_after`.
+    Slow,
+    /// Not a sign of life in time.
     Silent,
+    /// The attempt says nothing of the primary: this node itself is in trouble.
+    Unsure(OwnTrouble),
 }
 
 impl Probed {
     /// For a sentence about the primary.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Answered { .. } => "answers too slowly",
+            Self::Answered { .. } => "answers",
             Self::Refused => "takes no connections",
             Self::Error => "answers with errors",
             Self::Wrong => "does not give back what was written",
+            Self::Slow => "answers too slowly",
             Self::Silent => "does not answer",
+            Self::Unsure(trouble) => trouble.words(),
+        }
+    }
+}
+
+/// What keepalived on this machine says of the virtual address (its states, RFC 5798 and its own).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum AddressHint {
+    /// `MASTER`: the address is here, because the other machine's keepalived is not heard.
+    Here,
+    /// `BACKUP`: the other machine's keepalived is heard.
+    Elsewhere,
+    /// `FAULT`: this machine's interface is down, or its check fails.
+    Fault,
+    /// `STOP`: keepalived ends here.
+    Stopped,
+}
+
+impl AddressHint {
+    /// For a sentence about the address.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Here => "MASTER: the address is here",
+            Self::Elsewhere => "BACKUP: the other machine is heard",
+            Self::Fault => "FAULT: the interface is down, or the check fails",
+            Self::Stopped => "STOP: keepalived has ended here",
+        }
+    }
+}
+
+/// What keeps a node from judging another one.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum OwnTrouble {
+    /// Its own disk does not take a write in time.
+    Disk,
+    /// Its own network is down, or it is out of sockets.
+    Network,
+    /// The primary does not accept its password, or shows a certificate that it does not trust.
+    Login,
+    /// Its own data thread does not answer.
+    Loop,
+}
+
+impl OwnTrouble {
+    /// For a sentence about the primary.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Disk => "cannot be judged: this node's own disk takes no writes",
+            Self::Network => "cannot be judged: this node's own network is down",
+            Self::Login => {
+                "cannot be judged: it does not accept this node's password or certificate"
+            }
+            Self::Loop => "cannot be judged: this node itself hangs",
         }
     }
 }

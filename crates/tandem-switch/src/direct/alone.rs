@@ -24,7 +24,8 @@ impl Direct {
         if self.testimony().is_some() {
             return Some(ShrinkCause::Certified);
         }
-        if self.alone_at().is_none_or(|at| now < at) || self.watch.is_cut_off(&unaided) {
+        let cut_off = self.watch.is_cut_off(&unaided) || self.interface_is_down();
+        if self.alone_at().is_none_or(|at| now < at) || cut_off {
             return None;
         }
         if !unaided.fence {
@@ -49,7 +50,8 @@ impl Direct {
     /// A primary that hears neither its peer nor any ping target steps down: whoever it serves, somebody
     /// else may be primary soon.
     pub(super) fn tend_own_right(&mut self, now: Monotonic, out: &mut Vec<Output>) {
-        if self.watch.is_cut_off(self.unaided()) && self.is_silent(now) {
+        let cut_off = self.watch.is_cut_off(self.unaided()) || self.interface_is_down();
+        if cut_off && self.is_silent(now) {
             self.left_alone = self.core.serves();
             self.core.step_down(DemoteCause::Isolated, out);
         }
@@ -62,7 +64,7 @@ impl Direct {
             return;
         }
         let waits = self.unaided().on_silence == OnSilence::Wait || self.unaided().fence;
-        let network = !self.watch.lacks_network(self.unaided());
+        let network = !self.watch.lacks_network(self.unaided(), Monotonic::ZERO);
         // Alone in the set, the core returns by itself.
         let both = self.core.set().is_some_and(|set| set.is_both());
         if waits && network && both && self.right_to_go_alone(now, out).is_some() {

@@ -14,6 +14,7 @@ impl Direct {
             self.explain_stall(now, &mut why);
         } else if self.core.is_free() && !self.core.state().is_empty() {
             self.explain_absence(now, &mut why);
+            self.explain_probe(&mut why);
         }
         self.add_decision(now, &mut why);
         why
@@ -55,6 +56,9 @@ impl Direct {
             return;
         }
         let peer = self.peer_words();
+        if self.is_hinted() && self.address_here().is_none() {
+            why.now = format!("{}; keepalived has not moved the address here", why.now);
+        }
         if let Some(reason) = self.unfit() {
             why.now = format!("{peer}, the primary, is not reachable; {reason}");
             why.waiting_for = Some(format!("{peer}, which has every acknowledged write"));
@@ -71,9 +75,11 @@ impl Direct {
             }
         } else if self.unaided().on_silence == OnSilence::TakeOver {
             let at = self.watch.last_heard().plus(self.core.settings().failure_timeout);
-            why.waiting_for = Some(format!("{peer} to be heard on any channel"));
+            let sign =
+                if self.is_probing() { "answer a client" } else { "be heard on any channel" };
+            why.waiting_for = Some(format!("{peer} to {sign}"));
             why.who = Some(peer.clone());
-            if at > now {
+            if at > now && !self.is_probing() && !self.is_hinted() {
                 let name = "takes over without proof: both may serve";
                 why.timers.push(Timer { name, left: at.since(now) });
             }
@@ -88,6 +94,25 @@ impl Direct {
         why.forcing = Some(format!(
             "`tandem promote` makes this node primary{cost}; if {peer} serves, the two histories fork"
         ));
+    }
+
+    /// What this node sees of the primary as its client.
+    fn explain_probe(&self, why: &mut Why) {
+        let state = self.probe();
+        let Some((_, last)) = state.last.filter(|_| self.is_probing()) else { return };
+        let peer = self.peer_words();
+        let words = last.words();
+        why.now = match state.failures {
+            0 => format!("{}; as a client of it this node sees that {peer} {words}", why.now),
+            failures => format!(
+                "{}; as a client of it this node sees that {peer} {words} ({failures} failures in a row, {} decide)",
+                why.now,
+                self.unaided().probe_failures
+            ),
+        };
+        if self.proofs.left_behind {
+            why.now = format!("{}; it has gone on alone, and its writes are not here", why.now);
+        }
     }
 
     fn fence_words(&self) -> Option<String> {

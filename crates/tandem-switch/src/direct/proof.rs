@@ -21,6 +21,8 @@ pub(super) struct Proofs {
     unbroken: Option<BootId>,
     /// The primary was seen to have gone on without this node.
     barred: bool,
+    /// It was seen to acknowledge writes that this node cannot have.
+    pub(super) left_behind: bool,
 }
 
 /// The command that makes sure that the peer is off.
@@ -60,6 +62,7 @@ impl Proofs {
             // The primary's own word in this connection: our copy equals its set, or we are no member.
             self.unbroken = core.peer_boot().filter(|_| core.has_everything());
             self.barred = false;
+            self.left_behind = false;
         } else if !core.has_everything() {
             self.unbroken = None;
         }
@@ -128,7 +131,10 @@ impl Direct {
         match self.will() {
             Will::Heir => !self.proofs.is_unbroken(),
             Will::Disinherits => true,
-            Will::None => alone || self.proofs.barred || !self.proofs.is_unbroken(),
+            Will::None => {
+                let alone = alone || self.proofs.barred || self.proofs.left_behind;
+                alone || !self.proofs.is_unbroken()
+            }
         }
     }
 
@@ -170,7 +176,7 @@ impl Direct {
         let trouble = ended.as_ref().err().cloned();
         out.push(Output::Event(Event::FenceEnded { trouble }));
         // It speaks of a peer that was silent when the command began, and is still.
-        let gone = self.is_silent(now) || self.watch.probe_verdict(self.unaided()).is_some();
+        let gone = self.is_silent(now) || self.probe_verdict().is_some();
         self.proofs.fence = match ended {
             Ok(()) if gone => Fence::Certain,
             Ok(()) => Fence::Idle,

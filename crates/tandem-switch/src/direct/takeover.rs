@@ -46,15 +46,32 @@ impl Direct {
                 "the primary's disk shows that it had gone on alone: this node lacks its writes",
             );
         }
+        if self.proofs.left_behind {
+            return Some(
+                "the primary was seen to answer clients without this node: it has gone on alone, and its writes are not here",
+            );
+        }
         if self.trouble.is_some() {
             return Some("this node is not well itself");
         }
-        if self.watch.lacks_network(self.unaided()) {
-            return Some("this node reaches none of the ping targets: its own network is cut off");
+        if self.watch.lacks_network(self.unaided(), self.looked_since()) {
+            return Some(
+                "this node reaches none of the ping targets (since the primary fails): its own network may be cut off",
+            );
         }
         let local = core.set().is_some_and(|set| set.strength == Acknowledge::Local);
         (local && !self.lag_is_allowed())
             .then_some("more of the primary's log is missing here than max_lag allows")
+    }
+
+    /// A look at the ping targets counts if it was begun after the trouble with the primary. Who brought a
+    /// certificate came over the network.
+    fn looked_since(&self) -> Monotonic {
+        match self.unaided().seen {
+            _ if self.will() != Will::None => Monotonic::ZERO,
+            Seen::AsClient => self.watch.attempts().failing_since().unwrap_or(Monotonic::ZERO),
+            Seen::Directly | Seen::ByAddress => self.watch.last_heard(),
+        }
     }
 
     /// `acknowledge = "local"`: as last heard, records counted at their smallest size.
@@ -74,12 +91,22 @@ impl Direct {
             return Some(Gone { since, certified: true, cause });
         }
         if self.unaided().seen == Seen::AsClient {
-            let (since, failure) = self.watch.probe_verdict(self.unaided())?;
+            let (since, failure) = self.probe_verdict()?;
             let times = self.unaided().probe_failures;
             let cause = format!("{peer} {} ({times} times in a row)", failure.words());
             return Some(Gone { since, certified: false, cause });
         }
+        if self.is_hinted() && self.core.is_linked() {
+            let since = self.address_here().filter(|_| self.core.follows().is_some())?;
+            let cause = format!("keepalived has moved the address here, away from {peer}");
+            return Some(Gone { since, certified: false, cause });
+        }
         let since = self.silent_since().filter(|_| self.is_silent(now))?;
+        if self.is_hinted() {
+            self.address_here()?;
+            let cause = format!("{peer} is silent, and keepalived has moved the address here");
+            return Some(Gone { since, certified: false, cause });
+        }
         Some(Gone { since, certified: false, cause: format!("{peer} is silent on every channel") })
     }
 
@@ -108,6 +135,8 @@ impl Direct {
             }
         } else if self.core.is_linked() && self.is_asked_first(now, &gone, out) {
             // It may hand over yet: that loses nothing.
+        } else if self.core.is_linked() && self.is_hinted() {
+            // It lives and keeps the role: the address goes back to it.
         } else if unaided.fence {
             self.fence_and_take_over(now, &gone, out);
         } else if unaided.on_silence == OnSilence::TakeOver && self.wants(now, &gone, out) {

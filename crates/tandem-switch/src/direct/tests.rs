@@ -1,5 +1,8 @@
 //! What the autopilot does in every combination of proof, fence, policy and person, and what it says.
 
+mod address;
+mod probe;
+
 use std::time::Duration;
 
 use tandem_types::{Epoch, ForkId, Incarnation, Lsn, NodeId, Pair, PairId, Role};
@@ -77,6 +80,11 @@ impl Play {
         };
         let brain = Direct::new(settings, state, BootFacts::default(), 11, Monotonic::ZERO);
         Self { brain, now: 0, fence: None, fenced: 0, out: Vec::new() }
+    }
+
+    fn pinged(&mut self, reached: bool) {
+        let asked = Monotonic::from_millis(self.now);
+        self.give(Input::Pinged { asked, reached });
     }
 
     /// A standby that follows B and holds everything.
@@ -343,23 +351,23 @@ fn one_channel_that_speaks_is_enough_and_the_standby_lets_the_primary_go() {
 fn whoever_reaches_no_ping_target_does_not_take_over_and_a_primary_steps_down() {
     let pings = Unaided { pings: true, on_silence: OnSilence::TakeOver, ..QUIET };
     let mut standby = Play::standby(automatic(Automation::Auto, pings));
-    standby.give(Input::Pinged { reached: false });
+    standby.pinged(false);
     standby.give(Input::PeerDown { silent: Duration::ZERO });
     standby.pass(500);
     assert_eq!(standby.promoted(), None);
-    standby.give(Input::Pinged { reached: true });
+    standby.pinged(true);
     assert_eq!(standby.promoted(), Some(PromoteCause::TookOverUnproven));
 
     let pings = Unaided { pings: true, ..QUIET };
     let mut primary = Play::primary(automatic(Automation::Auto, pings));
-    primary.give(Input::Pinged { reached: false });
+    primary.pinged(false);
     assert!(primary.brain.is_serving(), "the peer is there");
     primary.give(Input::PeerDown { silent: Duration::ZERO });
     primary.pass(300);
     assert!(!primary.brain.is_serving());
     let isolated = |it: &Output| matches!(it, Output::Demote { cause: DemoteCause::Isolated, .. });
     assert!(primary.out.iter().any(isolated));
-    primary.give(Input::Pinged { reached: true });
+    primary.pinged(true);
     primary.pass(50);
     assert!(primary.brain.is_serving(), "nobody can have taken over on silence");
 }

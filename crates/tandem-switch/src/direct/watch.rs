@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tandem_types::{Monotonic, Role};
 
+use super::probe::Attempts;
 use crate::planted::{Rule, holds};
-use crate::{BootId, Probed, Reign, Seen, Unaided, Vitals};
+use crate::{AddressHint, BootId, Probed, Reign, Unaided, Vitals};
 
 /// One channel besides the link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,11 +31,15 @@ pub(super) struct Watch {
     met: Option<BootId>,
     /// The latest reign begun or followed in this process.
     reign: Option<Reign>,
-    /// The last look at the ping targets.
-    reached: Option<bool>,
-    /// Failed attempts as a client, in a row, since when, and what failed last.
-    failures: u32,
-    failing: Option<(Monotonic, Probed)>,
+    /// The last look at the ping targets: when it was begun, and whether one answered.
+    reached: Option<(Monotonic, bool)>,
+    /// Since when the link is down.
+    link_down: Option<Monotonic>,
+    attempts: Attempts,
+    /// What keepalived last said, and when.
+    address: Option<(Monotonic, AddressHint)>,
+    /// The address had to leave again: when, and whether the link was up.
+    refused: Option<(Monotonic, bool)>,
 }
 
 impl Watch {
@@ -48,8 +53,10 @@ impl Watch {
             met: None,
             reign: None,
             reached: None,
-            failures: 0,
-            failing: None,
+            link_down: None,
+            attempts: Attempts::default(),
+            address: None,
+            refused: None,
         }
     }
 
@@ -119,39 +126,57 @@ impl Watch {
         self.reign.replace(reign).is_some_and(|before| before != reign)
     }
 
-    pub(super) const fn pinged(&mut self, reached: bool) {
-        self.reached = Some(reached);
+    pub(super) const fn pinged(&mut self, asked: Monotonic, reached: bool) {
+        self.reached = Some((asked, reached));
+    }
+
+    pub(super) fn note_link(&mut self, now: Monotonic, linked: bool) {
+        self.link_down = if linked { None } else { self.link_down.or(Some(now)) };
+    }
+
+    pub(super) const fn link_down(&self) -> Option<Monotonic> {
+        self.link_down
     }
 
     /// This node sees none of the addresses that it must see to trust its own network.
     pub(super) fn is_cut_off(&self, unaided: &Unaided) -> bool {
-        unaided.pings && self.reached == Some(false)
+        unaided.pings && self.reached.is_some_and(|(_, reached)| !reached)
     }
 
-    /// It has not looked yet, or sees none.
-    pub(super) fn lacks_network(&self, unaided: &Unaided) -> bool {
-        unaided.pings && self.reached != Some(true)
+    /// It has not looked since then, or sees none.
+    pub(super) fn lacks_network(&self, unaided: &Unaided, since: Monotonic) -> bool {
+        let seen = self.reached.is_some_and(|(asked, reached)| reached && asked >= since);
+        unaided.pings && !seen
     }
 
-    pub(super) fn probed(&mut self, now: Monotonic, probed: Probed) {
-        if let Probed::Answered { .. } = probed {
-            self.forget_probes();
-        } else {
-            self.failures = self.failures.saturating_add(1);
-            let since = self.failing.map_or(now, |(since, _)| since);
-            self.failing = Some((since, probed));
+    pub(super) fn moved(&mut self, now: Monotonic, hint: AddressHint) {
+        if self.address.is_none_or(|(_, before)| before != hint) {
+            self.address = Some((now, hint));
         }
     }
 
-    /// Enough failures in a row: since when, and what failed last.
-    pub(super) fn probe_verdict(&self, unaided: &Unaided) -> Option<(Monotonic, Probed)> {
-        let enough = unaided.seen == Seen::AsClient && self.failures >= unaided.probe_failures;
-        self.failing.filter(|_| enough)
+    pub(super) const fn refuse_address(&mut self, now: Monotonic, linked: bool) {
+        self.refused = Some((now, linked));
+    }
+
+    pub(super) const fn refused(&self) -> Option<(Monotonic, bool)> {
+        self.refused
+    }
+
+    pub(super) const fn address(&self) -> Option<(Monotonic, AddressHint)> {
+        self.address
+    }
+
+    pub(super) fn attempted(&mut self, asked: Monotonic, probed: Probed) {
+        self.attempts.ended(asked, probed);
+    }
+
+    pub(super) const fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Whom there is to be tried has changed.
     pub(super) const fn forget_probes(&mut self) {
-        self.failures = 0;
-        self.failing = None;
+        self.attempts.forget();
     }
 }

@@ -80,6 +80,11 @@ impl Manual {
         self.greeting().is_some_and(|it| it.role == Role::Primary && it.reign == Some(reign))
     }
 
+    /// A reign of this node is being written to disk.
+    pub(crate) const fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Claiming { .. } | Phase::Starting { .. })
+    }
+
     /// Obeys or looks for a primary: could begin a reign.
     pub(crate) const fn is_free(&self) -> bool {
         matches!(self.phase, Phase::Following { .. } | Phase::Joining) && !self.stopping

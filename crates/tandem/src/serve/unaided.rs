@@ -103,15 +103,16 @@ pub(crate) fn start_pings(runtime: &Handle, config: &Config, admin: &AdminHandle
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             rounds.tick().await;
+            let asked = clock::monotonic();
             let reached = reach_any(&targets, patience).await;
-            if admin.seen(Input::Pinged { reached }).is_err() {
+            if admin.seen(Input::Pinged { asked, reached }).is_err() {
                 return; // The node has ended.
             }
         }
     });
 }
 
-fn nonce() -> anyhow::Result<u64> {
+pub(super) fn nonce() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
     getrandom(&mut bytes, GetRandomFlags::empty()).context("draw random numbers")?;
     Ok(u64::from_le_bytes(bytes))
