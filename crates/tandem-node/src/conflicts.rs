@@ -179,6 +179,9 @@ impl<'d, D: Disk> Lines<'d, D> {
     }
 
     fn record(&mut self, record: &RecordView<'_>) -> Result<(), SaveError> {
+        if record.kind == RecordKind::Effects && record.payload.is_empty() {
+            return Ok(()); // A probe's: it changed nothing, and nobody can want it back.
+        }
         if self.file.is_none() {
             self.begin(record)?;
         }

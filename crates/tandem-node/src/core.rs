@@ -86,6 +86,8 @@ pub struct Core {
     /// This node as one of two writers.
     pub(crate) writer: Option<Box<Writer>>,
     group_open: bool,
+    /// What a prober wrote last, and the end of its record.
+    probe: (Vec<u8>, Lsn),
 }
 
 impl Core {
@@ -122,6 +124,7 @@ impl Core {
             effects: if writer.is_some() { EffectBuf::merging() } else { EffectBuf::new() },
             writer,
             group_open: false,
+            probe: (Vec::new(), Lsn::ZERO),
         }
     }
 
@@ -246,6 +249,22 @@ impl Core {
             seen: 0,
             origin: self.settings.node,
         }
+    }
+
+    /// Writes the reserved value: a record like every other on its way to both disks, but without effects,
+    /// so that no key space ever holds it. Returns the position after it.
+    pub(crate) fn write_probe(&mut self, value: &[u8]) -> Lsn {
+        assert!(!self.group_open, "no group is open between commands");
+        self.wants_confirmation = true;
+        let end = self.commit_effects();
+        self.probe = (value.to_vec(), end);
+        end
+    }
+
+    /// The reserved value as written last here, and the position after it.
+    pub(crate) fn read_probe(&mut self) -> (&[u8], Lsn) {
+        self.wants_confirmation = true;
+        (&self.probe.0, self.probe.1)
     }
 
     /// Makes a record of the effects gathered; returns the position after it.

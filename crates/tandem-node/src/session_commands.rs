@@ -13,6 +13,7 @@ mod help;
 mod info;
 mod latency;
 mod pp;
+mod probe;
 mod pubsub;
 mod role;
 mod server;
@@ -172,6 +173,10 @@ const PUBLISH: Flags = Flags::PUBSUB.and(Flags::FAST).and(Flags::MAY_REPLICATE);
 /// In `MULTI` it shows as it runs, not when `EXEC` is sent.
 const QUIET: Flags = Flags::SKIP_SLOWLOG;
 
+/// Shown nowhere: neither to `MONITOR` nor in the slow log.
+const PROBE: Flags =
+    Flags::FAST.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG).and(Flags::NO_MULTI);
+
 /// All rows, sorted by name.
 static TABLE: &[SessionCommand] = &[
     parent("acl", ADMIN, acl::SUBCOMMANDS, acl::acl),
@@ -212,6 +217,9 @@ static TABLE: &[SessionCommand] = &[
     parent("slowlog", ADMIN, slowlog::SUBCOMMANDS, slowlog::slowlog),
     row("subscribe", -2, LISTEN, pubsub::subscribe),
     parent("tandem", NONE, tandem::SUBCOMMANDS, tandem::tandem),
+    row("tandem.probeget", 1, PROBE, probe::get),
+    // Held back as a write is, while the role moves.
+    row("tandem.probeset", 2, PROBE.and(Flags::MAY_REPLICATE), probe::set),
     row("time", 1, FAST, server::time),
     row("unsubscribe", -1, NONE, pubsub::unsubscribe),
     row("unwatch", 1, FAST, transaction::unwatch),

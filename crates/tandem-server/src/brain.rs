@@ -68,8 +68,8 @@ pub(crate) trait Brain: Send {
     }
 
     /// Looks at what the process uses; about once per second. `slowest_turn`: the longest that a request
-    /// had to wait for its turn since the last look.
-    fn refresh_facts(&mut self, _slowest_turn: Duration) {}
+    /// had to wait for its turn since the last look; `waited`: what every request had to wait.
+    fn refresh_facts(&mut self, _slowest_turn: Duration, _waited: Duration) {}
 
     /// What this node says of itself on every channel; `None`: nobody listens.
     fn vitals(&self) -> Option<tandem_switch::Vitals> {

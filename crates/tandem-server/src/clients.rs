@@ -21,6 +21,7 @@ use crate::net::connections::{Connection, Connections};
 use crate::net::listener::{self, Accepted, EXHAUSTED_PAUSE, Listener};
 use crate::net::tls::Tls;
 use crate::net::transport::{ReadOutcome, Transport};
+use crate::rounds::Rounds;
 
 /// One read: what a pipelining client has in flight fits, and it stays in the processor's cache.
 const READ_BYTES_MAX: usize = 64 * 1024;
@@ -81,6 +82,7 @@ pub(crate) struct Clients {
     /// As many clients as there are files for.
     places: usize,
     refused: Refused,
+    rounds: Rounds,
 }
 
 /// Clients that were turned away; people hear of it now and then, not for each.
@@ -145,6 +147,7 @@ impl Clients {
             accept_again_at: None,
             places,
             refused: Refused::default(),
+            rounds: Rounds::default(),
         }
     }
 
@@ -208,16 +211,28 @@ impl Clients {
             turn.step(Input::Closed { conn: id });
         }
         let until = turn.now.mono.plus(TURN_TIME_MAX);
+        self.rounds.turn(turn.now.mono, self.to_read.len());
         let mut bytes = 0;
         // What is queued now; what is queued meanwhile waits for the next turn.
         for count in 1..=self.to_read.len() {
             let Some(id) = self.to_read.pop_front() else { break };
+            self.rounds.taken();
             bytes += self.read_one(id, turn);
             if bytes >= TURN_BYTES_MAX || (count % 16 == 0 && clock::monotonic() >= until) {
                 break;
             }
         }
         self.feed(turn);
+    }
+
+    /// What was read in this turn has been carried out by `now`.
+    pub(crate) fn carried_out(&mut self, now: Monotonic) {
+        self.rounds.carried_out(now);
+    }
+
+    /// How long clients waited at least for their turn since the last call.
+    pub(crate) fn waited(&mut self, now: Monotonic) -> Duration {
+        self.rounds.shortest(now)
     }
 
     /// Gives the node what was gathered.

@@ -183,6 +183,7 @@ impl EventLoop {
         let begun = now.mono;
         let now = clock::now();
         self.slowest_turn = self.slowest_turn.max(now.mono.since(begun));
+        self.clients.carried_out(now.mono);
         self.step(now, Input::EndOfTurn);
         self.carry_out(now)?;
         self.link.write();
@@ -313,7 +314,8 @@ impl EventLoop {
         // Not a deadline: an idle process uses what it used.
         if self.facts_at <= now.mono {
             self.facts_at = now.mono.plus(FACTS_EVERY);
-            self.brain.refresh_facts(std::mem::take(&mut self.slowest_turn));
+            let waited = self.clients.waited(now.mono);
+            self.brain.refresh_facts(std::mem::take(&mut self.slowest_turn), waited);
         }
         if self.certificates_at <= now.mono {
             self.certificates_at = now.mono.plus(CERTIFICATES_EVERY);

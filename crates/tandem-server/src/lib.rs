@@ -27,6 +27,7 @@ mod loading;
 mod net;
 mod process_facts;
 mod process_load;
+mod rounds;
 mod run;
 mod settings;
 mod signals;

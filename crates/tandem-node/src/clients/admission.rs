@@ -104,10 +104,11 @@ impl Clients {
             }
             return Admission::Run;
         }
-        if (writes || runnable.is(Flags::MAY_REPLICATE)) && self.is_write_held(core) {
+        let may_write = writes || runnable.is(Flags::MAY_REPLICATE);
+        if may_write && self.is_write_held(core) && !is_only_paused(core, runnable) {
             return Admission::Hold;
         }
-        if self.is_all_held(core) && runnable.name() != "client" {
+        if self.is_all_held(core) && !ignores_pause(runnable) {
             return Admission::Hold;
         }
         Admission::Run
@@ -175,6 +176,19 @@ impl Clients {
     fn is_all_held(&self, core: &Core) -> bool {
         self.pause.is_some_and(|pause| pause.all && core.now.mono < pause.until)
     }
+}
+
+/// Somebody paused the clients, and this is about something else.
+#[cold]
+fn is_only_paused(core: &Core, runnable: Runnable) -> bool {
+    !core.view.hold_writes && ignores_pause(runnable)
+}
+
+/// What a pause of the clients does not hold: the way to end it, and the peer's probes, which would take
+/// the pause for a failure.
+#[cold]
+fn ignores_pause(runnable: Runnable) -> bool {
+    ["client", "tandem.probeget", "tandem.probeset"].contains(&runnable.name())
 }
 
 /// Commands of one client that may be on their way to the primary: enough that a pipeline does not wait

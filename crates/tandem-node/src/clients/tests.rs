@@ -3,6 +3,7 @@
 mod blocking;
 mod gate;
 mod messages;
+mod probes;
 mod protocol;
 mod roles;
 mod transactions;

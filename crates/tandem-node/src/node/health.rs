@@ -1,7 +1,9 @@
-//! What ails this node, for the switch (R11): a disk that is full, or has not finished for long.
+//! What ails this node, for the switch (R11): a disk that is full, or has not finished for long; requests
+//! that wait for their turn.
 //!
 //! Everything that is handed to the log thread is noted with the time; what it reports as done is taken
-//! off. So a disk that hangs is noticed by the very writes that wait for it, and by nothing beside them.
+//! off. So a disk that hangs is noticed by the very writes that wait for it, and by nothing beside them. What a
+//! reply waits for after its command ran (the peer, above all) is no trouble of this node.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,6 +54,8 @@ impl Outstanding {
 pub(super) struct Health {
     records: Outstanding,
     states: Outstanding,
+    /// What every request of the last second had to wait before it was carried out.
+    waited: Duration,
     told: Option<Trouble>,
 }
 
@@ -89,9 +93,11 @@ impl Node {
     pub(super) fn look_at_health(&mut self) {
         let trouble = self.trouble();
         let same = match (self.health.told, trouble) {
-            (Some(Trouble::SlowDisk { for_ms: before }), Some(Trouble::SlowDisk { for_ms })) => {
-                u128::from(for_ms.saturating_sub(before)) < TELL_EVERY.as_millis()
-            }
+            (Some(Trouble::SlowDisk { for_ms: before }), Some(Trouble::SlowDisk { for_ms }))
+            | (
+                Some(Trouble::SlowAnswers { for_ms: before }),
+                Some(Trouble::SlowAnswers { for_ms }),
+            ) => u128::from(for_ms.saturating_sub(before)) < TELL_EVERY.as_millis(),
             (told, trouble) => told == trouble,
         };
         if !same {
@@ -105,9 +111,22 @@ impl Node {
             return Some(Trouble::DiskFull);
         }
         let limit = self.core.settings.automatic.slow_after;
-        let hung = self.core.now.mono.since(self.health.since()?);
-        let for_ms = u64::try_from(hung.as_millis()).unwrap_or(u64::MAX);
-        (!limit.is_zero() && hung >= limit).then_some(Trouble::SlowDisk { for_ms })
+        let now = self.core.now.mono;
+        let hung = self.health.since().map_or(Duration::ZERO, |since| now.since(since));
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        if limit.is_zero() {
+            None
+        } else if hung >= limit {
+            Some(Trouble::SlowDisk { for_ms: millis(hung) })
+        } else {
+            let waited = self.health.waited;
+            (waited >= limit).then(|| Trouble::SlowAnswers { for_ms: millis(waited) })
+        }
+    }
+
+    /// What every request since the last call had to wait before it was carried out; about once per second.
+    pub fn requests_waited(&mut self, waited: Duration) {
+        self.health.waited = waited;
     }
 
     /// When the health must be looked at although nothing happens.

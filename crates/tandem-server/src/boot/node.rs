@@ -216,7 +216,8 @@ impl Brain for ServingNode {
         self.node.recycle(batch);
     }
 
-    fn refresh_facts(&mut self, slowest_turn: Duration) {
+    fn refresh_facts(&mut self, slowest_turn: Duration, waited: Duration) {
+        self.node.requests_waited(waited);
         process_facts::refresh(self.node.clients_mut().facts_mut());
         let clients = self.node.clients();
         let (facts, commands) = (clients.facts(), clients.stats().commands);
