@@ -16,11 +16,11 @@ mod why;
 pub use history::{HistoryEntry, HistoryKind, HistoryView};
 pub use metrics::{Histogram, METRICS, MetricInfo, MetricKind, MetricsView, Sample, SampleValue};
 pub use request::{
-    AdminReply, AdminRequest, BackupView, DoneView, DrillRequest, PromoteRequest, RefusedView,
-    SoloRequest, SwitchRequest,
+    AddressRequest, AddressState, AdminReply, AdminRequest, BackupView, DoneView, DrillRequest,
+    PromoteRequest, RefusedView, SoloRequest, SwitchRequest,
 };
 pub use status::{
-    ChannelView, Health, LoadView, MediatorView, PeerView, PendingView, RoleName, StatusView,
-    SwitchView, VipView,
+    ChannelView, Health, LoadView, MediatorView, PeerView, PendingView, ProbeView, RoleName,
+    StatusView, SwitchView, VipView,
 };
 pub use why::{ForceView, WaitView, WhyView};

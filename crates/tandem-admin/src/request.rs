@@ -43,6 +43,28 @@ pub enum DrillRequest {
     },
 }
 
+/// `tandem keepalived-notify`: what keepalived on this machine says.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRequest {
+    /// Its state.
+    pub state: AddressState,
+}
+
+/// States of keepalived.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AddressState {
+    /// The address is here.
+    Master,
+    /// The other machine has it.
+    Backup,
+    /// The interface is down, or the check fails.
+    Fault,
+    /// keepalived ends.
+    Stop,
+}
+
 /// One request to the node.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -72,6 +94,8 @@ pub enum AdminRequest {
     Confirm,
     /// Drop it.
     Reject,
+    /// keepalived has moved the virtual address.
+    Address(AddressRequest),
     /// Suspend automatic switching.
     Pause,
     /// Resume it.
@@ -92,6 +116,7 @@ impl AdminRequest {
             | Self::Switch(_)
             | Self::Confirm
             | Self::Reject
+            | Self::Address(_)
             | Self::Pause
             | Self::Resume
             | Self::Shutdown => true,

@@ -94,6 +94,8 @@ pub struct StatusView {
     pub mediator: Option<MediatorView>,
     /// Every channel to the peer.
     pub channels: Vec<ChannelView>,
+    /// What the standby sees as a client of the primary; absent where it is not tried.
+    pub probe: Option<ProbeView>,
     /// A switch that waits for a person.
     pub pending: Option<PendingView>,
     /// The last change of primary that this node knows of.
@@ -200,6 +202,26 @@ pub struct ChannelView {
     pub last_heard_ms: Option<u64>,
 }
 
+/// What a standby sees as a client of the primary.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ProbeView {
+    /// `host:port` that is tried.
+    pub endpoint: String,
+    /// The last attempt in words; absent before the first.
+    pub last: Option<String>,
+    /// The primary answered the last attempt as it should.
+    pub up: bool,
+    /// How long its last answer took, in microseconds.
+    pub rtt_us: Option<u64>,
+    /// Failures in a row.
+    pub failures: u64,
+    /// So many in a row decide.
+    pub failures_max: u64,
+    /// Milliseconds since the last attempt that has ended was begun.
+    pub last_ms: Option<u64>,
+}
+
 /// How busy a node is, as it said on a channel.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
@@ -256,6 +278,8 @@ pub struct VipView {
     pub address: String,
     /// This node holds it now.
     pub held: bool,
+    /// keepalived: whether it may be here now (`tandem keepalived-check`).
+    pub may_hold: Option<bool>,
 }
 
 /// One word for the state of the pair, and the exit status of `tandem status`.

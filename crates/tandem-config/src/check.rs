@@ -185,6 +185,15 @@ fn switching(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
             format!("set `switch.mediator.endpoints`, for example [\"10.0.0.3:{port}\"]"),
         ));
     }
+    if by == SwitchBy::Mediator
+        && kind == MediatorKind::Keepalived
+        && values.text("vip.address").is_empty()
+    {
+        let what =
+            "`switch.mediator.kind` = \"keepalived\" moves a virtual address, and there is none";
+        let todo = "give `vip.address` and `vip.interface`; `tandem keepalived-conf` makes keepalived's file of them";
+        problems.push(Problem::new(what, todo).at(line(values, "switch.mediator.kind")));
+    }
     if by == SwitchBy::Mediator {
         mediated(values, problems);
     }

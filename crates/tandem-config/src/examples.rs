@@ -29,6 +29,7 @@ examples! {
     "mediator-witness": "Tandem's own witness on a third machine decides",
     "mediator-zookeeper": "ZooKeeper decides",
     "mediator-etcd": "etcd decides",
+    "keepalived": "keepalived moves the address, and the role with it",
     "probe": "the standby tries the primary as a client would",
     "primary-primary": "both nodes accept writes",
 }

@@ -160,6 +160,16 @@ pub struct SwitchConfig {
 }
 
 impl SwitchConfig {
+    /// The mediator moves the virtual address and keeps no record, so the pair is one without a third party.
+    pub fn is_keepalived(&self) -> bool {
+        self.by == SwitchBy::Mediator && self.mediator.kind == MediatorKind::Keepalived
+    }
+
+    /// The two nodes have nobody but one another to decide.
+    pub fn is_unaided(&self) -> bool {
+        matches!(self.by, SwitchBy::Direct | SwitchBy::Probe) || self.is_keepalived()
+    }
+
     /// How often the nodes show a sign of life: five chances before silence counts.
     pub fn heartbeat(&self) -> Duration {
         heartbeat_of(self.failure_timeout)

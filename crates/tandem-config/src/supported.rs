@@ -1,6 +1,6 @@
 //! Settings that are understood but that this version cannot act on yet.
 
-use crate::choice::{MediatorKind, SwitchBy, Topology};
+use crate::choice::{SwitchBy, Topology};
 use crate::error::{ConfigError, Problem};
 use crate::{Config, Origin};
 
@@ -15,24 +15,6 @@ impl Config {
     pub fn supported(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         let at = |path: &str| self.values.entry(path).origin.line();
-        if self.switch.by == SwitchBy::Probe {
-            let what = "`switch.by` = \"probe\": this version does not try the primary as a client";
-            let todo =
-                "set `switch.by = \"direct\"`, or \"mediator\" with a witness on a third machine";
-            problems.push(Problem::new(what, todo).at(at("switch.by")));
-        }
-        let kind = self.switch.mediator.kind;
-        let why = match kind {
-            MediatorKind::Witness | MediatorKind::Etcd | MediatorKind::Zookeeper => None,
-            MediatorKind::Keepalived => Some("it keeps no record, so it cannot decide"),
-        };
-        if let Some(why) = why
-            && self.switch.by == SwitchBy::Mediator
-        {
-            let what = format!("`switch.mediator.kind` = \"{kind}\": {why}");
-            let todo = "use \"witness\": `tandem witness` on a third machine";
-            problems.push(Problem::new(what, todo).at(at("switch.mediator.kind")));
-        }
         if self.pair.topology == Topology::PrimaryPrimary {
             self.two_writers(&mut problems);
         }
@@ -94,7 +76,7 @@ impl Config {
             return true;
         }
         let by = self.switch.by;
-        let unaided = matches!(by, SwitchBy::Direct | SwitchBy::Probe);
+        let (unaided, keepalived) = (self.switch.is_unaided(), self.switch.is_keepalived());
         if path == "switch.conflicts" {
             return true; // Later.
         }
@@ -107,7 +89,8 @@ impl Config {
             return !unaided;
         }
         if path.starts_with("switch.mediator.") || path == "replication.reads" {
-            return by != SwitchBy::Mediator;
+            let kind = path == "switch.mediator.kind";
+            return by != SwitchBy::Mediator || (keepalived && !kind);
         }
         path.starts_with("switch.") && !ALWAYS.contains(&path) && by == SwitchBy::Manual
     }

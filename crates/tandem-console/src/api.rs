@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tandem_admin::{
-    AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest, SwitchRequest,
+    AddressRequest, AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest, SwitchRequest,
 };
 
 use crate::channel_stream::ChannelStream;
@@ -67,6 +67,17 @@ pub(crate) async fn pause<P: AdminPort>(State(shared): State<Shared<P>>) -> Resp
 
 pub(crate) async fn resume<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
     answer::reply(shared.port.call(AdminRequest::Resume).await)
+}
+
+/// What keepalived says: no default either.
+pub(crate) async fn address<P: AdminPort>(
+    State(shared): State<Shared<P>>,
+    body: Bytes,
+) -> Response {
+    match serde_json::from_slice::<AddressRequest>(&body) {
+        Ok(request) => answer::reply(shared.port.call(AdminRequest::Address(request)).await),
+        Err(error) => not_expected(&error),
+    }
 }
 
 /// Unlike the others it has no default: nothing is killed by an empty body.

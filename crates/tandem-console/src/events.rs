@@ -74,6 +74,9 @@ fn without_clocks(view: &StatusView) -> StatusView {
     view.read_lease_ms = view.read_lease_ms.map(|_| 0);
     view.peer.load = None;
     view.peer.last_heard_ms = view.peer.last_heard_ms.map(|_| 0);
+    if let Some(probe) = &mut view.probe {
+        (probe.last_ms, probe.rtt_us) = (probe.last_ms.map(|_| 0), probe.rtt_us.map(|_| 0));
+    }
     for channel in &mut view.channels {
         channel.last_heard_ms = channel.last_heard_ms.map(|_| 0);
         channel.rtt_us = channel.rtt_us.map(|_| 0);

@@ -72,6 +72,8 @@ pub enum SwitchBy {
     Direct,
     /// The rules, with what the standby sees as a client of the primary.
     Probe,
+    /// The rules, with a mediator that moves the address and keeps no record.
+    Keepalived,
 }
 
 impl SwitchBy {
@@ -79,7 +81,7 @@ impl SwitchBy {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Manual => "manual",
-            Self::Mediator => "mediator",
+            Self::Mediator | Self::Keepalived => "mediator",
             Self::Direct => "direct",
             Self::Probe => "probe",
         }

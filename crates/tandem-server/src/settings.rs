@@ -190,6 +190,9 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         hold: config.switch.hold,
         linger: config.switch.linger,
         switch_by: match config.switch.by {
+            SwitchBy::Mediator if config.switch.is_keepalived() => {
+                tandem_node::SwitchBy::Keepalived
+            }
             SwitchBy::Mediator => tandem_node::SwitchBy::Mediator,
             SwitchBy::Manual => tandem_node::SwitchBy::Manual,
             SwitchBy::Direct => tandem_node::SwitchBy::Direct,
@@ -197,7 +200,8 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         },
         automatic: automatic(config),
         channels: channels(config, node),
-        virtual_address: config.vip.is_some(),
+        // keepalived binds it, not this node.
+        virtual_address: config.vip.is_some() && !config.switch.is_keepalived(),
         protected_mode: password.is_none() && !config.auth.insecure,
         password: password.map(tandem_node::Secret::new),
         config_digest: config.digest().get(),
@@ -255,6 +259,7 @@ fn unaided(config: &Config) -> tandem_switch::Unaided {
     tandem_switch::Unaided {
         seen: match switch.by {
             SwitchBy::Probe => tandem_switch::Seen::AsClient,
+            SwitchBy::Mediator if switch.is_keepalived() => tandem_switch::Seen::ByAddress,
             SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Mediator => {
                 tandem_switch::Seen::Directly
             }

@@ -81,6 +81,12 @@ pub(crate) enum Command {
     Restore(RestoreOptions),
     /// Verify a data directory that no node uses, and say what it holds.
     Check(CheckOptions),
+    /// For keepalived's `notify`: tells this machine's node where the virtual address is.
+    KeepalivedNotify(KeepalivedNotifyOptions),
+    /// For keepalived's `track_script`: exit status 0 if the virtual address may be on this machine.
+    KeepalivedCheck(KeepalivedCheckOptions),
+    /// Print keepalived's configuration for a node of a pair.
+    KeepalivedConf(OwnNodeOptions),
     /// Example configurations; check or show one.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -250,6 +256,40 @@ pub(crate) enum Drill {
     Switch,
     /// The primary has neither peer nor mediator for a while.
     Isolate,
+}
+
+/// The node of this machine.
+#[derive(Args, Debug)]
+pub(crate) struct OwnNodeOptions {
+    /// The pair's configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Which of its nodes this is; needed only if the addresses do not tell.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeepalivedCheckOptions {
+    #[command(flatten)]
+    pub(crate) own: OwnNodeOptions,
+    /// 0 only if the node is primary.
+    #[arg(long)]
+    pub(crate) primary: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeepalivedNotifyOptions {
+    #[command(flatten)]
+    pub(crate) own: OwnNodeOptions,
+    /// GROUP or INSTANCE, as keepalived gives it.
+    pub(crate) kind: String,
+    /// Name of the group or instance.
+    pub(crate) name: String,
+    /// MASTER, BACKUP, FAULT or STOP.
+    pub(crate) state: String,
+    /// The priority; not looked at.
+    pub(crate) priority: Option<String>,
 }
 
 #[derive(Args, Debug)]

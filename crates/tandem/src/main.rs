@@ -12,6 +12,7 @@ mod drill;
 mod failure;
 mod history;
 mod human;
+mod keepalived;
 mod out;
 mod probe;
 mod promote;
@@ -76,6 +77,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(options) => backup::run(&cli.admin, &options),
         Command::Restore(options) => backup::restore(&options),
         Command::Check(options) => check::run(&options),
+        Command::KeepalivedNotify(options) => keepalived::notify(&options),
+        Command::KeepalivedCheck(options) => keepalived::check(&options),
+        Command::KeepalivedConf(options) => keepalived::conf(&options),
         Command::Config(command) => config_command::run(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tandem", &mut std::io::stdout());

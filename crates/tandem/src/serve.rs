@@ -3,7 +3,7 @@
 //! The command starts the supervisor ([`crate::supervise`]), which starts this program again with
 //! `--supervised-by`: that process is the node.
 
-mod addresses;
+pub(crate) mod addresses;
 mod console;
 mod cut;
 mod drill;
@@ -11,6 +11,7 @@ mod lifeline;
 pub(crate) mod logging;
 mod mediator;
 mod node_port;
+mod prober;
 pub(crate) mod secrets;
 mod sentinel;
 mod starts;
@@ -89,7 +90,9 @@ fn supervised(options: &ServeOptions) -> anyhow::Result<ExitCode> {
 
 /// What the supervisor does when the node's process has ended.
 fn on_death(config: &Config, node: NodeId) -> anyhow::Result<supervise::OnDeath> {
-    let address = config.vip.as_ref().map(surroundings::address).transpose()?;
+    // What keepalived has bound is its own.
+    let bound = config.vip.as_ref().filter(|_| !config.switch.is_keepalived());
+    let address = bound.map(surroundings::address).transpose()?;
     let supervised = Arc::new(Supervised::new(ServerSettings::from_config(config, node)?));
     Ok(Box::new(move |boot| {
         let certifying = boot.and_then(|boot| certify(&supervised, supervised.testimony(boot)));

@@ -1,6 +1,6 @@
 //! The status as a table: one line about the pair, one per node, one about what connects them.
 
-use tandem_admin::{RoleName, StatusView};
+use tandem_admin::{ProbeView, RoleName, StatusView};
 
 use crate::human;
 
@@ -124,6 +124,9 @@ fn rights_line(status: &StatusView) -> Option<String> {
             mediator.record.as_ref().map_or(String::new(), |record| format!(" ({record})"));
         parts.push(format!("{}{place} {state}{record}", mediator.kind));
     }
+    if let Some(probe) = &status.probe {
+        parts.push(probe_words(probe));
+    }
     if let Some(vip) = &status.vip {
         let place = if vip.held { "here" } else { "not here" };
         parts.push(format!("vip {} {place}", vip.address));
@@ -132,6 +135,19 @@ fn rights_line(status: &StatusView) -> Option<String> {
         parts.push(format!("read lease {millis} ms"));
     }
     (!parts.is_empty()).then(|| format!(" {}", parts.join("   ")))
+}
+
+/// What the standby sees as a client of the primary.
+fn probe_words(probe: &ProbeView) -> String {
+    let last = probe.last.as_deref().unwrap_or("not tried yet");
+    let rtt = probe.rtt_us.filter(|_| probe.up).map_or(String::new(), |micros| {
+        format!(" in {}.{:02} ms", micros / 1_000, micros % 1_000 / 10)
+    });
+    let row = match probe.failures {
+        0 => String::new(),
+        failures => format!(", {failures} of {} failures", probe.failures_max),
+    };
+    format!("probe: {} {last}{rtt}{row}", probe.endpoint)
 }
 
 fn pending_lines(status: &StatusView) -> Option<String> {
@@ -245,7 +261,7 @@ mod tests {
                 endpoint: Some("10.0.0.3:7390".into()),
                 record: Some("epoch 7, a, both".into()),
             }),
-            vip: Some(VipView { address: "10.0.0.100/24".into(), held: true }),
+            vip: Some(VipView { address: "10.0.0.100/24".into(), held: true, may_hold: None }),
             read_lease_ms: Some(480),
             pending: Some(PendingView {
                 proposal: "b takes over: a is silent".into(),

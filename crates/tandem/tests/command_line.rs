@@ -76,11 +76,11 @@ fn a_wrong_configuration_is_one_clear_line_per_problem_and_status_1() {
 #[test]
 fn serve_refuses_what_this_version_cannot_do() {
     let folder = TempDir::new().unwrap();
-    let text = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.2\"\n[switch]\nby = \"probe\"\n";
+    let text = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.2\"\n[pair]\ntopology = \"primary-primary\"\n";
     let path = file(&folder, "tandem.toml", text);
     let said = tandem(&["serve", "--config", shown(&path), "--node", "a"]);
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("line 6: `switch.by` = \"probe\""), "{}", said.err);
+    assert!(said.err.contains("line 6: `pair.topology` = \"primary-primary\""), "{}", said.err);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_directory_has_one_witness_and_a_wrong_file_is_named() {
 }
 
 #[test]
-fn what_keeps_no_record_is_refused_as_a_mediator_by_name() {
+fn keepalived_without_an_address_to_move_is_refused() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("tandem.toml");
     let text = "[nodes.a]\nhost = \"127.0.0.1\"\ndata_dir = \"/nonexistent/a\"\n\
@@ -70,5 +70,5 @@ fn what_keeps_no_record_is_refused_as_a_mediator_by_name() {
         .unwrap();
     assert_eq!(said.status.code(), Some(1));
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.contains("keepalived") && said.contains("witness"), "{said}");
+    assert!(said.contains("keepalived") && said.contains("vip.address"), "{said}");
 }

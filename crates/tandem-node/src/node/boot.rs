@@ -310,7 +310,7 @@ impl Node {
         let by = match settings.switch_by {
             SwitchBy::Manual => By::Manual,
             SwitchBy::Mediator => By::Mediator,
-            SwitchBy::Direct | SwitchBy::Probe => By::Direct,
+            SwitchBy::Direct | SwitchBy::Probe | SwitchBy::Keepalived => By::Direct,
         };
         let by = if settings.topology == Topology::PrimaryPrimary { By::Both } else { by };
         let boot_facts = BootFacts { starts_in_window: facts.starts_in_window };
@@ -430,7 +430,9 @@ fn switch_settings(settings: &Settings) -> tandem_switch::Settings {
 
 fn stream_settings(settings: &Settings, seeds: Seeds) -> tandem_replication::Settings {
     let heartbeat_max = match settings.switch_by {
-        SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Probe => std::time::Duration::MAX,
+        SwitchBy::Manual | SwitchBy::Direct | SwitchBy::Probe | SwitchBy::Keepalived => {
+            std::time::Duration::MAX
+        }
         // Four chances to renew a lease.
         SwitchBy::Mediator => settings.automatic.read_lease / 4,
     };

@@ -1,7 +1,7 @@
 //! What people ask of the node, by HTTP, command line or a client connection.
 
-use tandem_admin::{AdminReply, AdminRequest, BackupView, DoneView, RefusedView};
-use tandem_switch::{Gap, Input, Refusal, RefusalKind, Request, Ticket};
+use tandem_admin::{AddressState, AdminReply, AdminRequest, BackupView, DoneView, RefusedView};
+use tandem_switch::{AddressHint, Gap, Input, Refusal, RefusalKind, Request, Ticket};
 use tandem_types::{Lsn, NodeId};
 
 use super::Node;
@@ -71,6 +71,7 @@ impl Node {
             },
             AdminRequest::Confirm => return self.ask(Asker::Admin(id), Wish::Confirm),
             AdminRequest::Reject => return self.ask(Asker::Admin(id), Wish::Reject),
+            AdminRequest::Address(moved) => self.address_said(moved.state),
             AdminRequest::Pause => return self.ask(Asker::Admin(id), Wish::Pause),
             AdminRequest::Resume => return self.ask(Asker::Admin(id), Wish::Resume),
             AdminRequest::Shutdown => {
@@ -81,6 +82,27 @@ impl Node {
             }
         };
         self.core.out.push(Output::AdminReply { id, reply });
+    }
+
+    /// keepalived on this machine says where the virtual address is.
+    fn address_said(&mut self, state: AddressState) -> AdminReply {
+        let hint = match state {
+            AddressState::Master => AddressHint::Here,
+            AddressState::Backup => AddressHint::Elsewhere,
+            AddressState::Fault => AddressHint::Fault,
+            AddressState::Stop => AddressHint::Stopped,
+        };
+        self.event(Severity::Note, format!("keepalived says {}", hint.words()));
+        self.switch_step(Input::Address(hint));
+        match self.switch.address(self.core.now.mono) {
+            Some((_, true)) => AdminReply::done("the address may be here"),
+            Some((_, false)) => AdminReply::done("the address may not be here: the check fails"),
+            None => AdminReply::refused(
+                "the hint is not used",
+                "this pair does not go by keepalived",
+                "set `switch.by = \"mediator\"` and `switch.mediator.kind = \"keepalived\"`",
+            ),
+        }
     }
 
     /// The node that a person means; nobody named is nobody.

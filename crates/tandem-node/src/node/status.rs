@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tandem_admin::{
     ChannelView, ForceView, HistoryEntry, HistoryKind, HistoryView, LoadView, MediatorView,
-    MetricsView, PeerView, PendingView, RoleName, StatusView, SwitchView, VipView, WaitView,
-    WhyView,
+    MetricsView, PeerView, PendingView, ProbeView, RoleName, StatusView, SwitchView, VipView,
+    WaitView, WhyView,
 };
 use tandem_switch::{Gap, PromoteCause, Proposed, ReadRight, Reign};
 use tandem_types::{DbIndex, Lsn, NodeId, Now, Role};
@@ -133,6 +133,7 @@ impl Node {
             waiting_for: self.core.view.waiting_for.clone(),
             peer: self.peer_view(),
             channels: self.channel_views(),
+            probe: self.probe_view(),
             last_switch: self.journal.last_switch.clone(),
             conflicts: self.conflicts,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -169,10 +170,24 @@ impl Node {
 
     fn vip_view(&self) -> Option<VipView> {
         let address = &self.clients.facts.virtual_address;
-        (!address.is_empty()).then(|| VipView { address: address.clone(), held: self.address_held })
+        let said = self.switch.address(self.core.now.mono);
+        let here = said.is_some_and(|(hint, _)| hint == Some(tandem_switch::AddressHint::Here));
+        (!address.is_empty()).then(|| VipView {
+            address: address.clone(),
+            held: self.address_held || here,
+            may_hold: said.map(|(_, may)| may),
+        })
     }
 
     fn mediator_view(&self) -> Option<MediatorView> {
+        if let Some((hint, _)) = self.switch.address(self.core.now.mono) {
+            return Some(MediatorView {
+                kind: self.clients.facts.mediator_kind.clone(),
+                connected: hint.is_some(),
+                endpoint: None,
+                record: Some(hint.map_or("it has not said anything yet", |it| it.words()).into()),
+            });
+        }
         let status = self.switch.mediator_status()?;
         let names = &self.core.settings.names;
         let record = self.switch.record().map(|record| {
@@ -310,6 +325,23 @@ impl Node {
             rtt_us: rtt,
             last_heard_ms: self.last_heard_ms(),
         }
+    }
+
+    /// A primary tries nobody.
+    fn probe_view(&self) -> Option<ProbeView> {
+        let state = self.switch.probe().filter(|_| !self.is_primary())?;
+        let settings = &self.core.settings;
+        let rtt = state.round_trip;
+        let answered = |(_, probed)| matches!(probed, tandem_switch::Probed::Answered { .. });
+        Some(ProbeView {
+            endpoint: settings.client_addresses[settings.node.peer()].clone(),
+            last: state.last.map(|(_, probed)| probed.words().to_owned()),
+            up: state.last.is_some_and(answered),
+            rtt_us: rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+            failures: state.failures.into(),
+            failures_max: settings.automatic.unaided.probe_failures.into(),
+            last_ms: state.last.map(|(asked, _)| millis(self.core.now.mono.since(asked))),
+        })
     }
 
     fn peer_view(&self) -> PeerView {

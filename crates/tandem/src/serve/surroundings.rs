@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::serve::cut::Cut;
-use crate::serve::{mediator, sentinel, unaided};
+use crate::serve::{mediator, prober, sentinel, unaided};
 
 /// How long the end of this process waits for the virtual address to be given up and the like.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -44,21 +44,26 @@ impl Surroundings {
         let mut edges = Edges::default();
         let third = watch::Sender::new(None);
         let witness = third.subscribe();
-        if config.switch.by == SwitchBy::Mediator {
+        let keepalived = config.switch.is_keepalived();
+        if config.switch.by == SwitchBy::Mediator && !keepalived {
             let asked = surroundings.ask_mediator(config, node, admin.clone(), cut, third);
             edges.mediator = Some(asked?);
         }
-        if matches!(config.switch.by, SwitchBy::Direct | SwitchBy::Probe) {
+        if config.switch.is_unaided() {
             let runtime = surroundings.runtime.handle();
             edges.report = unaided::start_channels(runtime, config, node, admin)?;
             edges.fence = unaided::fencer(runtime, config, node, admin);
             unaided::start_pings(runtime, config, admin);
         }
+        if config.switch.by == SwitchBy::Probe {
+            prober::start(surroundings.runtime.handle(), config, node, admin)?;
+        }
         let news = Arc::new(Notify::new());
         let hear = Arc::clone(&news);
         sentinel::start(surroundings.runtime.handle(), config, node, admin, witness, hear)?;
         edges.news = Some(Box::new(move || news.notify_one()));
-        if let Some(vip) = &config.vip {
+        // keepalived binds it itself.
+        if let Some(vip) = config.vip.as_ref().filter(|_| !keepalived) {
             let wish = surroundings.keep_address(vip, admin.clone())?;
             edges.virtual_address = Some(Box::new(move |wanted| {
                 // Gone only when the process ends.
