@@ -26,6 +26,7 @@ const TOOLS: &[(&str, &str)] = &[
     // The library alone: the package `zookeeper` would bring a service.
     ("/usr/share/java/zookeeper.jar", "libzookeeper-java"),
     ("socat", "socat"),
+    ("keepalived", "keepalived"),
     ("ruby", "ruby"),
     ("php", "php-cli"),
 ];

@@ -3,6 +3,7 @@
 //! ```text
 //!  Pair ── Node ── Process (own group, ends with the test, output kept for failures)
 //!    │       └─ status over HTTP, commands over RESP, verbs over the CLI
+//!  Apart ── Network, two Nodes
 //!  MediatedPair ── Network (a machine each, cables that can be cut), Mediator, two Nodes
 //!  Load ── N clients, each write recorded as acknowledged / refused / unknown ──▶ Audit, zones, wgl
 //! ```
@@ -16,6 +17,7 @@
 //! `TANDEM_E2E_MEDIATOR` names the kind of mediator that a [`mediated`] pair is given.
 #![forbid(unsafe_code)]
 
+pub mod apart;
 pub mod audit;
 pub mod client;
 pub mod differential;
@@ -31,6 +33,7 @@ pub mod node;
 pub mod pair;
 pub mod ports;
 pub mod process;
+pub mod proxy;
 pub mod redis_server;
 pub mod rng;
 pub mod single;
