@@ -8,16 +8,18 @@
 #![forbid(unsafe_code)]
 
 mod history;
+mod integrity;
 mod metrics;
 mod request;
 mod status;
 mod why;
 
 pub use history::{HistoryEntry, HistoryKind, HistoryView};
+pub use integrity::{RepairView, ScrubView, VerifyView};
 pub use metrics::{Histogram, METRICS, MetricInfo, MetricKind, MetricsView, Sample, SampleValue};
 pub use request::{
     AddressRequest, AddressState, AdminReply, AdminRequest, BackupView, DoneView, DrillRequest,
-    PromoteRequest, RefusedView, SoloRequest, SwitchRequest,
+    PromoteRequest, RefusedView, SoloRequest, SwitchRequest, VerifyRequest,
 };
 pub use status::{
     ChannelView, Health, LoadView, MediatorView, PeerView, PendingView, ProbeView, RoleName,

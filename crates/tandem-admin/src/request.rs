@@ -30,6 +30,14 @@ pub struct SwitchRequest {
     pub to: Option<String>,
 }
 
+/// `tandem verify`: compare the data of the two nodes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// If they differ, the follower keeps its files aside and takes a full copy.
+    pub repair: bool,
+}
+
 /// `tandem drill`: a rehearsal on a running node.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "drill", rename_all = "kebab-case", deny_unknown_fields)]
@@ -100,6 +108,8 @@ pub enum AdminRequest {
     Pause,
     /// Resume it.
     Resume,
+    /// Compare the data of the two nodes; the result comes in the status.
+    Verify(VerifyRequest),
     /// Stop the process in an orderly way.
     Shutdown,
 }
@@ -119,6 +129,7 @@ impl AdminRequest {
             | Self::Address(_)
             | Self::Pause
             | Self::Resume
+            | Self::Verify(_)
             | Self::Shutdown => true,
         }
     }

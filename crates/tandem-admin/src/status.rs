@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{RepairView, ScrubView, VerifyView};
+
 /// What a node is, as people and scripts see it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -132,6 +134,14 @@ pub struct StatusView {
     pub config_digest: String,
     /// The peer's configuration differs: the keys that do.
     pub config_differs: Vec<String>,
+    /// The last comparison with the peer's data, or the one that runs; absent before the first.
+    pub verify: Option<VerifyView>,
+    /// The last time everything on this node's disk was read and checked; absent before the first.
+    pub scrub: Option<ScrubView>,
+    /// This node's data was damaged and is replaced, or waits to be; absent when all is well.
+    pub repair: Option<RepairView>,
+    /// Damaged files that are kept for people, below the data directory. The node never removes them.
+    pub kept_files: Vec<String>,
     /// Things a person should know, one sentence each (`fsync` off, disk nearly full, ...).
     pub warnings: Vec<String>,
 }
@@ -326,6 +336,8 @@ impl StatusView {
             || !self.peer.connected
             || !self.config_differs.is_empty()
             || self.conflicts > 0
+            || self.repair.is_some()
+            || self.verify.as_ref().is_some_and(|verify| verify.result == "differs")
             || self.pending.is_some()
             || self.mediator.as_ref().is_some_and(|mediator| !mediator.connected);
         if attention { Health::Degraded } else { Health::Healthy }

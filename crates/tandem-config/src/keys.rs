@@ -317,6 +317,12 @@ pub const KEYS: &[KeyInfo] = &[
         r#""1GiB""#,
         "A new snapshot once this much log follows the last one; bounds the time of a restart",
     ),
+    key(
+        "storage.scrub_every",
+        millis(0, 365 * DAY),
+        r#""24h""#,
+        "How often closed log files and snapshots are read and checked, slowly; what is damaged is kept aside and replaced from the peer; `0` = never",
+    ),
     // [limits]
     key(
         "limits.max_clients",

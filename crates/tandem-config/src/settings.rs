@@ -239,6 +239,8 @@ pub struct StorageConfig {
     pub segment_size: u64,
     /// A new snapshot once this much log follows the last one.
     pub snapshot_after: u64,
+    /// How often what lies on disk is read and checked; `None` = never.
+    pub scrub_every: Option<Duration>,
 }
 
 /// `[limits]`
@@ -314,6 +316,7 @@ pub(crate) fn build(mut values: Values) -> Result<Config, ConfigError> {
             storage: StorageConfig {
                 segment_size: values.size("storage.segment_size"),
                 snapshot_after: values.size("storage.snapshot_after"),
+                scrub_every: some_time(values.duration("storage.scrub_every")),
             },
             limits: limits(&values),
             vip: values.optional("vip.address").map(|address| VipConfig {

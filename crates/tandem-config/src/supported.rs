@@ -14,7 +14,6 @@ impl Config {
     /// Each setting that this version cannot act on.
     pub fn supported(&self) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
-        let at = |path: &str| self.values.entry(path).origin.line();
         if self.pair.topology == Topology::PrimaryPrimary {
             self.two_writers(&mut problems);
         }

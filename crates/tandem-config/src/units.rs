@@ -26,6 +26,9 @@ const OTHER_SIZE_UNITS: &[(&str, u64)] = &[
 /// What is wrong with it, as the end of a sentence that begins with the text.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text)?;
+    if unit.is_empty() && number == 0 {
+        return Ok(Duration::ZERO);
+    }
     if unit.is_empty() {
         return Err("has no unit; write for example \"500ms\", \"1s\", \"3m\"".to_owned());
     }

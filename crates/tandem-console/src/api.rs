@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tandem_admin::{
     AddressRequest, AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest, SwitchRequest,
+    VerifyRequest,
 };
 
 use crate::channel_stream::ChannelStream;
@@ -77,6 +78,14 @@ pub(crate) async fn address<P: AdminPort>(
     match serde_json::from_slice::<AddressRequest>(&body) {
         Ok(request) => answer::reply(shared.port.call(AdminRequest::Address(request)).await),
         Err(error) => not_expected(&error),
+    }
+}
+
+/// Answers at once: a comparison takes as long as there is data.
+pub(crate) async fn verify<P: AdminPort>(State(shared): State<Shared<P>>, body: Bytes) -> Response {
+    match parse::<VerifyRequest>(&body) {
+        Ok(request) => answer::reply(shared.port.call(AdminRequest::Verify(request)).await),
+        Err(response) => response,
     }
 }
 

@@ -32,6 +32,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("post", "/api/v1/pause"),
     ("post", "/api/v1/resume"),
     ("post", "/api/v1/address"),
+    ("post", "/api/v1/verify"),
     ("post", "/api/v1/drill"),
     ("get", "/metrics"),
     ("get", "/health"),
@@ -79,6 +80,7 @@ pub(crate) fn router<P: AdminPort>(port: P, guard: Guard) -> Router {
         .route("/api/v1/pause", post(api::pause::<P>))
         .route("/api/v1/resume", post(api::resume::<P>))
         .route("/api/v1/address", post(api::address::<P>))
+        .route("/api/v1/verify", post(api::verify::<P>))
         .route("/api/v1/drill", post(api::drill::<P>))
         .route("/api/v1/backup", get(api::backup::<P>))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::needs_token));

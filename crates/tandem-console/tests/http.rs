@@ -39,6 +39,7 @@ impl AdminPort for Pretended {
             AdminRequest::Reject => AdminReply::done("dropped"),
             AdminRequest::Pause => AdminReply::done("suspended"),
             AdminRequest::Resume => AdminReply::done("resumed"),
+            AdminRequest::Verify(_) => AdminReply::done("being compared"),
             _ => AdminReply::refused("cannot promote b", "a may have more", "start a"),
         })
     }

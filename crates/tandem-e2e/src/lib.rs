@@ -36,6 +36,7 @@ pub mod process;
 pub mod proxy;
 pub mod redis_server;
 pub mod rng;
+pub mod rot;
 pub mod single;
 pub mod skip;
 pub mod status;

@@ -23,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 mod client;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod gateway;
 mod http;
 mod keys;

@@ -17,6 +17,7 @@
 
 mod appender;
 mod batch;
+mod closed;
 mod damage;
 mod fields;
 mod reader;
@@ -34,6 +35,7 @@ mod writer;
 
 pub use appender::{AppendError, AppendRawError, Appender, RecordMeta};
 pub use batch::Batch;
+pub use closed::{ClosedCheck, check_closed};
 pub use damage::{Damage, DamageKind};
 pub use reader::{LogReader, ReadError};
 pub use record::{

@@ -299,7 +299,7 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 /// A walk over all segments, and what it has found so far.
-struct Scan<'a, D> {
+pub(crate) struct Scan<'a, D> {
     disk: &'a D,
     dir: &'a str,
     options: &'a RecoverOptions,
@@ -314,7 +314,7 @@ struct Scan<'a, D> {
 }
 
 impl<'a, D: Disk> Scan<'a, D> {
-    fn new(
+    pub(crate) fn new(
         disk: &'a D,
         dir: &'a str,
         options: &'a RecoverOptions,
@@ -360,6 +360,19 @@ impl<'a, D: Disk> Scan<'a, D> {
             }
         }
         Ok(())
+    }
+
+    /// Reads one segment that another follows at `next`; `continues`: right after the one before.
+    pub(crate) fn closed(
+        &mut self,
+        file: &D::File,
+        header: &SegmentHeader,
+        continues: bool,
+        next: Lsn,
+    ) -> Result<(), RecoverError> {
+        self.check_place(header, continues)?;
+        (self.tip, self.history) = (header.before, header.history.clone());
+        self.walk(file, header, Some(next))
     }
 
     /// Whether the segment belongs to this pair and continues the one before it.

@@ -52,3 +52,18 @@ pub(crate) fn append(appender: &mut Appender, payload: &[u8]) {
     let meta = meta(tip.epoch.get(), tip.stamp.get() + 1);
     appender.append(RecordKind::Effects, payload, meta).unwrap();
 }
+
+/// A log of several small segments; its pair and its directory.
+pub(crate) fn filled_log(disk: &SimDisk) -> (PairId, &'static str) {
+    let (mut appender, mut writer) = fresh(disk);
+    start_epoch(&mut appender, 1);
+    for number in 0..40u8 {
+        append(&mut appender, &[number; 300]);
+        while let Some(mut batch) = appender.take_batch() {
+            writer.write(&mut batch).unwrap();
+        }
+        writer.sync().unwrap();
+        writer.prepare().unwrap();
+    }
+    (PAIR, "")
+}

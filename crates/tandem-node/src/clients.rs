@@ -395,4 +395,4 @@ pub(crate) fn to_u64(length: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,10 +1,27 @@
 //! Names of generations: `gen-<n>` below the data directory holds one log and its snapshots.
 
 const PREFIX: &str = "gen-";
+/// What names begin with that are kept for people: generations, and single files within one.
+pub(crate) const DAMAGED_PREFIX: &str = "damaged-";
 
 /// The directory of generation `number`.
 pub fn generation_name(number: u64) -> String {
     format!("{PREFIX}{number}")
+}
+
+/// The directory in which a generation that was found damaged is kept.
+pub fn damaged_name(number: u64) -> String {
+    format!("{DAMAGED_PREFIX}{number}")
+}
+
+/// The name under which a damaged file is kept beside the others of its generation.
+pub fn damaged_file_name(name: &str) -> String {
+    format!("{DAMAGED_PREFIX}{name}")
+}
+
+/// Whether a directory's entry is kept for people.
+pub fn is_kept(name: &str) -> bool {
+    name.starts_with(DAMAGED_PREFIX)
 }
 
 /// The number of a generation's directory; `None` for any other name.

@@ -126,6 +126,13 @@ pub enum Input<'a> {
         /// The running checksum there; `None`: the log no longer reaches back that far.
         chain: Option<Chain>,
     },
+    /// The answer to [`crate::Output::Scrub`].
+    Scrubbed(crate::ScrubReport),
+    /// A damaged snapshot has another name now and is kept.
+    SnapshotSetAside {
+        /// Where, below the data directory.
+        kept: String,
+    },
     /// Segments were removed: the log on disk begins here now.
     LogTrimmed {
         /// First record kept.

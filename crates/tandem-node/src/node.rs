@@ -10,9 +10,11 @@
 
 mod boot;
 mod both;
+mod comparing;
 mod following;
 mod forward;
 mod health;
+mod integrity;
 mod leading;
 mod link;
 mod operator;
@@ -36,9 +38,12 @@ use crate::{
 };
 
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
+pub(crate) use boot::{remove_generation, switch_state};
+use comparing::Comparing;
 use following::CopyIn;
 use forward::Forwards;
 use health::Health;
+use integrity::Integrity;
 use link::LinkState;
 use operator::{Asker, Backups};
 use status::Journal;
@@ -96,6 +101,10 @@ pub struct Node {
     backups: Backups,
     /// The own log was found damaged: everything is wanted anew.
     damaged: bool,
+    /// Damage on the own disk, and what is done about it.
+    integrity: Integrity,
+    /// Comparisons with the peer's data.
+    comparing: Comparing,
     /// After a full copy: when each slot was taken, until all of them are in the past.
     filter: Option<SlotLsns>,
     filter_until: Option<Lsn>,
@@ -165,6 +174,8 @@ impl Node {
             }
             Input::SnapshotFailed { message } => self.snapshot_failed(&message),
             Input::LogTrimmed { oldest, bytes } => self.log_trimmed(oldest, bytes),
+            Input::Scrubbed(report) => self.scrubbed(report),
+            Input::SnapshotSetAside { kept } => self.snapshot_set_aside(kept),
             Input::LinkUp { address, session } => self.link_up(address, session),
             Input::LinkMessage { bytes } => self.link_message(bytes),
             Input::LinkDown { reason } => self.link_down(&reason),
@@ -196,6 +207,8 @@ impl Node {
             self.core.view.starting_until.filter(|&until| until > self.core.now.mono),
             self.health_deadline(),
             self.verify_deadline(),
+            self.integrity.deadline(),
+            self.comparing.deadline(),
         ];
         brains.into_iter().flatten().min()
     }
@@ -253,6 +266,8 @@ impl Node {
         self.refresh_view();
         self.clients.tick(&mut self.core);
         self.carry_out_operations();
+        self.tend_integrity();
+        self.tend_comparison();
         self.tend_exit();
     }
 

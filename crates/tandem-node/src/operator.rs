@@ -42,6 +42,13 @@ pub enum Operation {
         /// What.
         wish: Wish,
     },
+    /// Compare the data of the two nodes; the result comes back by `Clients::answer`.
+    Verify {
+        /// Who waits for the result.
+        conn: ConnId,
+        /// If the data differs, the follower takes a full copy.
+        repair: bool,
+    },
     /// Pass a write on to the primary; the reply comes back by `Clients::forwarded`.
     Forward {
         /// Who waits for the reply.
@@ -54,7 +61,7 @@ pub enum Operation {
         command: Vec<u8>,
     },
     /// Compare the data of two writers; the answer comes back by `Clients::answer`.
-    Verify {
+    VerifyWriters {
         /// Who waits for it.
         conn: ConnId,
     },

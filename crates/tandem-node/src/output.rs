@@ -78,6 +78,14 @@ pub enum SnapshotCommand {
     },
     /// Give up the file being written.
     Abort,
+    /// A finished file was found damaged: keep it for people under another name, then report
+    /// [`crate::Input::SnapshotSetAside`].
+    SetAside {
+        /// The generation it belongs to.
+        generation: u64,
+        /// The file's name.
+        name: String,
+    },
 }
 
 /// One thing to do, in the order given.
@@ -112,6 +120,14 @@ pub enum Output {
     LookUpChain {
         /// Where.
         lsn: Lsn,
+    },
+    /// Read the closed segments and the snapshots of this generation, slowly, beside the data thread; the answer
+    /// is [`crate::Input::Scrubbed`].
+    Scrub {
+        /// The generation in use.
+        generation: u64,
+        /// The pair it belongs to.
+        pair: PairId,
     },
     /// Send one message to the peer.
     LinkSend(Vec<u8>),
@@ -157,6 +173,12 @@ pub enum Output {
     /// Boot again from disk: memory no longer is what the log says.
     Reboot {
         /// Why, for people.
+        reason: String,
+    },
+    /// The data on disk is damaged, or is to be replaced: keep it aside, begin anew with nothing, as a directory
+    /// that waits for a full copy ([`crate::set_aside`]).
+    SetAside {
+        /// What is damaged, or who wants it.
         reason: String,
     },
     /// End the process with this status.

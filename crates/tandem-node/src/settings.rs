@@ -175,6 +175,8 @@ pub struct Settings {
     pub log_retention_bytes: u64,
     /// Bytes of log after which a new snapshot is taken.
     pub snapshot_log_bytes: u64,
+    /// How often what lies on disk is read and checked; zero: never.
+    pub scrub_every: Duration,
     /// Bytes of the newest log kept in memory for a live follower.
     pub tail_bytes_max: usize,
     /// Silence that counts as failure.

@@ -4,7 +4,7 @@ use std::io;
 
 use tandem_disk::Disk;
 use tandem_replication::message::SlotPieces;
-use tandem_snapshot::{Chunk, ReadError, list, read};
+use tandem_snapshot::{Chunk, HeaderError, ReadError, list, read};
 use tandem_store::{SlotLsns, Store};
 use tandem_types::{Chain, Lsn, PairId, SlotId};
 
@@ -21,6 +21,17 @@ pub(crate) struct Loaded {
     pub(crate) name: Option<String>,
     /// Why newer ones could not be used, in words.
     pub(crate) skipped: Vec<String>,
+    /// Those of them that are damaged.
+    pub(crate) bad: Vec<BadSnapshot>,
+}
+
+/// A snapshot file whose bytes are not what was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct BadSnapshot {
+    /// The file's name in its generation's directory.
+    pub(crate) name: String,
+    /// What is wrong with it, with the file and the byte.
+    pub(crate) reason: String,
 }
 
 /// Loads the newest snapshot that is whole and needs no record from `end_max` on into an empty store, and
@@ -35,7 +46,7 @@ pub(crate) fn load_newest<D: Disk>(
     end_max: Lsn,
     new_store: impl Fn() -> Store,
 ) -> io::Result<(Store, SlotLsns, Loaded)> {
-    let mut skipped = Vec::new();
+    let (mut skipped, mut bad) = (Vec::new(), Vec::new());
     for name in list(disk, dir)? {
         if name.end > end_max {
             skipped.push(format!("{name}: the log ends before it, at record {end_max}"));
@@ -62,14 +73,31 @@ pub(crate) fn load_newest<D: Disk>(
                     chain: finished.header.chain,
                     name: Some(name.to_string()),
                     skipped,
+                    bad,
                 };
                 return Ok((store, filter, loaded));
             }
             Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => skipped.push(error.to_string()),
+            Err(error) => {
+                let reason = error.to_string();
+                if is_damage(&error) {
+                    bad.push(BadSnapshot { name: name.to_string(), reason: reason.clone() });
+                }
+                skipped.push(reason);
+            }
         }
     }
-    Ok((new_store(), SlotLsns::new(), Loaded { skipped, ..Loaded::default() }))
+    Ok((new_store(), SlotLsns::new(), Loaded { skipped, bad, ..Loaded::default() }))
+}
+
+/// Whether the file's bytes are not what was written, rather than another pair's or a later program's.
+pub(crate) const fn is_damage(error: &ReadError) -> bool {
+    match error {
+        ReadError::Header { source: HeaderError::Version(_), .. }
+        | ReadError::Io { .. }
+        | ReadError::ForeignPair { .. } => false,
+        ReadError::Header { .. } | ReadError::Damaged { .. } | ReadError::Visit { .. } => true,
+    }
 }
 
 /// Loads one chunk.

@@ -108,6 +108,9 @@ pub enum Message<'a> {
         /// The reply in the protocol that was asked for.
         reply: Cow<'a, [u8]>,
     },
+    /// What the two nodes tell one another to compare their data, opaque here. Never part of a reign's stream, but
+    /// in its order.
+    Compare(Cow<'a, [u8]>),
     /// The sender closes the link in good order.
     Bye(Notice),
     /// The sender will not work with this peer, and why; it closes the link.
@@ -134,6 +137,7 @@ impl Message<'_> {
             Self::Publish { .. } => "publish",
             Self::Forward { .. } => "forward",
             Self::ForwardReply { .. } => "forward-reply",
+            Self::Compare(_) => "compare",
             Self::Bye(_) => "bye",
             Self::Reject(_) => "reject",
         }
@@ -158,6 +162,7 @@ impl Message<'_> {
             | Self::Publish { .. }
             | Self::Forward { .. }
             | Self::ForwardReply { .. }
+            | Self::Compare(_)
             | Self::Bye(_)
             | Self::Reject(_) => None,
         }

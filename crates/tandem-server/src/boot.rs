@@ -22,7 +22,7 @@ pub(crate) struct Booted {
 }
 
 /// What is done between the end of the old workers and reading the data back.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum AfterStop {
     /// Nothing.
     Nothing,
@@ -32,6 +32,11 @@ pub(crate) enum AfterStop {
         to: Lsn,
         /// The pair's running checksum there; if ours differs, our log is damaged.
         chain: Chain,
+    },
+    /// The data on disk is damaged: it is kept aside, and begun anew from the peer.
+    SetAside {
+        /// What is damaged.
+        reason: String,
     },
 }
 

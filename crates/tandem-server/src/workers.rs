@@ -5,6 +5,7 @@
 //! | log | writes and syncs batches, saves the state, trims | `LogProgress`, `StateSaved`, ... |
 //! | log-reader | reads old records for a peer that catches up | `LogRead`, `LogGone` |
 //! | snapshot | writes slots to a snapshot file | `ChunksWritten`, `SnapshotFinished`, ... |
+//! | scrub | reads closed segments and snapshots, slowly | `Scrubbed` |
 //! | reaper | frees what is large | - |
 //!
 //! Queues are unbounded in form and bounded in fact: the node counts unacknowledged bytes, chunks in
@@ -13,6 +14,7 @@
 pub(crate) mod log;
 pub(crate) mod log_reader;
 pub(crate) mod reaper;
+pub(crate) mod scrub;
 pub(crate) mod snapshot;
 
 use std::io;
@@ -26,6 +28,7 @@ use crate::inbox::{Mail, Outbox};
 use log::LogOrder;
 use log_reader::ReadOrder;
 use reaper::Garbage;
+use scrub::ScrubOrder;
 
 /// Queues to the workers of one boot.
 pub(crate) struct Workers {
@@ -35,6 +38,8 @@ pub(crate) struct Workers {
     pub reader: Sender<ReadOrder>,
     /// To the snapshot thread.
     pub snapshot: Sender<SnapshotCommand>,
+    /// To the scrub thread.
+    pub scrub: Sender<ScrubOrder>,
     /// To the reaper.
     pub reaper: Sender<Garbage>,
     /// Their threads, in the order in which they are waited for.
@@ -52,6 +57,9 @@ impl Workers {
                 self.reader.send(ReadOrder::Records { from, until, bytes_max }).is_ok()
             }
             Output::LookUpChain { lsn } => self.reader.send(ReadOrder::Chain { lsn }).is_ok(),
+            Output::Scrub { generation, pair } => {
+                self.scrub.send(ScrubOrder { generation, pair }).is_ok()
+            }
             Output::Garbage(garbage) => self.reaper.send(Garbage::Values(garbage)).is_ok(),
             Output::DropStore(store) => self.reaper.send(Garbage::Store(store)).is_ok(),
             other => unreachable!("not a worker's: {other:?}"),
@@ -66,13 +74,14 @@ impl Workers {
     pub(crate) fn none() -> Self {
         let (log, reader) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
         let (snapshot, reaper) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
-        Self { log, reader, snapshot, reaper, threads: Vec::new() }
+        let scrub = std::sync::mpsc::channel().0;
+        Self { log, reader, snapshot, scrub, reaper, threads: Vec::new() }
     }
 
     /// Lets every worker finish what it was given, and waits for that.
     pub(crate) fn stop(self) {
-        let Self { log, reader, snapshot, reaper, threads } = self;
-        drop((log, reader, snapshot, reaper));
+        let Self { log, reader, snapshot, scrub, reaper, threads } = self;
+        drop((log, reader, snapshot, scrub, reaper));
         for thread in threads {
             // A worker that panicked has ended the process (release), or failed its test.
             drop(thread.join());

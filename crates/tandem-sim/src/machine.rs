@@ -9,13 +9,15 @@ use tandem_admin::{AdminReply, AdminRequest};
 use tandem_disk::{Disk, SimDisk};
 use tandem_log::{LogOptions, LogReader, SegmentWriter, WriteError, create_log, load_state};
 use tandem_node::{
-    AdminId, ConnId, ConnInfo, Facts, Input, LogCommand, LogFault, Node, Output, Port, SaveError,
-    Seeds, Settings, SnapshotCommand, boot, generation_name, save_and_cut, save_records,
+    AdminId, Boot, BootError, ConnId, ConnInfo, Facts, Input, LogCommand, LogFault, Node, Output,
+    Port, SaveError, Seeds, Settings, SnapshotCommand, boot, damaged_file_name, damaged_name,
+    generation_name, is_kept, remove_note, save_and_cut, save_records, scrub, set_aside,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
 use tandem_switch::{BootId, MediatorRequest, NodeState};
 use tandem_types::{Lsn, Now};
 
+use crate::Random;
 use log_thread::LogThread;
 pub(crate) use log_thread::Work;
 
@@ -126,6 +128,33 @@ impl Machine {
         self.disk = SimDisk::new(seed);
     }
 
+    /// Flips a bit of the log on disk where the next start finds it; false: there is no such place.
+    pub fn rot(&self, seed: u64) -> bool {
+        const TRIES: usize = 16;
+        let mut random = Random::new(seed);
+        let Ok(Some(state)) = load_state(&self.disk) else { return false };
+        let dir = generation_name(state.generation);
+        let files: Vec<String> = self.disk.list(&dir).map_or_else(
+            |_| Vec::new(),
+            |it| it.into_iter().map(|file| file.name).filter(|it| it.ends_with(".log")).collect(),
+        );
+        for _ in 0..if files.is_empty() { 0 } else { TRIES } {
+            let name = format!("{dir}/{}", files[random.index(files.len())]);
+            let length = self.disk.contents(&name).map_or(0, |bytes| bytes.len());
+            let offset = random.below(u64::try_from(length).unwrap_or(0).max(1));
+            if self.disk.flip(&name, offset, 1).is_err() {
+                continue;
+            }
+            let seeds = Seeds { store: 1, switch: 2, stream: 3, incarnation: 4 };
+            match boot(&self.disk.fork(), &self.settings, seeds) {
+                Err(error) if error.is_damage() => return true,
+                // A place that holds nothing, or the torn end of a log, which nobody was told of.
+                _ => drop(self.disk.flip(&name, offset, 1)),
+            }
+        }
+        false
+    }
+
     /// Starts the node.
     pub fn start(&mut self, now: Now, seed: u64) {
         self.stopped = None;
@@ -136,7 +165,7 @@ impl Machine {
         self.boots += 1;
         let seeds =
             Seeds { store: seed, switch: seed ^ 1, stream: seed ^ 2, incarnation: seed ^ 3 };
-        let mut booted = match boot(&self.disk, &self.settings, seeds) {
+        let mut booted = match self.boot_or_set_aside(seeds) {
             Ok(booted) => booted,
             Err(error) => {
                 self.stopped = Some(Stopped::NoBoot(error.to_string()));
@@ -160,6 +189,17 @@ impl Machine {
                 self.node = Some(node);
             }
             Err(error) => self.stopped = Some(Stopped::NoBoot(error.to_string())),
+        }
+    }
+
+    /// As the server does it: what is damaged is set aside, if the peer may be asked for the data.
+    fn boot_or_set_aside(&self, seeds: Seeds) -> Result<Boot, BootError> {
+        match boot(&self.disk, &self.settings, seeds) {
+            Err(error) if error.is_damage() => {
+                set_aside(&self.disk, &self.settings, seeds, &error.to_string())?;
+                boot(&self.disk, &self.settings, seeds)
+            }
+            done => done,
         }
     }
 
@@ -286,6 +326,15 @@ impl Machine {
                     left.events.push(format!("reboot: {reason}"));
                     return self.reboot(now, false, left);
                 }
+                Output::SetAside { reason } => {
+                    left.events.push(format!("set aside: {reason}"));
+                    return self.set_aside(now, &reason, left);
+                }
+                Output::Scrub { generation, pair } => {
+                    let report =
+                        scrub(&self.disk, &generation_name(generation), pair, &mut |_| true);
+                    self.answers.push_back(Input::Scrubbed(report));
+                }
                 Output::Exit { status, reason } => {
                     if status == 0 {
                         self.finish_work();
@@ -304,6 +353,19 @@ impl Machine {
         self.finish_work();
         self.drop_process();
         self.boot(now, self.boots.wrapping_mul(7919), damaged);
+    }
+
+    fn set_aside(&mut self, now: Now, reason: &str, left: &mut Left) {
+        left.drop_link = true;
+        self.finish_work();
+        self.drop_process();
+        let seed = self.boots.wrapping_mul(7919);
+        let seeds =
+            Seeds { store: seed, switch: seed ^ 1, stream: seed ^ 2, incarnation: seed ^ 3 };
+        match set_aside(&self.disk, &self.settings, seeds, reason) {
+            Ok(_) => self.boot(now, seed, false),
+            Err(error) => self.stopped = Some(Stopped::NoBoot(error.to_string())),
+        }
     }
 
     fn save_and_cut(&mut self, now: Now, to: Lsn, chain: tandem_types::Chain, left: &mut Left) {
@@ -419,14 +481,19 @@ impl Machine {
     fn remove_others(&self, keep: u64) -> std::io::Result<()> {
         for entry in self.disk.list("")? {
             let number = tandem_node::parse_generation_name(&entry.name);
-            if number.is_some_and(|number| number != keep) {
-                for file in self.disk.list(&entry.name)? {
+            let Some(number) = number.filter(|number| *number != keep) else { continue };
+            let files = self.disk.list(&entry.name)?;
+            if files.iter().any(|file| is_kept(&file.name)) {
+                self.disk.rename(&entry.name, &damaged_name(number))?;
+            } else {
+                for file in files {
                     self.disk.remove(&format!("{}/{}", entry.name, file.name))?;
                 }
                 self.disk.remove_dir(&entry.name)?;
             }
         }
-        self.disk.sync_dir("")
+        self.disk.sync_dir("")?;
+        remove_note(&self.disk)
     }
 
     fn snapshot(&mut self, command: SnapshotCommand) {
@@ -461,6 +528,13 @@ impl Machine {
                 let oldest_start = kept.last().map_or(name.start, |oldest| oldest.start);
                 let start = name.start;
                 Ok(Some(Input::SnapshotFinished { start, oldest_start, name: name.to_string() }))
+            }
+            SnapshotCommand::SetAside { generation, name } => {
+                let dir = generation_name(generation);
+                let kept = format!("{dir}/{}", damaged_file_name(&name));
+                self.disk.rename(&format!("{dir}/{name}"), &kept)?;
+                self.disk.sync_dir(&dir)?;
+                Ok(Some(Input::SnapshotSetAside { kept }))
             }
             SnapshotCommand::Abort => {
                 self.snapshot = None;

@@ -58,11 +58,13 @@ pub enum Kind {
     Ambush,
     /// Faults that belong together: see [`Plot`].
     Plot,
+    /// A machine comes back with a flipped bit in its log.
+    Rot,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Kill,
         Self::Power,
         Self::Both,
@@ -82,6 +84,7 @@ impl Kind {
         Self::SlowNet,
         Self::Ambush,
         Self::Plot,
+        Self::Rot,
     ];
 
     const fn bit(self) -> u32 {
@@ -155,6 +158,8 @@ pub(crate) enum Fault {
     FullDisk { host: usize, lasting: u64 },
     /// See [`Kind::Wipe`].
     Wipe { host: usize, restart: u64 },
+    /// See [`Kind::Rot`].
+    Rot { host: usize, restart: u64 },
     /// See [`Kind::Term`].
     Term { host: usize, restart: u64 },
     /// See [`Kind::Person`].
@@ -305,7 +310,7 @@ impl Plan {
                 continue;
             }
             let times = match kind {
-                Kind::Wipe | Kind::Amnesia | Kind::BadDisk => own.between(1, 2),
+                Kind::Wipe | Kind::Amnesia | Kind::BadDisk | Kind::Rot => own.between(1, 2),
                 Kind::Person => own.between(1, 6),
                 _ => own.between(1, 4),
             };
@@ -373,6 +378,7 @@ impl Plan {
             Kind::BadDisk => Fault::BadDisk { host },
             Kind::FullDisk => Fault::FullDisk { host, lasting },
             Kind::Wipe => Fault::Wipe { host, restart },
+            Kind::Rot => Fault::Rot { host, restart },
             Kind::Term => Fault::Term { host, restart },
             Kind::Person => Fault::Person { host, wish: wish(own, self.automatic.automation) },
             Kind::Wall => Fault::Wall { host, by: own.signed(60_000) },

@@ -133,7 +133,8 @@ impl Plot {
         }
         if matches!(self, Self::Emptied | Self::Restored) {
             // One loss at a time: a disk or another record would be a second one.
-            plan.faults.retain(|(_, kind, _)| !matches!(kind, Kind::Amnesia | Kind::Wipe));
+            plan.faults
+                .retain(|(_, kind, _)| !matches!(kind, Kind::Amnesia | Kind::Wipe | Kind::Rot));
         }
     }
 

@@ -22,6 +22,7 @@ pub fn settings(node: NodeId, acknowledge: Acknowledge, topology: Topology) -> S
         max_staleness: Duration::ZERO,
         forward_writes: false,
         log_retention_bytes: 64 << 10,
+        scrub_every: Duration::ZERO,
         snapshot_log_bytes: 32 << 10,
         tail_bytes_max: 16 << 10,
         failure_timeout: Duration::from_secs(1),

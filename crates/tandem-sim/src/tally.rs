@@ -51,6 +51,8 @@ pub struct Tally {
     pub amnesias: u64,
     /// See `amnesias`.
     pub wipes: u64,
+    /// Logs in which a bit flipped.
+    pub rots: u64,
     /// A standby became primary because the primary was gone.
     pub take_overs: u64,
     /// The role was handed over as planned.
@@ -76,7 +78,7 @@ pub struct Tally {
     /// See `copies`.
     pub cuts: u64,
     /// Faults that struck, by kind.
-    pub struck: [u64; 19],
+    pub struck: [u64; 20],
     /// Longest time from healing to a whole pair.
     pub slowest_heal_ms: u64,
 }
@@ -136,7 +138,7 @@ impl Tally {
         for (here, there) in self.struck.iter_mut().zip(other.struck) {
             *here += there;
         }
-        let all: [fn(&mut Self) -> &mut u64; 31] = [
+        let all: [fn(&mut Self) -> &mut u64; 32] = [
             |it| &mut it.runs,
             |it| &mut it.events,
             |it| &mut it.simulated,
@@ -156,6 +158,7 @@ impl Tally {
             |it| &mut it.created_again,
             |it| &mut it.amnesias,
             |it| &mut it.wipes,
+            |it| &mut it.rots,
             |it| &mut it.take_overs,
             |it| &mut it.handovers,
             |it| &mut it.returns,
@@ -192,6 +195,7 @@ impl Tally {
             ("unknown outcomes that had taken effect", self.unknown_won),
             ("records made again", self.created_again),
             ("lost disks", self.wipes),
+            ("damaged logs", self.rots),
             ("full copies", self.copies),
             ("logs cut back", self.cuts),
             ("death certificates", self.certificates),
@@ -236,8 +240,8 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "processes: starts {}, ends by themselves {}, starts in place {}, certificates {}, disks lost {}",
-            self.boots, self.ends, self.reboots, self.certificates, self.wipes
+            "processes: starts {}, ends by themselves {}, starts in place {}, certificates {}, disks lost {}, logs damaged {}",
+            self.boots, self.ends, self.reboots, self.certificates, self.wipes, self.rots
         )?;
         write!(f, "faults:")?;
         for (kind, count) in Kind::ALL.iter().zip(self.struck) {

@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::expiry::Hint;
 use crate::key::{slot_of, stable_hash};
 use crate::store::Store;
-use crate::value::codec;
+use crate::value::{ValueRef, codec};
 
 /// First byte of a serialised slot.
 const SLOT_VERSION: u8 = 1;
@@ -92,13 +92,30 @@ impl Store {
     /// A hash of all that a slot holds: the same on two nodes if and only if (but for 2^-64) their
     /// slots are equal. An empty slot's is 0.
     pub fn digest(&self, slot: SlotId) -> u64 {
-        let Some(database) = self.databases[slot.db.index()].as_deref() else { return 0 };
-        database.slot(slot.slot).table.iter().fold(0, |sum: u64, entry| {
+        self.digest_with_cost(slot).0
+    }
+
+    /// As [`Self::digest`], and about how many bytes were looked at for it.
+    pub fn digest_with_cost(&self, slot: SlotId) -> (u64, usize) {
+        let (mut sum, mut cost) = (0u64, 0);
+        self.digest_keys(slot, |key, digest, value_bytes| {
+            sum = sum.wrapping_add(digest);
+            cost += key.len() + value_bytes;
+        });
+        (sum, cost)
+    }
+
+    /// Calls `each` with every key of a slot, in any order, with the digest of it, its deadline and its value,
+    /// and with about how many bytes the value has. The slot's digest is the sum of these.
+    pub fn digest_keys(&self, slot: SlotId, mut each: impl FnMut(&[u8], u64, usize)) {
+        let Some(database) = self.databases[slot.db.index()].as_deref() else { return };
+        for entry in &database.slot(slot.slot).table {
             let deadline = entry.deadline().map_or(0, WallMillis::get);
             let key = stable_hash(stable_hash(deadline, b"deadline"), entry.key());
             let value = codec::digest(entry.value());
-            sum.wrapping_add(stable_hash(key, &value.to_le_bytes()))
-        })
+            let digest = stable_hash(key, &value.to_le_bytes());
+            each(entry.key(), digest, value_bytes(entry.value()));
+        }
     }
 
     /// The sum of all slots' digests.
@@ -119,5 +136,18 @@ impl Store {
     /// True if no database holds a key.
     pub fn is_empty(&self) -> bool {
         DbIndex::all().all(|db| self.dbsize(db) == 0)
+    }
+}
+
+/// Roughly; what counts is that a digest of it takes that long.
+fn value_bytes(value: ValueRef<'_>) -> usize {
+    /// An element with its place in its collection, on the average of small ones.
+    const ELEMENT_BYTES: usize = 32;
+    match value {
+        ValueRef::String { bytes, .. } => bytes.len(),
+        ValueRef::List(list) => list.len() * ELEMENT_BYTES,
+        ValueRef::Hash(hash) => hash.len() * ELEMENT_BYTES,
+        ValueRef::Set(set) => set.len() * ELEMENT_BYTES,
+        ValueRef::Zset(zset) => zset.len() * ELEMENT_BYTES,
     }
 }

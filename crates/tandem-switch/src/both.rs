@@ -101,6 +101,7 @@ impl Both {
             | Input::PeerStatus(_)
             | Input::Follower(_)
             | Input::Copying(_)
+            | Input::Lacking(_)
             | Input::HigherEpoch(_)
             | Input::Mediator(_)
             | Input::PeerDied(_)
@@ -108,7 +109,8 @@ impl Both {
             | Input::ChannelHeard { .. }
             | Input::Fenced(_)
             | Input::Pinged { .. }
-            | Input::Probed(_)
+            | Input::Probed { .. }
+            | Input::Address(_)
             | Input::Confirmed { .. }
             | Input::Trouble(_)
             | Input::Tick => {}
@@ -252,6 +254,11 @@ impl Both {
     /// Whether clients may be served now.
     pub const fn is_serving(&self) -> bool {
         matches!(self.phase, Phase::Serving)
+    }
+
+    /// Never in a moment: whoever waits here waits for what the peer has.
+    pub const fn is_starting(&self) -> bool {
+        false
     }
 
     /// Whether the peer is there and has what was acknowledged.

@@ -261,7 +261,7 @@ impl Brain {
     /// does not go by it.
     pub fn address(&self, now: Monotonic) -> Option<(Option<AddressHint>, bool)> {
         match self {
-            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Manual(_) | Self::Mediated(_) | Self::Both(_) => None,
             Self::Direct(it) => it.is_hinted().then(|| (it.address(), it.may_hold_address(now))),
         }
     }
@@ -269,7 +269,7 @@ impl Brain {
     /// What came of trying the primary as a client; `None`: this pair does not.
     pub fn probe(&self) -> Option<ProbeState> {
         match self {
-            Self::Manual(_) | Self::Mediated(_) => None,
+            Self::Manual(_) | Self::Mediated(_) | Self::Both(_) => None,
             Self::Direct(it) => it.is_probing().then(|| it.probe()),
         }
     }

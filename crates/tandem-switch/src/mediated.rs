@@ -79,6 +79,8 @@ pub struct Mediated {
     /// The position after the first record of the own reign.
     reign_end: Lsn,
     copying: bool,
+    /// The data was damaged and is set aside; the full copy that replaces it is not whole yet.
+    lacking: bool,
     peer: Option<Peer>,
     sessions: u64,
     /// When the peer was lost, or this boot began.
@@ -152,6 +154,7 @@ impl Mediated {
             own: OwnEnds::default(),
             reign_end: Lsn::ZERO,
             copying: false,
+            lacking: false,
             peer: None,
             sessions: 0,
             alone_since: now,
@@ -194,6 +197,7 @@ impl Mediated {
                 }
             }
             Input::Copying(copying) => self.copying = copying,
+            Input::Lacking(lacking) => self.lacking = lacking,
             Input::Persisted { version } => self.persisted(now, version, out),
             Input::ReignBegun { epoch, end } => self.reign_begun(epoch, end),
             Input::Ask { ticket, request } => self.ask(now, ticket, request, out),

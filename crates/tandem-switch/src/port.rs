@@ -157,6 +157,9 @@ pub enum Input {
     /// A full copy into this node begins (`true`) or ended, whole or not (`false`). The node that ends a
     /// copy boots anew or goes on; while it runs there is nothing here that could be promoted.
     Copying(bool),
+    /// The data of this node was damaged and is set aside (`true`): until a full copy is whole (`false`) it
+    /// follows, and takes no role, from nobody. Said first, and durable: every boot says it again.
+    Lacking(bool),
     /// [`Output::Persist`] of this version (and all before) is on disk.
     Persisted {
         /// Its version.

@@ -19,6 +19,8 @@
 mod client;
 mod connection;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod jute;
 mod pair;
 mod request;

@@ -6,8 +6,7 @@ use anyhow::{Context as _, bail};
 use tandem_disk::Disk;
 use tandem_fs::FsDisk;
 use tandem_log::{LogCheck, NodeState, check_log, load_state};
-use tandem_node::generation_name;
-use tandem_snapshot::SnapshotName;
+use tandem_node::{SnapshotCheck, check_snapshots, generation_name, is_kept};
 
 use crate::cli::CheckOptions;
 use crate::{human, out};
@@ -20,10 +19,13 @@ pub(crate) fn run(options: &CheckOptions) -> anyhow::Result<ExitCode> {
     };
     show_state(&state)?;
     let dir = generation_name(state.generation);
-    let mut wrong = check_snapshots(&disk, &dir, &state)?;
+    let snapshots = check_snapshots(&disk, &dir, state.pair, &mut |_| true)
+        .with_context(|| format!("list {dir}"))?;
+    let mut wrong = show_snapshots(&snapshots)?;
     let log = check_log(&disk, &dir, state.pair, &mut |_| Ok(()));
     wrong |= show_log(&log)?;
-    wrong |= snapshot_without_log(&disk, &dir, &state, &log)?;
+    wrong |= snapshot_without_log(&snapshots, &log)?;
+    show_kept(&disk, &dir)?;
     if wrong {
         out::line("NOT GOOD: see above; copy from the peer, or restore a backup")?;
         return Ok(ExitCode::FAILURE);
@@ -45,18 +47,13 @@ fn show_state(state: &NodeState) -> anyhow::Result<()> {
 }
 
 /// Reads every snapshot to its last byte. True if one is damaged.
-fn check_snapshots(disk: &FsDisk, dir: &str, state: &NodeState) -> anyhow::Result<bool> {
+fn show_snapshots(checks: &[SnapshotCheck]) -> anyhow::Result<bool> {
     let mut wrong = false;
-    for name in snapshots(disk, dir)? {
-        let mut bytes = 0u64;
-        let read = tandem_snapshot::read(disk, dir, name, state.pair, &mut |chunk| {
-            bytes += u64::try_from(chunk.bytes.len()).unwrap_or(0);
-            Ok(())
-        });
+    for SnapshotCheck { name, bytes, read } in checks {
         match read {
             Ok(done) => out::line(format_args!(
                 "snapshot {name}: {} in {} chunks, records before {}",
-                human::bytes(bytes),
+                human::bytes(*bytes),
                 done.chunks,
                 done.end
             ))?,
@@ -67,10 +64,6 @@ fn check_snapshots(disk: &FsDisk, dir: &str, state: &NodeState) -> anyhow::Resul
         }
     }
     Ok(wrong)
-}
-
-fn snapshots(disk: &FsDisk, dir: &str) -> anyhow::Result<Vec<SnapshotName>> {
-    tandem_snapshot::list(disk, dir).with_context(|| format!("list {dir}"))
 }
 
 /// True if the log is unusable. A torn tail is what a crash leaves, and is cut by the next start.
@@ -100,22 +93,28 @@ fn show_log(log: &LogCheck) -> anyhow::Result<bool> {
 }
 
 /// A log that does not begin at record 0 needs a snapshot that reaches into it.
-fn snapshot_without_log(
-    disk: &FsDisk,
-    dir: &str,
-    state: &NodeState,
-    log: &LogCheck,
-) -> anyhow::Result<bool> {
-    let usable = |name: &SnapshotName| {
-        log.oldest <= name.start
-            && name.end <= log.tip.end
-            && tandem_snapshot::read(disk, dir, *name, state.pair, &mut |_| Ok(())).is_ok()
+fn snapshot_without_log(snapshots: &[SnapshotCheck], log: &LogCheck) -> anyhow::Result<bool> {
+    let usable = |check: &SnapshotCheck| {
+        let fits = log.oldest <= check.name.start && check.name.end <= log.tip.end;
+        fits && check.read.is_ok()
     };
-    if log.oldest.get() == 0 || snapshots(disk, dir)?.iter().any(usable) {
+    if log.oldest.get() == 0 || snapshots.iter().any(usable) {
         return Ok(false);
     }
     out::line(format_args!("no snapshot fits the log, which begins at record {}", log.oldest))?;
     Ok(true)
+}
+
+/// What earlier repairs kept is nobody's data any more, and stays until a person removes it.
+fn show_kept(disk: &FsDisk, dir: &str) -> anyhow::Result<()> {
+    for place in ["", dir] {
+        let entries = disk.list(place).with_context(|| format!("list {place}"))?;
+        for entry in entries.iter().filter(|entry| is_kept(&entry.name)) {
+            let below = if place.is_empty() { String::new() } else { format!("{place}/") };
+            out::line(format_args!("kept, found damaged earlier: {below}{}", entry.name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the directory of a restore holds anything of a node.

@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Pause(OutputOptions),
     /// Resume automatic switching.
     Resume(OutputOptions),
+    /// Compare the data of the two nodes while they serve. Exit status: 0 equal, 1 different or not compared.
+    Verify(VerifyOptions),
     /// Rehearse a failure on a running pair: does it, and measures seconds without writes and lost writes.
     Drill(DrillOptions),
     /// Say what the node is waiting for, who can supply it, and what forcing would cost.
@@ -228,6 +230,15 @@ pub(crate) struct SwitchOptions {
     /// The node that shall be primary; without it, the one that is not.
     #[arg(long, value_name = "NODE")]
     pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyOptions {
+    /// If they differ, have the follower keep its files aside and take a full copy.
+    #[arg(long)]
+    pub(crate) repair: bool,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 }

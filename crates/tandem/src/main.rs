@@ -21,6 +21,7 @@ mod serve;
 mod status;
 mod status_table;
 mod supervise;
+mod verify;
 mod why;
 mod witness;
 
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reject(options) => promote::word(&cli.admin, "/api/v1/reject", &options),
         Command::Pause(options) => promote::word(&cli.admin, "/api/v1/pause", &options),
         Command::Resume(options) => promote::word(&cli.admin, "/api/v1/resume", &options),
+        Command::Verify(options) => verify::run(&cli.admin, &options),
         Command::Drill(options) => drill::run(&cli.admin, &options),
         Command::Why(options) => why::run(&cli.admin, &options),
         Command::Backup(options) => backup::run(&cli.admin, &options),

@@ -28,6 +28,7 @@ pub(crate) fn render(status: &StatusView) -> String {
         let keys = status.config_differs.join(", ");
         lines.push(format!(" ! the peer's configuration differs in: {keys}"));
     }
+    lines.extend(integrity_lines(status));
     if status.conflicts > 0 {
         let count = status.conflicts;
         lines.push(format!(" ! {count} saved writes of a returned primary wait for a decision"));
@@ -161,6 +162,25 @@ fn pending_lines(status: &StatusView) -> Option<String> {
         pending.proposal,
         human::span(pending.expires_ms / 1_000)
     ))
+}
+
+/// Damage and differences, while they last.
+fn integrity_lines(status: &StatusView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(repair) = &status.repair {
+        lines.push(format!(" ! damaged: {}; waiting for {}", repair.reason, repair.waiting_for));
+    }
+    if let Some(verify) = status.verify.as_ref().filter(|verify| verify.result == "differs") {
+        let (slots, why) = (verify.slots_differ, verify.why.as_deref().unwrap_or_default());
+        lines.push(format!(" ! the data of the two nodes differs in {slots} slots; {why}"));
+    }
+    if !status.kept_files.is_empty() {
+        let files = status.kept_files.join(", ");
+        lines.push(format!(
+            " damaged files are kept: {files} (remove them when they are not needed)"
+        ));
+    }
+    lines
 }
 
 fn link_line(status: &StatusView) -> String {

@@ -21,7 +21,7 @@ use crate::{
     Settings, Topology, WithoutPeer, stopped,
 };
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let pair = |a: &str, b: &str| Pair { a: a.to_owned(), b: b.to_owned() };
     Settings {
         node: NodeId::A,
@@ -38,6 +38,7 @@ fn settings() -> Settings {
         forward_writes: false,
         log_retention_bytes: 1 << 30,
         snapshot_log_bytes: 1 << 30,
+        scrub_every: Duration::ZERO,
         tail_bytes_max: 1 << 20,
         failure_timeout: Duration::from_secs(1),
         hold: Duration::from_secs(2),

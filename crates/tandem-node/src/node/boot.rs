@@ -13,15 +13,20 @@ use tandem_switch::{BootFacts, Brain, By};
 use tandem_types::{EpochHistory, Incarnation, Lsn, Now, PairId};
 
 use super::Node;
+use super::comparing::Comparing;
 use super::forward::Forwards;
+use super::integrity::Integrity;
 use super::link::LinkState;
 use super::operator::Backups;
 use super::status::Journal;
 use crate::apply_queue::ApplyQueue;
 use crate::conflicts::open_conflicts;
-use crate::generation::{generation_name, parse_generation_name};
+use crate::generation::{
+    damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
+};
+use crate::repair::{RepairNote, find_note, finish_setting_aside, remove_note};
 use crate::snapshot_job::SnapshotJob;
-use crate::snapshots::{Loaded, load_newest};
+use crate::snapshots::{BadSnapshot, Loaded, load_newest};
 use crate::writer::{Replayed, Writer};
 use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch, SwitchBy, Topology};
 
@@ -55,6 +60,10 @@ pub struct Boot {
     pub(crate) replayed: Option<Replayed>,
     /// The log was found to be another one than the pair's: everything is wanted anew from the peer.
     pub damaged: bool,
+    /// The data was damaged and is set aside; a full copy from the peer is waited for.
+    pub repair: Option<RepairNote>,
+    /// Damaged files that are kept for people, by name.
+    pub kept: Vec<String>,
     /// What was done, for people.
     pub report: BootReport,
 }
@@ -72,6 +81,8 @@ pub struct BootReport {
     pub torn: Option<String>,
     /// The segment that was written again because its tail was not proven durable.
     pub rewritten: Option<String>,
+    /// Damaged snapshots that were set aside because an older one and the log serve, and why.
+    pub set_aside: Vec<String>,
 }
 
 /// Why a node does not start. Nothing was changed.
@@ -115,6 +126,16 @@ pub enum BootError {
         /// Where the snapshot begins.
         at: Lsn,
     },
+    /// The data is damaged, and no other node has all of it.
+    #[error(
+        "{reason}. This node was alone in the in-sync set: acknowledged writes may be here only, so it does not replace its data by what {peer} has. Restore a backup into an empty directory; or, to give up the writes that {peer} lacks, run `tandem promote --force` on {peer}, move this data directory away, and start this node again"
+    )]
+    OnlyCopy {
+        /// What is damaged.
+        reason: String,
+        /// The peer's name.
+        peer: String,
+    },
     /// The directory was written by the other node of the pair.
     #[error(
         "this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory"
@@ -134,7 +155,7 @@ pub enum BootError {
 }
 
 impl BootError {
-    fn io(op: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(op: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, file: file.to_owned(), source }
     }
 }
@@ -147,6 +168,10 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     let mut report = BootReport::default();
     let state = load_or_create(disk, settings, seeds, &mut report)?;
     let dir = generation_name(state.generation);
+    let note = find_note(disk)?;
+    if let Some(note) = note.as_ref().filter(|note| note.generation < state.generation) {
+        finish_setting_aside(disk, note)?;
+    }
     remove_other_generations(disk, state.generation)?;
     tandem_snapshot::discard_temporary(disk, &dir).map_err(BootError::io("clean", &dir))?;
     let mut end_max = Lsn::MAX;
@@ -180,7 +205,7 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         // A power cut under a weaker fsync policy took the end of the log, but not the snapshot.
         end_max = recovered.tip().end;
     };
-    let Loaded { start, end: _, chain, skipped, name } = loaded;
+    let Loaded { start, end: _, chain, skipped, bad, name } = loaded;
     let from_snapshot = name.is_some();
     report.snapshots.extend(name);
     report.snapshots.extend(skipped);
@@ -192,10 +217,17 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     if from_snapshot && log_chain.is_some_and(|log_chain| log_chain != chain) {
         return Err(BootError::Mixed { dir, at: start });
     }
+    report.set_aside = set_snapshots_aside(disk, &dir, bad)?;
     report.records = recovered.visited();
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
     report.rewritten = recovered.rewritten().map(str::to_owned);
     let conflicts = open_conflicts(disk).map_err(BootError::io("list", "conflicts"))?;
+    // What a note waits for is there once the log is not empty any more.
+    let repair = note.filter(|_| recovered.tip() == Tip::EMPTY);
+    if repair.is_none() {
+        remove_note(disk).map_err(BootError::io("remove", "the repair note"))?;
+    }
+    let kept = kept_files(disk, &dir).map_err(BootError::io("list", "the data directory"))?;
     Ok(Boot {
         state,
         store,
@@ -204,8 +236,37 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         conflicts,
         replayed,
         damaged: false,
+        repair,
+        kept,
         report,
     })
+}
+
+/// Snapshots that an older one and the log have replaced: kept, and never looked at again.
+fn set_snapshots_aside<D: Disk>(
+    disk: &D,
+    dir: &str,
+    bad: Vec<BadSnapshot>,
+) -> Result<Vec<String>, BootError> {
+    let any = !bad.is_empty();
+    let mut told = Vec::new();
+    for BadSnapshot { name, reason } in bad {
+        let (from, to) = (format!("{dir}/{name}"), format!("{dir}/{}", damaged_file_name(&name)));
+        disk.rename(&from, &to).map_err(BootError::io("set aside", &from))?;
+        told.push(format!("{reason}; kept as {to}"));
+    }
+    if any {
+        disk.sync_dir(dir).map_err(BootError::io("sync", dir))?;
+    }
+    Ok(told)
+}
+
+/// Everything that is kept for people, below the data directory.
+fn kept_files<D: Disk>(disk: &D, dir: &str) -> io::Result<Vec<String>> {
+    let mut kept = crate::repair::kept(disk)?;
+    let inside = disk.list(dir)?.into_iter().filter(|entry| is_kept(&entry.name));
+    kept.extend(inside.map(|entry| format!("{dir}/{}", entry.name)));
+    Ok(kept)
 }
 
 fn load_or_create<D: Disk>(
@@ -243,7 +304,7 @@ fn load_or_create<D: Disk>(
 }
 
 /// What the switch kept in the state file.
-fn switch_state(state: &NodeState) -> Result<tandem_switch::NodeState, BootError> {
+pub(crate) fn switch_state(state: &NodeState) -> Result<tandem_switch::NodeState, BootError> {
     let (switch, _rest) =
         tandem_switch::NodeState::decode(&state.extra).map_err(BootError::Switch)?;
     Ok(switch)
@@ -254,8 +315,18 @@ fn remove_other_generations<D: Disk>(disk: &D, keep: u64) -> Result<(), BootErro
     let entries = disk.list("").map_err(BootError::io("list", "the data directory"))?;
     for entry in entries {
         let other = parse_generation_name(&entry.name).is_some_and(|number| number != keep);
-        if other && entry.kind == EntryKind::Directory {
-            remove_generation(disk, &entry.name)?;
+        if !other || entry.kind != EntryKind::Directory {
+            continue;
+        }
+        let files = disk.list(&entry.name).map_err(BootError::io("list", &entry.name))?;
+        match parse_generation_name(&entry.name) {
+            // It holds damaged files that nobody has looked at yet.
+            Some(number) if files.iter().any(|file| is_kept(&file.name)) => {
+                let renamed = disk.rename(&entry.name, &damaged_name(number));
+                renamed.map_err(BootError::io("set aside", &entry.name))?;
+                disk.sync_dir("").map_err(BootError::io("sync", "the data directory"))?;
+            }
+            _ => remove_generation(disk, &entry.name)?,
         }
     }
     Ok(())
@@ -299,10 +370,13 @@ impl Node {
             conflicts,
             replayed,
             damaged,
-            report: _,
+            repair,
+            kept,
+            report,
         } = boot;
         let (writer, unsaid) = replayed.map(Replayed::into_parts).unzip();
         let writer: Option<Writer> = writer;
+        let scrub_every = settings.scrub_every;
         let switch_state = switch_state(&state)?;
         let tip = recovered.tip();
         let history = recovered.history().clone();
@@ -343,12 +417,15 @@ impl Node {
             copy: None,
             snapshot: SnapshotJob::new(),
             snapshot_start,
-            snapshot_wanted: false,
+            // One snapshot less than there should be.
+            snapshot_wanted: !report.set_aside.is_empty(),
             log_bytes_since_snapshot: 0,
             appended_bytes: 0,
             log_disk_bytes: recovered.total_bytes(),
             backups: Backups::default(),
             damaged,
+            integrity: Integrity::new(repair, kept, scrub_every, now.mono),
+            comparing: Comparing::default(),
             filter: None,
             filter_until: None,
             conflicts,
@@ -376,6 +453,7 @@ impl Node {
             address_held: false,
             address_trouble: None,
         };
+        node.begin_integrity(&report);
         node.switch_step(tandem_switch::Input::Tick);
         node.go_on_as_writer(unsaid.flatten());
         node.refresh_view();

@@ -159,6 +159,16 @@ impl Node {
 
     /// Brings the key space up to `end`, or sees to it that the node boots anew and says `false`.
     pub(super) fn apply(&mut self, end: Lsn) -> bool {
+        if let Some(stop) = self.stops_to_check(end) {
+            if !self.apply_all(stop) {
+                return false;
+            }
+            self.check_now();
+        }
+        self.apply_all(end)
+    }
+
+    fn apply_all(&mut self, end: Lsn) -> bool {
         let filter = self.copy.as_ref().map(CopyIn::filter).or(self.filter.as_ref());
         if let Err(fault) = self.queue.apply_to(end, &mut self.core.store, filter) {
             self.event(Severity::Error, fault.to_string());
@@ -289,6 +299,10 @@ impl Node {
             generation: self.generation,
             set_aside: copy.set_aside,
         }));
+        if copy.set_aside {
+            self.integrity.keep(crate::damaged_name(copy.old_generation));
+        }
+        self.repaired();
         self.switch_step(tandem_switch::Input::Copying(false));
         self.follow(Input::CopyInstalled);
         let at = &mut self.core.positions;

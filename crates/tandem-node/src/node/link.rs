@@ -84,6 +84,7 @@ impl Node {
         self.exchange_down();
         self.lead(leader::Input::LinkDown);
         self.follow(follower::Input::LinkDown);
+        self.comparison_failed("the link to the peer is down");
         for conn in self.forwards.link_down() {
             // Whether it was carried out, nobody here knows.
             self.clients.forwarded(&mut self.core, conn, None);
@@ -248,6 +249,7 @@ impl Node {
             Message::Forward { token, db, proto, command } => {
                 self.run_forwarded(token, db, proto, &command);
             }
+            Message::Compare(bytes) => self.compare_said(&bytes),
             Message::ForwardReply { token, reply } => self.forward_replied(token, &reply),
             Message::Resume { .. }
             | Message::CutBack { .. }

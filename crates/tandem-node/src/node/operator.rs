@@ -17,6 +17,8 @@ pub(super) enum Asker {
     Client(ConnId),
     /// Nobody: the process is asked to end.
     Shutdown,
+    /// Nobody: the node asks by itself.
+    Nobody,
 }
 
 /// Backups that wait for a snapshot, and the log they need kept.
@@ -32,11 +34,12 @@ impl Node {
     pub(super) fn carry_out_operations(&mut self) {
         while let Some(operation) = self.core.operations.pop_front() {
             match operation {
+                Operation::Verify { conn, repair } => self.verify(Asker::Client(conn), repair),
                 Operation::Wish { conn, wish } => self.ask(Asker::Client(conn), wish),
                 Operation::Forward { conn, db, proto, command } => {
                     self.forward(conn, db, proto, command);
                 }
-                Operation::Verify { conn } => self.verify(conn),
+                Operation::VerifyWriters { conn } => self.verify_writers(conn),
                 Operation::Publish { channel, payload } => {
                     self.send(&tandem_replication::Message::Publish {
                         channel: channel.into(),
@@ -74,6 +77,7 @@ impl Node {
             AdminRequest::Address(moved) => self.address_said(moved.state),
             AdminRequest::Pause => return self.ask(Asker::Admin(id), Wish::Pause),
             AdminRequest::Resume => return self.ask(Asker::Admin(id), Wish::Resume),
+            AdminRequest::Verify(verify) => return self.verify(Asker::Admin(id), verify.repair),
             AdminRequest::Shutdown => {
                 self.core
                     .out
@@ -134,7 +138,7 @@ impl Node {
         self.ask_switch(asker, request);
     }
 
-    fn ask_switch(&mut self, asker: Asker, request: Request) {
+    pub(super) fn ask_switch(&mut self, asker: Asker, request: Request) {
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         self.asked.insert(ticket, asker);
@@ -162,6 +166,10 @@ impl Node {
                     Err(refusal) => AdminReply::Refused(self.refused_view(refusal)),
                 };
                 self.core.out.push(Output::AdminReply { id, reply });
+            }
+            Asker::Nobody => {
+                let text = answer.unwrap_or_else(|refusal| refusal.text);
+                self.event(Severity::Note, text);
             }
             Asker::Shutdown => {
                 let text = match answer {

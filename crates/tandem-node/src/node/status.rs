@@ -63,7 +63,7 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn count(number: usize) -> u64 {
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
@@ -154,6 +154,10 @@ impl Node {
             snapshot_lsn: self.journal.snapshot.map(|(lsn, _)| lsn.get()),
             config_digest: format!("{:016x}", settings.config_digest),
             config_differs: self.config_differs(),
+            verify: self.comparing.view(self.core.now),
+            scrub: self.integrity.scrub_view(),
+            repair: self.repair_view(),
+            kept_files: self.integrity.kept(),
             warnings: self.warnings(),
         }
     }
@@ -429,19 +433,22 @@ impl Node {
             last_contact_ms: self.last_heard_ms(),
             may_fork: !self.is_primary(),
         });
-        WhyView {
+        let mut view = WhyView {
             node: self.core.settings.name().to_owned(),
             role: role_name(self.core.view.role, self.core.settings.topology),
             summary: why.now,
             waiting: waiting.into_iter().collect(),
             forcing,
-        }
+        };
+        self.explain_repair(&mut view);
+        view
     }
 
     pub(super) fn metrics_view(&self) -> MetricsView {
         let mut view = MetricsView::default();
         self.role_metrics(&mut view);
         self.log_metrics(&mut view);
+        self.integrity_metrics(&mut view);
         self.client_metrics(&mut view);
         view
     }
@@ -545,6 +552,6 @@ struct Lag {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a dashboard does not need the last of 53 bits")]
-const fn as_f64(number: u64) -> f64 {
+pub(super) const fn as_f64(number: u64) -> f64 {
     number as f64
 }

@@ -152,6 +152,7 @@ impl Node {
 
     fn demote(&mut self, epoch: Epoch, cause: DemoteCause) {
         self.leader = None;
+        self.comparison_failed("this node is no longer primary");
         self.core.view.hold_writes = false;
         if holds(NodeRule::AcksEndWithReign) {
             let at = &mut self.core.positions;
@@ -330,7 +331,12 @@ impl Node {
             self.core.settings.forward_writes && role == Role::Standby && self.link.is_up();
         view.peer_in_sync = self.switch.is_in_sync();
         view.peer_connected = self.link.is_up();
-        view.waiting_for = self.switch.why(self.core.now.mono).waiting_for;
+        let repair = self.integrity.lacks_data().then(|| self.repair_view()).flatten();
+        let view = &mut self.core.view;
+        view.waiting_for = match repair {
+            Some(repair) => Some(format!("{} (damaged: {})", repair.waiting_for, repair.reason)),
+            None => self.switch.why(self.core.now.mono).waiting_for,
+        };
     }
 
     fn primary_writes(&self) -> Option<Refusal> {

@@ -67,6 +67,6 @@ fn verify(visit: &mut Visit<'_>) {
         return visit.reply().error("ERR Command not allowed inside a transaction");
     }
     let conn = visit.session.conn;
-    visit.core.operations.push_back(Operation::Verify { conn });
+    visit.core.operations.push_back(Operation::VerifyWriters { conn });
     visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
 }

@@ -21,6 +21,7 @@ pub(super) const SUBCOMMANDS: &[&str] = &[
     "tandem|solo",
     "tandem|status",
     "tandem|switch",
+    "tandem|verify",
     "tandem|waitpos",
 ];
 
@@ -40,6 +41,8 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"reject", 2) => wish(visit, Wish::Reject),
         (b"pause", 2) => wish(visit, Wish::Pause),
         (b"resume", 2) => wish(visit, Wish::Resume),
+        (b"verify", 2) => verify(visit, false),
+        (b"verify", 3) if is(args.get(2), "repair") => verify(visit, true),
         (b"help", 2) => help::write(visit, "TANDEM", HELP),
         (b"pp", 3..) => super::pp::pp(visit, args),
         (b"conflicts" | b"bc" | b"seq", _) => {
@@ -50,7 +53,7 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         }
         (
             b"status" | b"position" | b"waitpos" | b"solo" | b"switch" | b"confirm" | b"reject"
-            | b"pause" | b"resume" | b"pp",
+            | b"pause" | b"resume" | b"pp" | b"verify",
             _,
         ) => {
             let name = String::from_utf8_lossy(args.get(1)).to_ascii_lowercase();
@@ -151,6 +154,16 @@ fn switch_to(visit: &mut Visit<'_>, args: &Args<'_>) {
     }
 }
 
+/// `TANDEM VERIFY [REPAIR]`: the client waits for the result.
+fn verify(visit: &mut Visit<'_>, repair: bool) {
+    if visit.in_exec {
+        return visit.reply().error("ERR Command not allowed inside a transaction");
+    }
+    let conn = visit.session.conn;
+    visit.core.operations.push_back(Operation::Verify { conn, repair });
+    visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+}
+
 /// Passes a wish to the node; the client waits for the answer.
 pub(super) fn wish(visit: &mut Visit<'_>, wish: Wish) {
     if visit.in_exec {
@@ -178,6 +191,8 @@ const HELP: &[&str] = &[
     "    Carry out, or drop, the change that waits for a person.",
     "PAUSE | RESUME",
     "    Suspend or resume automatic changes.",
+    "VERIFY [REPAIR]",
+    "    Compare the data of the two nodes; with REPAIR the follower takes a full copy if they differ.",
     "SOLO",
     "    Let the primary go on without its peer, on your word that the peer is off.",
 ];

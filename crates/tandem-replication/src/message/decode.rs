@@ -239,6 +239,7 @@ fn body<'a>(f: &mut Fields<'a>) -> Result<Message<'a>, DecodeError> {
             Message::Forward { token, db, proto, command: f.tail() }
         }
         tag::FORWARD_REPLY => Message::ForwardReply { token: f.u64()?, reply: f.tail() },
+        tag::COMPARE => Message::Compare(f.tail()),
         tag::BYE => Message::Bye(notice(f)?),
         tag::REJECT => Message::Reject(notice(f)?),
         tag => return Err(DecodeError::Tag { tag }),

@@ -27,6 +27,7 @@ pub(super) mod tag {
     pub(crate) const BYE: u8 = 16;
     pub(crate) const REJECT: u8 = 17;
     pub(crate) const EXCHANGE: u8 = 18;
+    pub(crate) const COMPARE: u8 = 19;
 }
 
 impl Message<'_> {
@@ -152,6 +153,10 @@ fn body(message: &Message<'_>, w: &mut Fields<'_>) {
             w.u8(tag::FORWARD_REPLY);
             w.u64(*token);
             w.tail(reply);
+        }
+        Message::Compare(bytes) => {
+            w.u8(tag::COMPARE);
+            w.tail(bytes);
         }
         Message::Bye(it) => notice(tag::BYE, it, w),
         Message::Reject(it) => notice(tag::REJECT, it, w),

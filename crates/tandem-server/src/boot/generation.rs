@@ -9,7 +9,7 @@ use tandem_disk::{Disk, EntryKind};
 use tandem_log::{
     LogOptions, RecoverError, RecoverOptions, SegmentWriter, Tip, Verify, create_log, recover,
 };
-use tandem_node::generation_name;
+use tandem_node::{generation_name, is_kept, remove_note};
 use tandem_types::{EpochHistory, PairId};
 
 /// Why a generation could not be made or removed.
@@ -86,7 +86,9 @@ pub(crate) fn remove_others<D: Disk>(
         if !is_generation || entry.name == keep {
             continue;
         }
-        if set_aside {
+        let files = disk.list(&entry.name).map_err(GenerationError::disk("list", &entry.name))?;
+        // A single damaged file that is kept for people keeps the others with it.
+        if set_aside || files.iter().any(|file| is_kept(&file.name)) {
             let aside = entry.name.replacen("gen-", "damaged-", 1);
             // A name that is taken from an earlier time keeps its files; so do these.
             if let Err(error) = disk.rename(&entry.name, &aside) {
@@ -98,7 +100,9 @@ pub(crate) fn remove_others<D: Disk>(
             removed.map_err(GenerationError::disk("remove", &entry.name))?;
         }
     }
-    disk.sync_dir("").map_err(GenerationError::disk("sync", "the data directory"))
+    disk.sync_dir("").map_err(GenerationError::disk("sync", "the data directory"))?;
+    // The copy that was waited for is whole.
+    remove_note(disk).map_err(GenerationError::disk("remove", "the repair note"))
 }
 
 fn empty<D: Disk>(disk: &D, dir: &str) -> Result<(), GenerationError> {

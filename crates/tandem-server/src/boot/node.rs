@@ -18,7 +18,7 @@ use crate::inbox::Outbox;
 use crate::link::random_bytes;
 use crate::process_load::LoadMeter;
 use crate::workers::log::{LogThread, OpenLog, report_saved};
-use crate::workers::{Reporter, Workers, chain, log_reader, reaper, snapshot, spawn};
+use crate::workers::{Reporter, Workers, chain, log_reader, reaper, scrub, snapshot, spawn};
 use crate::{RunError, clock, process_facts};
 
 /// Boots nodes from one data directory.
@@ -39,10 +39,19 @@ where
     D::File: Send,
 {
     fn boot(&self, life: u32, then: AfterStop, outbox: &Outbox) -> Result<Started, RunError> {
-        let damaged = self.clean_up(then)?;
         let seeds = seeds()?;
-        let mut boot = tandem_node::boot(&self.disk, &self.settings, seeds)
-            .map_err(|error| boot_failed(&error))?;
+        let damaged = self.clean_up(&then)?;
+        if let AfterStop::SetAside { reason } = then {
+            self.set_aside(seeds, &reason)?;
+        }
+        let mut boot = match tandem_node::boot(&self.disk, &self.settings, seeds) {
+            Err(error) if error.is_damage() => {
+                self.set_aside(seeds, &chain(&error))?;
+                self.boot_anew(seeds)?
+            }
+            Err(error) => return Err(boot_failed(&error)),
+            Ok(boot) => boot,
+        };
         boot.damaged |= damaged;
         tell(&boot.report, boot.recovered.tip().end);
         let dir = generation_name(boot.state.generation);
@@ -78,8 +87,8 @@ where
 
 impl<D: Disk> NodeBoot<D> {
     /// Saves and cuts what the pair does not have; `true`: the log is damaged and was left alone.
-    fn clean_up(&self, then: AfterStop) -> Result<bool, RunError> {
-        let AfterStop::SaveAndCut { to, chain: theirs } = then else { return Ok(false) };
+    fn clean_up(&self, then: &AfterStop) -> Result<bool, RunError> {
+        let AfterStop::SaveAndCut { to, chain: theirs } = *then else { return Ok(false) };
         let state = load_state(&self.disk).map_err(|error| boot_failed(&error))?;
         let state = state.unwrap_or_default();
         let dir = generation_name(state.generation);
@@ -95,6 +104,18 @@ impl<D: Disk> NodeBoot<D> {
             }
             Err(error) => Err(boot_failed(&error)),
         }
+    }
+
+    /// Keeps the damaged files aside and begins anew, if the peer may be asked for the data.
+    fn set_aside(&self, seeds: Seeds, reason: &str) -> Result<(), RunError> {
+        let kept = tandem_node::set_aside(&self.disk, &self.settings, seeds, reason);
+        let kept = kept.map_err(|error| boot_failed(&error))?;
+        tracing::error!("{reason}; these files are kept in {}", kept.aside());
+        Ok(())
+    }
+
+    fn boot_anew(&self, seeds: Seeds) -> Result<tandem_node::Boot, RunError> {
+        tandem_node::boot(&self.disk, &self.settings, seeds).map_err(|error| boot_failed(&error))
     }
 }
 
@@ -121,20 +142,24 @@ where
     let (log_orders, orders) = mpsc::channel();
     let (reader_orders, reads) = mpsc::channel();
     let (snapshot_orders, chunks) = mpsc::channel();
+    let (scrub_orders, scrubs) = mpsc::channel();
     let (reaper_orders, garbage) = mpsc::channel();
     let (disk, reader) = (log.disk.clone(), Arc::clone(&log.reader));
+    let scrub_disk = disk.clone();
     let log = LogThread::new(log, settings, reporter.clone());
-    let [to_reader, to_snapshot] = [(), ()].map(|()| reporter.clone());
+    let [to_reader, to_snapshot, to_scrub] = [(); 3].map(|()| reporter.clone());
     let threads = vec![
         spawn("log", move || log.run(&orders))?,
         spawn("log-reader", move || log_reader::run(&reads, &reader, &to_reader))?,
         spawn("snapshot", move || snapshot::run(&chunks, &disk, &to_snapshot))?,
+        spawn("scrub", move || scrub::run(&scrubs, &scrub_disk, &to_scrub))?,
         spawn("reaper", move || reaper::run(&garbage))?,
     ];
     Ok(Workers {
         log: log_orders,
         reader: reader_orders,
         snapshot: snapshot_orders,
+        scrub: scrub_orders,
         reaper: reaper_orders,
         threads,
     })
@@ -155,6 +180,9 @@ fn tell(report: &BootReport, end: Lsn) {
             snapshots = ?report.snapshots,
             "the data is read back"
         );
+    }
+    for snapshot in &report.set_aside {
+        tracing::error!("a snapshot is damaged, the one before it and the log serve: {snapshot}");
     }
     if let Some(torn) = &report.torn {
         tracing::warn!("the log's torn end was cut off, nobody was told of it as durable: {torn}");

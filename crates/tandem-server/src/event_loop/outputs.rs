@@ -58,6 +58,10 @@ impl EventLoop {
                 tracing::warn!("starting again from disk: {reason}");
                 self.reboot(AfterStop::Nothing, now);
             }
+            Output::SetAside { reason } => {
+                tracing::warn!("the data is set aside and begun anew from the peer: {reason}");
+                self.reboot(AfterStop::SetAside { reason }, now);
+            }
             Output::Exit { status, reason } => return ControlFlow::Break(self.end(status, reason)),
             other => {
                 if let Some(workers) = &self.workers {

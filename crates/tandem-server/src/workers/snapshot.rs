@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tandem_disk::Disk;
-use tandem_node::{Input, SnapshotCommand, generation_name};
+use tandem_node::{Input, SnapshotCommand, damaged_file_name, generation_name};
 use tandem_snapshot::{Chunk, Header, SnapshotWriter, prune};
 
 use super::Reporter;
@@ -58,6 +58,20 @@ impl<D: Disk> Job<'_, D> {
                 let oldest_start = kept.last().map_or(name.start, |oldest| oldest.start);
                 let (start, name) = (name.start, name.to_string());
                 Ok(Some(Input::SnapshotFinished { start, oldest_start, name }))
+            }
+            SnapshotCommand::SetAside { generation, name } => {
+                let dir = generation_name(generation);
+                let (from, to) =
+                    (format!("{dir}/{name}"), format!("{dir}/{}", damaged_file_name(&name)));
+                match self.disk.rename(&from, &to).and_then(|()| self.disk.sync_dir(&dir)) {
+                    Ok(()) => Ok(Some(Input::SnapshotSetAside { kept: to })),
+                    // A newer snapshot has taken its place meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => {
+                        tracing::warn!("set {from} aside: {error}");
+                        Ok(None)
+                    }
+                }
             }
             SnapshotCommand::Abort => {
                 self.file = None;

@@ -84,6 +84,7 @@ impl Run {
                 self.after(lasting, What::Ease(Ease::Disk(host)));
             }
             Fault::Wipe { host, restart } => self.wipe(host, restart),
+            Fault::Rot { host, restart } => self.rot(host, restart),
             // A standby that is told to stop leaves the set: not while it holds the only copy.
             Fault::Term { .. } if self.is_mourning() => {}
             Fault::Term { host, restart } => {
@@ -208,8 +209,8 @@ impl Run {
         }
     }
 
-    /// A disk is lost, while the other one holds everything that was promised.
-    fn wipe(&mut self, host: usize, restart: u64) {
+    /// Whether the other disk holds everything that was promised, whatever becomes of this one.
+    fn is_spare(&self, host: usize) -> bool {
         let epoch = |it: usize| self.hosts[it].machine.node.as_ref().map(|it| it.core().view.epoch);
         let recorded = self.mediator.record().is_some_and(|record| {
             record.is_both() && self.whole().and_then(epoch) == Some(record.epoch)
@@ -219,7 +220,12 @@ impl Run {
         // should (R10), and what to do without it is a person's business (M4).
         let heir = self.hosts[1 - host].holds_since.is_some();
         let needed = heir || self.may_be_named_alone(host);
-        if !recorded || stopping || needed || self.plan.acknowledge != Acknowledge::Durable {
+        recorded && !stopping && !needed && self.plan.acknowledge == Acknowledge::Durable
+    }
+
+    /// A disk is lost, while the other one holds everything that was promised.
+    fn wipe(&mut self, host: usize, restart: u64) {
+        if !self.is_spare(host) {
             return;
         }
         self.power_cut(host, 0, restart);
@@ -228,6 +234,19 @@ impl Run {
         self.hosts[host].slow = None;
         self.tally.wipes += 1;
         self.wiped = true;
+    }
+
+    /// A bit of the log flips while the machine is off, where a start can tell.
+    fn rot(&mut self, host: usize, restart: u64) {
+        if !self.is_spare(host) {
+            return;
+        }
+        self.power_cut(host, 0, restart);
+        let seed = self.random.next();
+        if self.hosts[host].machine.rot(seed) {
+            self.tally.rots += 1;
+            self.wiped = true;
+        }
     }
 
     /// A change that leaves the other node out is on its way, and nobody but this host knows: the record may

@@ -38,7 +38,7 @@ impl Direct {
 
     /// Whether the virtual address may be on this machine now: it serves, or may soon.
     pub fn may_hold_address(&self, now: Monotonic) -> bool {
-        if self.core.serves().is_some() || self.core.is_starting() {
+        if self.core.serves().is_some() || self.core.is_claiming() {
             return true;
         }
         if self.left_alone.is_some() && self.core.was_last_primary() {

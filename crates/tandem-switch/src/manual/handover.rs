@@ -110,7 +110,7 @@ impl Manual {
         let Phase::Following { .. } = self.phase else { return };
         let mine = reign.primary == self.settings.node && reign.epoch > self.state.epoch_seen;
         let held = self.own.durable_end.min(self.own.applied_end) >= end;
-        if !mine || !held || self.stopping || self.copying {
+        if !mine || !held || self.stopping || self.copying || self.lacking {
             return; // Its greeting says whose turn it is: that will be settled by a claim.
         }
         out.push(Output::Unfollow);

@@ -25,7 +25,8 @@ impl Manual {
             Some(greeting) if greeting.role == Role::Primary => {
                 self.peer_is_primary(now, &greeting, out);
             }
-            _ if self.split || self.piloted.held_back => {}
+            // The directory is not a new one: it began no pair, and takes nothing back.
+            _ if self.split || self.piloted.held_back || self.lacking => {}
             Some(greeting) => self.settle_with(&greeting, out),
             None => self.settle_alone(now, out),
         }

@@ -81,7 +81,7 @@ impl Manual {
     }
 
     /// A reign of this node is being written to disk.
-    pub(crate) const fn is_starting(&self) -> bool {
+    pub(crate) const fn is_claiming(&self) -> bool {
         matches!(self.phase, Phase::Claiming { .. } | Phase::Starting { .. })
     }
 

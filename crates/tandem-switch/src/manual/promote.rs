@@ -117,6 +117,12 @@ impl Manual {
                 "this node is receiving a full copy and its data is not whole; wait for it to finish, or use the other node",
             );
         }
+        if self.lacking {
+            return refuse(
+                RefusalKind::NoData,
+                "this node's data was damaged and is set aside; it gets a full copy once its peer is primary (`tandem why`)",
+            );
+        }
         if self.state.is_empty() {
             return refuse(
                 RefusalKind::NoData,
@@ -263,6 +269,13 @@ impl Manual {
         };
         if self.copying || self.stopping || self.asked.is_some() {
             return refuse(RefusalKind::Busy, "another change is under way", out);
+        }
+        if self.lacking {
+            return refuse(
+                RefusalKind::NoData,
+                "this node's data was damaged and is set aside; it gets a full copy once its peer is primary (`tandem why`)",
+                out,
+            );
         }
         let peer_serves = self.greeting().is_some_and(|greeting| greeting.role == Role::Primary);
         match self.phase {

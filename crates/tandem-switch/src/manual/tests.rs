@@ -574,3 +574,52 @@ fn the_state_survives_the_disk() {
         }
     }
 }
+
+/// What a damaged directory keeps of itself: its pair and the epochs that it knows of.
+fn set_aside() -> NodeState {
+    NodeState { pair_id: PAIR, boot: 3, epoch_seen: E4, ..NodeState::new(Incarnation::new(77)) }
+}
+
+#[test]
+fn a_node_whose_data_is_set_aside_follows_and_takes_no_role_from_anybody() {
+    let with_data = greeting(Role::Joining, NodeId::A, set(true, true, 9));
+    for peer in [Some(with_data), Some(empty_greeting()), None] {
+        let mut play = Play::durable(set_aside());
+        play.give(Input::Lacking(true));
+        if let Some(greeting) = peer {
+            play.give(Input::PeerUp).says(PeerMessage::Greeting(greeting));
+        }
+        play.after(1_000);
+        for request in [Request::Promote { accept_loss: 0, force: true }, Request::Solo] {
+            play.give(Input::Ask { ticket: Ticket(1), request });
+        }
+        let refused = |output: &Output| {
+            matches!(
+                output,
+                Output::Answer { answer: Err(Refusal { kind: RefusalKind::NoData, .. }), .. }
+            )
+        };
+        assert_eq!(play.out.iter().filter(|it| refused(it)).count(), 2, "{:?}", play.out);
+        let takes = |output: &Output| {
+            matches!(output, Output::BeginReign { .. } | Output::Send(PeerMessage::Claim { .. }))
+        };
+        assert!(!play.out.iter().any(takes), "{:?}", play.out);
+        assert_eq!(play.brain.role(), Role::Joining);
+    }
+    let mut play = Play::durable(set_aside());
+    play.give(Input::Lacking(true)).give(Input::PeerUp);
+    play.says(PeerMessage::Greeting(greeting(Role::Primary, NodeId::B, set(true, true, 9))));
+    assert!(play.out.iter().any(|it| matches!(it, Output::Follow { .. })), "{:?}", play.out);
+    assert_eq!(play.brain.role(), Role::Joining, "its old name in the set is not its own");
+}
+
+#[test]
+fn a_node_whose_data_is_set_aside_lets_the_peer_return() {
+    let mut play = Play::durable(set_aside());
+    play.give(Input::Lacking(true)).give(Input::PeerUp);
+    play.says(PeerMessage::Greeting(greeting(Role::Joining, NodeId::B, set(true, true, 9))));
+    let (epoch, fork) = (E5, ForkId::new(5));
+    play.says(PeerMessage::Claim { epoch, fork, reign: Some(reign(E4, NodeId::B)) });
+    let grants = |it: &Output| matches!(it, Output::Send(PeerMessage::Grant { .. }));
+    assert!(play.out.iter().any(grants), "{:?}", play.out);
+}

@@ -190,7 +190,7 @@ impl Mediated {
         let mine = given.primary == self.settings.node && given.epoch >= self.state.epoch_seen;
         let new = self.state.reign != Some(given);
         let held = self.own.durable_end >= end;
-        let busy = self.stopping || self.copying || self.bid.is_some();
+        let busy = self.stopping || self.copying || self.lacking || self.bid.is_some();
         if !(free && followed && mine && new && held) || busy {
             return; // The record says whose turn it is: that will be settled by it.
         }

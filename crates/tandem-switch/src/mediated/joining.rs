@@ -26,7 +26,8 @@ impl Mediated {
                 return;
             }
         }
-        if !self.mediator.is_fresh() {
+        // A directory whose data is set aside takes nothing back, and begins no pair.
+        if self.lacking || !self.mediator.is_fresh() {
             return;
         }
         match self.standing() {

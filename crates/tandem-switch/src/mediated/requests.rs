@@ -78,6 +78,10 @@ impl Mediated {
             let text = "this node is receiving a full copy and its data is not whole; wait for it to finish, or use the other node";
             return Err((RefusalKind::NoData, text));
         }
+        if self.lacking {
+            let text = "this node's data was damaged and is set aside; it gets a full copy once its peer is primary (`tandem why`)";
+            return Err((RefusalKind::NoData, text));
+        }
         if self.state.is_empty() {
             let text = "this node's data directory is empty; start the node that has the data, or begin a new pair here with `tandem solo`";
             return Err((RefusalKind::NoData, text));
@@ -225,6 +229,13 @@ impl Mediated {
         };
         if self.copying || self.stopping || self.asked.is_some() || self.bid.is_some() {
             return refuse(RefusalKind::Busy, "another change is under way (`tandem why`)", out);
+        }
+        if self.lacking {
+            return refuse(
+                RefusalKind::NoData,
+                "this node's data was damaged and is set aside; it gets a full copy once its peer is primary (`tandem why`)",
+                out,
+            );
         }
         let forced = Accepted { accept_loss: 0, force: true };
         match self.phase {

@@ -95,7 +95,7 @@ impl Mediated {
             Acknowledge::Durable => self.own.durable_end,
             Acknowledge::Received | Acknowledge::Local => self.own.appended_end,
         };
-        if held < lsn || self.copying {
+        if held < lsn || self.copying || self.lacking {
             return;
         }
         peer.offered = None;

@@ -30,6 +30,9 @@ impl Mediated {
         if self.state.is_empty() {
             return Some("this node's data directory is empty");
         }
+        if self.lacking {
+            return Some("this node's data was damaged and is set aside");
+        }
         if self.copying {
             return Some("a full copy is coming in: the data here is not whole");
         }

@@ -248,3 +248,19 @@ fn a_copy_of_the_record_makes_no_heir_of_a_standby_that_may_have_been_left_out()
     node.waits(Duration::from_secs(3));
     assert!(!node.asked.is_empty(), "nothing was restored, and the primary is gone");
 }
+
+#[test]
+fn a_node_whose_data_is_set_aside_asks_for_no_record_whatever_is_there() {
+    let mut node = Node::new();
+    node.step(Input::Lacking(true));
+    node.mediator(MediatorEvent::Up { endpoint: "m".into() });
+    let boot = crate::BootId { incarnation: THEIRS, boot: 1 };
+    let (pair_id, epoch_seen, role) = (PairId::NONE, Epoch::ZERO, Role::Joining);
+    let present = Pair { a: None, b: Some(Presence { boot, pair_id, epoch_seen, role }) };
+    let view = MediatorView { asked: Some(node.now), record: RecordState::Absent, present };
+    node.mediator(MediatorEvent::View(view));
+    assert!(node.asked.is_empty(), "a new directory would begin the pair here");
+    assert_eq!(node.brain.role(), Role::Joining);
+    node.step(Input::Lacking(false));
+    assert_eq!(node.asked.len(), 1);
+}

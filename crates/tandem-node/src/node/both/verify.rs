@@ -36,7 +36,7 @@ pub(super) struct Verifying {
 
 impl Node {
     /// A client wants to know whether both nodes hold the same.
-    pub(in crate::node) fn verify(&mut self, conn: ConnId) {
+    pub(in crate::node) fn verify_writers(&mut self, conn: ConnId) {
         if self.exchange.verifying.is_some() {
             let text = "ERR a comparison is under way already: try again in a moment";
             return self.clients.answer(&mut self.core, conn, Err(text));

@@ -140,6 +140,7 @@ pub(super) const TANDEM: &[Command] = &[
     sub("tandem|reject", -2, ADMIN, "Drops a pending decision."),
     sub("tandem|pause", -2, ADMIN, "Suspends automatic decisions."),
     sub("tandem|resume", 2, ADMIN, "Resumes automatic decisions."),
+    sub("tandem|verify", -2, ADMIN, "Compares the data of the two nodes."),
     sub(
         "tandem|conflicts",
         -2,
