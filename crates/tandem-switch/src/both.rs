@@ -39,6 +39,8 @@ pub struct Both {
     /// When the peer was lost, or this boot began; `None`: it is there.
     alone_since: Option<Monotonic>,
     in_sync: bool,
+    /// A person said to begin without the peer.
+    forced: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,10 +76,12 @@ impl Both {
             booted: now,
             alone_since: Some(now),
             in_sync: false,
+            forced: false,
         }
     }
 
     /// Advances by one input, appending what must be done to `out` in order.
+    #[expect(clippy::needless_pass_by_value, reason = "as every brain takes it")]
     pub fn step(&mut self, now: Monotonic, own: OwnEnds, input: Input, out: &mut Vec<Output>) {
         if self.phase == Phase::Failed {
             return;
@@ -119,7 +123,8 @@ impl Both {
             self.begin(own, out);
         }
         if self.serve_at().is_some_and(|at| now >= at) {
-            self.serve(PromoteCause::Returned, out);
+            let cause = if self.forced { PromoteCause::Forced } else { PromoteCause::Returned };
+            self.serve(cause, out);
         }
     }
 
@@ -189,11 +194,17 @@ impl Both {
         let refusal = |kind, text: &str| Err(Refusal { kind, text: text.to_owned() });
         let answer = match (request, self.phase) {
             (Request::Stop, _) => Ok("the other node goes on".to_owned()),
-            (Request::Promote { force: true, .. } | Request::Solo, Phase::Waiting) => {
-                self.serve(PromoteCause::Forced, out);
+            (
+                Request::Promote { force: true, .. } | Request::Solo,
+                Phase::New | Phase::Starting | Phase::Beginning | Phase::Waiting,
+            ) => {
+                self.forced = true;
                 Ok("this node serves; its peer joins it when it comes".to_owned())
             }
-            (Request::Promote { .. }, Phase::Waiting) => refusal(
+            (
+                Request::Promote { .. },
+                Phase::New | Phase::Starting | Phase::Beginning | Phase::Waiting,
+            ) => refusal(
                 RefusalKind::NoPeer,
                 "this node waits for its peer, which may have data: with --force it begins without",
             ),
@@ -214,6 +225,9 @@ impl Both {
 
     /// When a node with data serves although it has not heard everything of its peer.
     fn serve_at(&self) -> Option<Monotonic> {
+        if self.phase == Phase::Waiting && self.forced {
+            return Some(self.booted);
+        }
         if self.phase != Phase::Waiting || !self.had_data {
             return None;
         }

@@ -128,7 +128,7 @@ impl Node {
         }
         let leaving = self.exchange.leaving;
         let verifying = self.exchange.verifying.take();
-        self.exchange = Exchange { leaving, verifying, ..Exchange::default() };
+        self.exchange = Exchange { verifying, leaving, ..Exchange::default() };
         self.tend_verify();
         if self.core.writer.as_ref().is_some_and(|writer| writer.copying.is_some()) {
             self.begin_anew("the full copy broke off", false);

@@ -59,7 +59,7 @@ pub(super) struct Digests {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Seen {
     /// The end of the receiver's records that it has; zero while it copies.
-    pub(super) seen: Lsn,
+    pub(super) has: Lsn,
     /// The end of its own records, when it says this.
     pub(super) said_at: Lsn,
     /// Bytes of chunks and pieces of this connection that it has.
@@ -99,7 +99,7 @@ impl<'a> Said<'a> {
             Self::Seen(seen) => {
                 out.push(3);
                 let whole = u64::from(seen.whole);
-                for word in [seen.seen.get(), seen.said_at.get(), seen.taken, whole] {
+                for word in [seen.has.get(), seen.said_at.get(), seen.taken, whole] {
                     out.extend(word.to_le_bytes());
                 }
             }
@@ -138,9 +138,9 @@ impl<'a> Said<'a> {
             1 => greeting(rest),
             2 => Ok(Self::Chunk(Cow::Borrowed(rest))),
             3 => {
-                let [seen, said_at, taken, whole] = words(rest)?;
-                let (seen, said_at, whole) = (Lsn::new(seen), Lsn::new(said_at), whole == 1);
-                Ok(Self::Seen(Seen { seen, said_at, taken, whole }))
+                let [has, said_at, taken, whole] = words(rest)?;
+                let (has, said_at, whole) = (Lsn::new(has), Lsn::new(said_at), whole == 1);
+                Ok(Self::Seen(Seen { has, said_at, taken, whole }))
             }
             4 => {
                 let [start] = words(rest)?;
@@ -217,7 +217,7 @@ mod tests {
             has_data: true,
         };
         let known = Greeting { peer: Some(Incarnation::new(8)), has_data: false, ..greeting };
-        let seen = Seen { seen: Lsn::new(1), said_at: Lsn::new(2), taken: 3, whole: true };
+        let seen = Seen { has: Lsn::new(1), said_at: Lsn::new(2), taken: 3, whole: true };
         let all = [
             Said::Greeting(greeting),
             Said::Greeting(known),

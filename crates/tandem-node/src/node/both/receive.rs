@@ -137,10 +137,10 @@ impl Node {
         let ends = writer.places.durable_ends();
         let whole = !self.exchange.awaits_copy;
         let own_end = writer.site.own_end();
-        let seen = if whole { ends.seen } else { Lsn::ZERO };
-        let now = Seen { seen, said_at: own_end, taken: self.exchange.taken, whole };
+        let has = if whole { ends.seen } else { Lsn::ZERO };
+        let now = Seen { has, said_at: own_end, taken: self.exchange.taken, whole };
         let said = self.exchange.said;
-        let news = (now.seen, now.taken, whole) != (said.seen, said.taken, said.whole);
+        let news = (now.has, now.taken, whole) != (said.has, said.taken, said.whole);
         let at_rest = ends.own == own_end && now.said_at != said.said_at;
         if news || at_rest {
             self.exchange.said = now;

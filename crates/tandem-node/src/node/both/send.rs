@@ -282,12 +282,12 @@ impl Node {
     /// The peer says how far it is.
     pub(super) fn heard_seen(&mut self, seen: Seen) {
         let Some(writer) = &mut self.core.writer else { return };
-        if seen.seen > writer.places.durable_ends().own || seen.taken > self.exchange.sending.sent {
+        if seen.has > writer.places.durable_ends().own || seen.taken > self.exchange.sending.sent {
             return self.violated("it says that it has more than was ever sent to it");
         }
         self.exchange.sending.heard = seen;
-        writer.places.confirmed(seen.seen);
-        writer.site.heard(seen.seen, seen.said_at);
+        writer.places.confirmed(seen.has);
+        writer.site.heard(seen.has, seen.said_at);
         let seen_end = writer.site.seen_end();
         let note = writer.due_note(seen_end);
         if let Some(note) = note
@@ -297,7 +297,7 @@ impl Node {
         }
         let sending = &mut self.exchange.sending;
         let whole = seen.whole && !self.exchange.awaits_copy;
-        if !sending.in_sync && whole && seen.seen >= sending.compact_until {
+        if !sending.in_sync && whole && seen.has >= sending.compact_until {
             sending.in_sync = true;
             let peer = self.core.settings.peer_name();
             let text = format!("{peer} is in sync: it holds every acknowledged write");
