@@ -71,7 +71,7 @@ impl Attempts {
         oldest: u64,
     ) -> Option<Probed> {
         let sign = async {
-            connection.send(&self.request(number)).await?;
+            connection.send(&sign_of_life()).await?;
             connection.reply().await
         };
         match timeout_at(begun + self.settings.silence, sign).await {
@@ -86,7 +86,7 @@ impl Attempts {
         let patience = self.settings.slow_after.unwrap_or(self.settings.silence * WAITS);
         let answered = timeout(
             patience.saturating_sub(begun.elapsed()),
-            self.answers(&mut connection, oldest),
+            self.answers(&mut connection, number, oldest),
         );
         let probed = match answered.await {
             Err(_) if self.settings.slow_after.is_some() => Probed::Slow,
@@ -103,11 +103,8 @@ impl Attempts {
         Some(probed)
     }
 
-    /// The sign of life is answered at once, whatever holds the rest up. `CLIENT` is also what a pause of the
-    /// clients does not hold.
     fn request(&self, number: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write_request(&mut bytes, &[b"CLIENT", b"ID"]);
         if self.settings.write {
             let value = format!("{:016x}-{number}", self.settings.nonce);
             write_request(&mut bytes, &[b"TANDEM.PROBESET", value.as_bytes()]);
@@ -116,12 +113,14 @@ impl Attempts {
         bytes
     }
 
-    /// Reads what was asked; `None`: all is as it should be.
+    /// Asks, and reads what comes; `None`: all is as it should be.
     async fn answers(
         &self,
         connection: &mut Connection,
+        number: u64,
         oldest: u64,
     ) -> io::Result<Option<Probed>> {
+        connection.send(&self.request(number)).await?;
         if self.settings.write {
             match connection.reply().await? {
                 Value::Error(text) => return Ok(Some(of_error(&text))),
@@ -153,6 +152,14 @@ impl Attempts {
             idle.push(connection);
         }
     }
+}
+
+/// Answered at once, if it is asked alone: what is asked together is answered together, when the last of it
+/// is safe. `CLIENT` is also what a pause of the clients does not hold.
+fn sign_of_life() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_request(&mut bytes, &[b"CLIENT", b"ID"]);
+    bytes
 }
 
 const fn answered_in(round_trip: Duration, wrote: bool) -> Probed {

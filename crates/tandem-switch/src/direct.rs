@@ -110,7 +110,7 @@ impl Direct {
                 self.proofs.testimony = Some(crate::Testimony { boot, in_sync: None });
             }
             Input::Fenced(ended) => self.fence_ended(now, ended, out),
-            Input::Pinged { asked, reached } => self.watch.pinged(asked, reached),
+            Input::Pinged { asked, reached } => self.watch.pinged(now, asked, reached),
             Input::Probed { asked, probed } => self.probed(asked, probed),
             Input::Address(hint) => self.address_moved(now, hint),
             Input::Trouble(trouble) => self.trouble = trouble,

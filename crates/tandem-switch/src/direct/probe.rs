@@ -80,7 +80,8 @@ impl Direct {
 
     /// One attempt, begun at `asked`, has ended.
     pub(super) fn probed(&mut self, asked: Monotonic, probed: Probed) {
-        self.watch.attempted(asked, probed);
+        let unaided = *self.unaided();
+        self.watch.attempted(&unaided, asked, probed);
         if let Probed::Answered { wrote, .. } = probed
             && self.goes_on_without_this_node(asked, wrote)
         {

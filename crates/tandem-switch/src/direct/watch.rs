@@ -7,7 +7,7 @@ use tandem_types::{Monotonic, Role};
 
 use super::probe::Attempts;
 use crate::planted::{Rule, holds};
-use crate::{AddressHint, BootId, Probed, Reign, Unaided, Vitals};
+use crate::{AddressHint, BootId, OwnTrouble, Probed, Reign, Unaided, Vitals};
 
 /// One channel besides the link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +33,8 @@ pub(super) struct Watch {
     reign: Option<Reign>,
     /// The last look at the ping targets: when it was begun, and whether one answered.
     reached: Option<(Monotonic, bool)>,
+    /// Since when the own network has been seen to work, without a break.
+    network: Option<Monotonic>,
     /// Since when the link is down.
     link_down: Option<Monotonic>,
     attempts: Attempts,
@@ -53,6 +55,7 @@ impl Watch {
             met: None,
             reign: None,
             reached: None,
+            network: None,
             link_down: None,
             attempts: Attempts::default(),
             address: None,
@@ -126,8 +129,14 @@ impl Watch {
         self.reign.replace(reign).is_some_and(|before| before != reign)
     }
 
-    pub(super) const fn pinged(&mut self, asked: Monotonic, reached: bool) {
+    pub(super) fn pinged(&mut self, now: Monotonic, asked: Monotonic, reached: bool) {
         self.reached = Some((asked, reached));
+        if reached {
+            self.network.get_or_insert(now);
+        } else {
+            self.network = None;
+            self.attempts.forget();
+        }
     }
 
     pub(super) fn note_link(&mut self, now: Monotonic, linked: bool) {
@@ -167,8 +176,12 @@ impl Watch {
         self.address
     }
 
-    pub(super) fn attempted(&mut self, asked: Monotonic, probed: Probed) {
-        self.attempts.ended(asked, probed);
+    pub(super) fn attempted(&mut self, unaided: &Unaided, asked: Monotonic, probed: Probed) {
+        // What was begun while the own network was down ends badly also when that is back.
+        let blind = unaided.pings && self.network.is_none_or(|since| asked < since);
+        let answered = matches!(probed, Probed::Answered { .. });
+        let unsure = Probed::Unsure(OwnTrouble::Network);
+        self.attempts.ended(asked, if blind && !answered { unsure } else { probed });
     }
 
     pub(super) const fn attempts(&self) -> &Attempts {

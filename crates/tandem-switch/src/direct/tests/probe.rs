@@ -142,8 +142,33 @@ fn the_own_network_must_have_been_seen_since_the_failures_began() {
         probed(&mut play, Probed::Silent);
     }
     assert_eq!(play.promoted(), None, "the last look was before");
+    play.pinged(true);
+    assert_eq!(play.promoted(), Some(PromoteCause::TookOverUnproven));
+}
+
+#[test]
+fn what_was_begun_while_the_own_network_was_down_proves_nothing_when_it_is_back() {
+    let mut play = standby(Unaided { pings: true, ..TAKES });
+    play.pinged(true);
+    play.pass(10);
+    cut(&mut play);
+    for _ in 0..5 {
+        probed(&mut play, Probed::Silent);
+    }
     play.pinged(false);
+    let begun = Monotonic::from_millis(play.now);
+    play.pass(500);
+    play.pinged(true);
     assert_eq!(play.promoted(), None);
+    for _ in 0..5 {
+        play.give(Input::Probed { asked: begun, probed: Probed::Silent });
+    }
+    play.pinged(true);
+    assert_eq!((play.promoted(), play.brain.probe().failures), (None, 0));
+    play.pass(10);
+    for _ in 0..3 {
+        probed(&mut play, Probed::Silent);
+    }
     play.pinged(true);
     assert_eq!(play.promoted(), Some(PromoteCause::TookOverUnproven));
 }
