@@ -4,6 +4,7 @@
 //! accidents. But they come from a peer: lengths are checked before memory is taken, and what makes no
 //! sense is an error.
 
+mod conflict;
 mod ledger;
 mod ops;
 

@@ -8,6 +8,9 @@
 //! happens only within a [`Chunk`], which the peer takes as a whole: had it only part of one, it would say
 //! that it has seen what is still to come.
 //!
+//! Statements about counters and sequences are absolute: of those in one chunk the last is enough. Across
+//! chunks all stay, because a block of ids is burnt once the peer has the chunk that first says so.
+//!
 //! Lists are another matter: positions of the peer's edits count from all that it has seen. So a list edit,
 //! or what an assignment of the whole key does to a list, is dropped only if what killed it is in the same
 //! chunk, and edits are never joined.
@@ -24,6 +27,7 @@ use tandem_types::{DbIndex, Lsn, NodeId};
 
 use crate::conflict::Item;
 use crate::item::Key;
+use crate::ledger::LedgerOp;
 use crate::op::{Added, Chunk, KeyOp, Op, Record};
 use crate::planted::{Rule, holds};
 use crate::spans::Spans;
@@ -83,7 +87,7 @@ impl Later {
                 self.flushed.insert(*db);
                 return true;
             }
-            // Absolute: the last of each side is enough, and there are few. All stay.
+            // Joined within a chunk.
             Op::Ledger(_) => return true,
             Op::Key(key, op) => (key, op),
         };
@@ -144,11 +148,29 @@ struct Joining {
     records: Vec<Record>,
     /// The last operation on an item in this chunk, if one after it may join it: record and place in it.
     last: BTreeMap<(Key, Item), (usize, usize)>,
+    /// The last statement about each counter and sequence in this chunk.
+    stated: BTreeMap<(About, Key), (usize, usize)>,
+}
+
+/// What a statement is about.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum About {
+    Counter,
+    Sequence,
+    Need,
 }
 
 impl Joining {
     const fn new(from: Lsn, whole_at: Lsn) -> Self {
-        Self { from, whole_at, end: from, ops: 0, records: Vec::new(), last: BTreeMap::new() }
+        Self {
+            from,
+            whole_at,
+            end: from,
+            ops: 0,
+            records: Vec::new(),
+            last: BTreeMap::new(),
+            stated: BTreeMap::new(),
+        }
     }
 
     fn push(&mut self, record: Record) {
@@ -173,10 +195,7 @@ impl Joining {
                 kept.ops.push(op);
                 return true;
             }
-            Op::Ledger(_) => {
-                kept.ops.push(op);
-                return true;
-            }
+            Op::Ledger(_) => return self.state(number, kept, op),
         };
         let place = (key.clone(), item(key_op));
         if place.1 == Item::Key {
@@ -198,6 +217,39 @@ impl Joining {
             }
         }
         self.last.insert(place, (number, kept.ops.len()));
+        kept.ops.push(op);
+        true
+    }
+
+    /// Adds a statement, or lets it take the place of an earlier one of the chunk: then `false`.
+    fn state(&mut self, number: usize, kept: &mut Record, op: Op) -> bool {
+        let Op::Ledger(statement) = &op else { return true };
+        let place = match statement {
+            LedgerOp::Escrow(key, _) => (About::Counter, key.clone()),
+            LedgerOp::Sequence { key, .. } => (About::Sequence, key.clone()),
+            LedgerOp::Ask(asked) => (About::Need, asked.key.clone()),
+            LedgerOp::Counter(..)
+            | LedgerOp::Policy { .. }
+            | LedgerOp::Exclusive(_)
+            | LedgerOp::Resolved(..) => {
+                kept.ops.push(op);
+                return true;
+            }
+        };
+        if let Some((in_record, at)) = self.stated.get(&place) {
+            let earlier = if *in_record == number {
+                Some(&mut *kept)
+            } else {
+                self.records.get_mut(*in_record)
+            };
+            if let Some(Op::Ledger(earlier)) = earlier.and_then(|record| record.ops.get_mut(*at))
+                && says_more(statement, earlier)
+            {
+                *earlier = statement.clone();
+                return false;
+            }
+        }
+        self.stated.insert(place, (number, kept.ops.len()));
         kept.ops.push(op);
         true
     }
@@ -229,6 +281,21 @@ impl Joining {
             number > last || !record.ops.is_empty()
         });
         Some(Chunk { from: self.from, records: self.records, whole_at: self.whole_at })
+    }
+}
+
+/// Whether a statement says all that an earlier one about the same says, so that it may stand in its place.
+fn says_more(statement: &LedgerOp, earlier: &LedgerOp) -> bool {
+    match (statement, earlier) {
+        // One about another creation has to stand behind that creation.
+        (LedgerOp::Escrow(_, new), LedgerOp::Escrow(_, old)) => {
+            new.generation == old.generation && new.side == old.side
+        }
+        (LedgerOp::Sequence { progress: new, .. }, LedgerOp::Sequence { progress: old, .. }) => {
+            new.side == old.side
+        }
+        (LedgerOp::Ask(_), LedgerOp::Ask(_)) => true,
+        _ => false,
     }
 }
 

@@ -34,6 +34,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// How it is decided, for people.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Lww => "the later stamp stays; on equal stamps side A",
+            Self::DeleteUpdate => "an update stays against a deletion that did not see it",
+            Self::Type => "set before sorted set before hash before list before string is shown",
+            Self::DoublePop => "the element is gone once; it was handed out on both sides",
+            Self::DupCounter => "both additions count; both clients were told this result",
+            Self::Nx => "both clients were told that only they succeeded; the later stamp stays",
+            Self::ExpireRefresh => "the refreshed key stays",
+            Self::Oversold => "more was sold than there was; the counter went below its bound",
+            Self::Salvage => "a write of a node that was given up could not be applied",
+        }
+    }
+
     /// Its name in `TANDEM PP CONFLICTS`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -62,6 +77,18 @@ impl Kind {
         Self::Salvage,
     ];
 
+    /// Its number in a snapshot: never used for another.
+    pub fn as_byte(self) -> u8 {
+        let place = Self::ALL.iter().position(|kind| *kind == self).unwrap_or_default();
+        // There are nine.
+        u8::try_from(place).unwrap_or_default()
+    }
+
+    /// The kind of this number.
+    pub fn of_byte(byte: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(byte)).copied()
+    }
+
     /// The kind of this name.
     pub fn of_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name().as_bytes().eq_ignore_ascii_case(name))
@@ -85,6 +112,16 @@ pub enum Item {
     List,
     /// The deadline.
     Deadline,
+}
+
+impl Item {
+    /// Whether a decision about this decides about `other` of the same key. The two nodes may report one
+    /// conflict as one of the whole key and of its string.
+    pub fn decides(&self, other: &Self) -> bool {
+        let is_part =
+            |item: &Self| matches!(item, Self::Field(_) | Self::Member(_) | Self::Score(_));
+        self == other || !(is_part(self) || is_part(other))
+    }
 }
 
 /// One of the writes that met.

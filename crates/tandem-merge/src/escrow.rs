@@ -8,11 +8,13 @@
 //!
 //! **Not here:** when a client may be answered (its total is on disk first), who asks whom.
 
+mod demand;
 mod rebalance;
 
 use tandem_types::{NodeId, Pair, Stamp};
 
-pub use self::rebalance::{Ask, Demand, GRANT_EVERY, grant};
+pub use self::demand::{Ask, Demand, GRANT_EVERY, grant};
+pub use self::rebalance::{Asked, Input, Output, Rebalance};
 use crate::planted::{Rule, holds};
 
 /// What one side has done to a counter since it was created. Only grows.
@@ -43,6 +45,11 @@ pub struct Generation {
     pub stamp: Stamp,
     /// By whom.
     pub by: NodeId,
+}
+
+impl Generation {
+    /// A counter that nobody created: it began by an addition, perhaps on both sides at once.
+    pub const ADDED_TO: Self = Self { stamp: Stamp::ZERO, by: NodeId::A };
 }
 
 /// What a record says of a counter: the totals of one side, absolute.
@@ -211,6 +218,17 @@ impl Counter {
         if statement.generation == self.generation {
             let totals = &mut self.totals[statement.side];
             *totals = totals.max(statement.totals);
+        }
+    }
+
+    /// What the peer says of the same creation, as a whole. Two sides that began a counter by adding to it
+    /// may have done so under different bounds: the higher one counts.
+    pub fn agree(&mut self, other: &Self) {
+        if other.generation == self.generation {
+            self.min = self.min.max(other.min);
+            for side in [NodeId::A, NodeId::B] {
+                self.merge(&other.statement(side));
+            }
         }
     }
 

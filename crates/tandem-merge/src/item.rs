@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_types::{DbIndex, NodeId, WallMillis};
 
+use crate::conflict::Conflict;
+use crate::ledger::LedgerOp;
+use crate::op::Origin;
 use crate::score::Score;
 
 /// A string, field, member or element.
@@ -179,6 +182,11 @@ pub trait Space {
     fn change(&mut self, key: &Key, change: Change);
     /// Empties a database.
     fn flush(&mut self, db: DbIndex);
+    /// Keeps a statement of either side about a counter, a sequence or a policy. An own one that a command
+    /// makes is entered by that command; here come the peer's, and own ones that are replayed.
+    fn enter(&mut self, origin: &Origin, op: &LedgerOp);
+    /// What merging one chunk has decided, for people.
+    fn told(&mut self, conflicts: &[Conflict]);
 }
 
 /// How strongly a write claims to be the last: by time, then side A above side B.

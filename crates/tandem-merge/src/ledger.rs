@@ -3,6 +3,11 @@
 //! Their records are statements that hold whenever they are heard, in whatever order and how often: totals
 //! that only grow, and for policies the latest word. So own and foreign ones are entered the same way, and
 //! of many about one thing the last is enough.
+//!
+//! Three kinds of statement concern no entry here and are for whoever keeps the ledger: [`LedgerOp::Ask`],
+//! [`LedgerOp::Exclusive`], [`LedgerOp::Resolved`].
+
+mod copy;
 
 mod copy;
 
@@ -10,9 +15,9 @@ use std::collections::BTreeMap;
 
 use tandem_types::{NodeId, Stamp};
 
-use crate::escrow::{Counter, Statement};
+use crate::conflict::Item;
+use crate::escrow::{Asked, Counter, Generation, Statement};
 use crate::item::{Bytes, Key};
-use crate::op::Origin;
 use crate::policy::{Policies, Policy};
 use crate::sequence::{Mode, Progress, Sequence};
 
@@ -35,7 +40,20 @@ pub enum LedgerOp {
         progress: Progress,
     },
     /// Keys with this prefix are treated so; `None`: as if it had never been said.
-    Policy(Bytes, Option<Policy>),
+    Policy {
+        /// The prefix.
+        prefix: Bytes,
+        /// The policy.
+        policy: Option<Policy>,
+        /// When it was said, and by whom: the latest word counts.
+        said: Generation,
+    },
+    /// A side that is short of rights asks for some.
+    Ask(Asked),
+    /// The record this stands in wrote the key because its writer found it as only one caller can.
+    Exclusive(Key),
+    /// A person has decided what this part of a key is, so all conflicts about it that were known.
+    Resolved(Key, Item),
 }
 
 /// All counters, sequences and policies, as one side knows them.
@@ -45,7 +63,7 @@ pub struct Ledger {
     sequences: BTreeMap<Key, Sequence>,
     policies: Policies,
     /// When each prefix was last spoken of, and by whom.
-    said: BTreeMap<Bytes, (Stamp, NodeId)>,
+    said: BTreeMap<Bytes, Generation>,
 }
 
 impl Ledger {
@@ -55,16 +73,14 @@ impl Ledger {
     }
 
     /// Enters a statement of either side, at `here`.
-    pub fn enter(&mut self, here: NodeId, origin: &Origin, op: &LedgerOp) {
+    pub fn enter(&mut self, here: NodeId, op: &LedgerOp) {
         match op {
             LedgerOp::Counter(key, new) => {
                 let known = self.counters.entry(key.clone()).or_insert(*new);
                 if new.generation() > known.generation() {
                     *known = *new;
                 } else {
-                    for side in [NodeId::A, NodeId::B] {
-                        known.merge(&new.statement(side));
-                    }
+                    known.agree(new);
                 }
             }
             LedgerOp::Escrow(key, statement) => {
@@ -77,15 +93,47 @@ impl Ledger {
                 let new = || Sequence::new(here, *mode, *first);
                 sequence.or_insert_with(new).merge(progress);
             }
-            LedgerOp::Policy(prefix, policy) => {
-                let now = (origin.stamp, origin.side.peer());
+            LedgerOp::Policy { prefix, policy, said } => {
                 // On equal stamps A's word counts, as everywhere: `peer` ranks it above B's.
-                if self.said.get(prefix).is_none_or(|before| now >= *before) {
-                    self.said.insert(prefix.clone(), now);
+                let rank = |said: &Generation| (said.stamp, said.by.peer());
+                if self.said.get(prefix).is_none_or(|before| rank(said) >= rank(before)) {
+                    self.said.insert(prefix.clone(), *said);
                     self.policies.set(prefix, *policy);
                 }
             }
+            LedgerOp::Ask(_) | LedgerOp::Exclusive(_) | LedgerOp::Resolved(..) => {}
         }
+    }
+
+    /// The stamp of the newest creation or policy: later ones rank above it.
+    pub fn newest(&self) -> Stamp {
+        let created = self.counters.values().map(|counter| counter.generation().stamp);
+        created.chain(self.said.values().map(|said| said.stamp)).max().unwrap_or_default()
+    }
+
+    /// No policy, counter or sequence: no key is anything but plain.
+    pub fn is_plain(&self) -> bool {
+        self.policies.is_empty() && self.counters.is_empty() && self.sequences.is_empty()
+    }
+
+    /// A counter that was created or reset here.
+    pub fn put_counter(&mut self, key: Key, counter: Counter) {
+        self.counters.insert(key, counter);
+    }
+
+    /// A sequence that begins here.
+    pub fn put_sequence(&mut self, key: Key, sequence: Sequence) {
+        self.sequences.insert(key, sequence);
+    }
+
+    /// All counters, in order.
+    pub fn counters(&self) -> impl Iterator<Item = (&Key, &Counter)> {
+        self.counters.iter()
+    }
+
+    /// All sequences, in order.
+    pub fn sequences(&self) -> impl Iterator<Item = (&Key, &Sequence)> {
+        self.sequences.iter()
     }
 
     /// A bounded counter.
@@ -116,41 +164,37 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use tandem_types::{DbIndex, Lsn};
+    use tandem_types::DbIndex;
 
     use super::*;
-    use crate::escrow::Generation;
     use crate::sequence::WhenDry;
 
     fn key(name: &[u8]) -> Key {
         Key { db: DbIndex::ZERO, name: name.into() }
     }
 
-    fn origin(side: NodeId, stamp: u64) -> Origin {
-        Origin { side, lsn: Lsn::ZERO, seen: Lsn::ZERO, stamp: Stamp::new(stamp) }
-    }
-
     /// Statements about one counter, one sequence, one policy.
-    fn statements() -> Vec<(Origin, LedgerOp)> {
+    fn statements() -> Vec<LedgerOp> {
         let generation = Generation { stamp: Stamp::new(1), by: NodeId::A };
         let mut counter = Counter::create(generation, 10, 0, 50).unwrap();
         let created = LedgerOp::Counter(key(b"stock"), counter);
-        let mut said = vec![(origin(NodeId::A, 1), created)];
+        let mut said = vec![created];
         for side in [NodeId::A, NodeId::B] {
             for _ in 0..3 {
                 let statement = counter.take(side, 1).unwrap();
-                said.push((origin(side, 2), LedgerOp::Escrow(key(b"stock"), statement)));
+                said.push(LedgerOp::Escrow(key(b"stock"), statement));
             }
             let mode = Mode::Leased { lease: 10, when_dry: WhenDry::Strict };
             let mut sequence = Sequence::new(side, mode, 100);
             sequence.burn();
             let progress = sequence.progress();
-            said.push((
-                origin(side, 3),
-                LedgerOp::Sequence { key: key(b"id"), mode, first: 100, progress },
-            ));
+            said.push(LedgerOp::Sequence { key: key(b"id"), mode, first: 100, progress });
             let policy = if side == NodeId::A { Policy::Lww } else { Policy::Refuse };
-            said.push((origin(side, 4), LedgerOp::Policy(b"p".as_slice().into(), Some(policy))));
+            said.push(LedgerOp::Policy {
+                prefix: b"p".as_slice().into(),
+                policy: Some(policy),
+                said: Generation { stamp: Stamp::new(4), by: side },
+            });
         }
         said
     }
@@ -160,10 +204,9 @@ mod tests {
         let said = statements();
         let entered = |order: &[usize]| {
             let mut ledger = Ledger::new();
-            ledger.enter(NodeId::A, &said[0].0, &said[0].1);
+            ledger.enter(NodeId::A, &said[0]);
             for number in order {
-                let (origin, op) = &said[*number];
-                ledger.enter(NodeId::A, origin, op);
+                ledger.enter(NodeId::A, &said[*number]);
             }
             ledger
         };

@@ -69,8 +69,7 @@ pub fn merge(origin: &Origin, op: &Op, index: &mut Index, space: &mut dyn Space,
     match op {
         Op::Key(key, op) => merge_key(origin, key, op, index, space, out),
         Op::Flush(db) => flush(origin, *db, index, space, out),
-        // Entered by the site.
-        Op::Ledger(_) => {}
+        Op::Ledger(op) => space.enter(origin, op),
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Policy {
 pub struct PolicyError;
 
 impl Policy {
+    /// Unique ids as `seq` alone means it.
+    pub const SEQ_DEFAULT: Mode = Mode::Leased { lease: LEASE, when_dry: WhenDry::Available };
+
     /// Reads a policy as people write it; `node` knows the names of the nodes.
     ///
     /// # Errors
@@ -122,6 +125,11 @@ impl Policies {
             None => drop(self.by_prefix.remove(prefix)),
         }
         self.longest = self.by_prefix.keys().map(|prefix| prefix.len()).max().unwrap_or(0);
+    }
+
+    /// Nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.by_prefix.is_empty()
     }
 
     /// How a key is treated: as the longest prefix of it says.

@@ -1,6 +1,7 @@
 //! Unique ids on two sides at once.
 //!
-//! *Leased blocks*: ids come in blocks; side A uses those of even number, side B of odd. A block is
+//! *Leased blocks*: ids come in blocks (block n begins at n times the lease, whatever the first id is, so that
+//! two sides that disagree about the first still never meet); side A uses those of even number, side B of odd. A block is
 //! *burnt*, which means written and on the peer's disk too, before its first id is given. So a side that lost its
 //! disk, and learns from its peer what was burnt, never gives an id twice.
 //!
@@ -108,11 +109,15 @@ pub struct Sequence {
 impl Sequence {
     /// A sequence whose first id on either side is `first` or later. Both sides say the same.
     pub fn new(side: NodeId, mode: Mode, first: u64) -> Self {
+        let begin = match mode {
+            Mode::Leased { lease, .. } => first / lease.max(1),
+            Mode::Interleaved => 0,
+        };
         Self {
             side,
             mode,
             first,
-            burnt_end: Pair::default(),
+            burnt_end: Pair { a: begin, b: begin },
             next_id: Pair { a: first, b: first },
             usable_end: 0,
         }
@@ -126,6 +131,37 @@ impl Sequence {
     /// The first id of either side.
     pub const fn first(&self) -> u64 {
         self.first
+    }
+
+    /// The greatest id that either side is known to have given (or passed over); before the first, the number
+    /// before it. The same on both sides once all has arrived.
+    pub fn shown(&self) -> u64 {
+        let step = if self.mode == Mode::Interleaved { 2 } else { 1 };
+        let of = |side: NodeId| {
+            let next = self.next_id[side];
+            if next > self.first { next.saturating_sub(step) } else { self.first.saturating_sub(1) }
+        };
+        of(NodeId::A).max(of(NodeId::B))
+    }
+
+    /// Ids that this side can give before it needs another block: those of burnt blocks that the peer knows of.
+    pub fn left(&self) -> u64 {
+        let Mode::Leased { lease, .. } = self.mode else { return u64::MAX };
+        let next = self.next_id[self.side];
+        let mut block = self.own_block_from(self.block_of(next, lease));
+        let mut left = 0u64;
+        while block < self.usable_end {
+            let from = self.id_of(block, lease).max(next);
+            let end = self.id_of(block.saturating_add(1), lease);
+            left = left.saturating_add(end.saturating_sub(from));
+            block = block.saturating_add(2);
+        }
+        left
+    }
+
+    /// Whether a block is burnt that the peer is not known to have.
+    pub fn is_burning(&self) -> bool {
+        self.usable_end < self.burnt_end[self.side]
     }
 
     /// What this side's record says.
@@ -220,10 +256,18 @@ impl Sequence {
             first = self.id_of(block, lease);
         }
         let usable = block < self.usable_end || !holds(Rule::BurnFirst);
-        if !usable && when_dry == WhenDry::Strict {
+        if !usable && (when_dry == WhenDry::Strict || !self.is_announced(first, lease)) {
             return Err(SequenceError::Dry);
         }
         Ok(Ids { first, count, step: 1 })
+    }
+
+    /// An incarnation that begins above a jump gives none before the peer has a block of it: it may be lost
+    /// again, and the next one jumps over what the peer knows.
+    fn is_announced(&self, id: u64, lease: u64) -> bool {
+        let range = id / JUMP;
+        let begin = self.own_block_from(self.block_of(range.saturating_mul(JUMP), lease));
+        range == self.first / JUMP || self.usable_end > begin
     }
 
     /// A node that lost its disk takes over what its peer knows of the sequence.
@@ -245,12 +289,14 @@ impl Sequence {
         self.usable_end = self.burnt_end[self.side];
     }
 
+    #[expect(clippy::unused_self, reason = "reads as what it belongs to")]
     const fn block_of(&self, id: u64, lease: u64) -> u64 {
-        id.saturating_sub(self.first) / lease
+        id / lease
     }
 
+    #[expect(clippy::unused_self, reason = "reads as what it belongs to")]
     const fn id_of(&self, block: u64, lease: u64) -> u64 {
-        self.first.saturating_add(block.saturating_mul(lease))
+        block.saturating_mul(lease)
     }
 
     /// The first block of the own parity, from this one on.

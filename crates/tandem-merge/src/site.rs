@@ -12,7 +12,6 @@ use tandem_types::{Lsn, NodeId, Stamp, WallMillis};
 use crate::clock::Clock;
 use crate::index::Index;
 use crate::item::Space;
-use crate::ledger::Ledger;
 use crate::merge::{Merged, apply_own, merge};
 use crate::op::{Chunk, Op, Origin, Record};
 use crate::planted::{Rule, holds};
@@ -38,7 +37,6 @@ pub struct Site {
     side: NodeId,
     clock: Clock,
     index: Index,
-    ledger: Ledger,
     own_end: Lsn,
     seen_end: Lsn,
     stable_end: Lsn,
@@ -53,15 +51,7 @@ impl Site {
     /// A side whose own records before `own_end` the peer has, and that has applied the peer's before
     /// `seen_end`: where a snapshot was taken, or after a full copy.
     pub fn at(side: NodeId, own_end: Lsn, seen_end: Lsn, clock: Clock) -> Self {
-        Self {
-            side,
-            clock,
-            index: Index::new(),
-            ledger: Ledger::new(),
-            own_end,
-            seen_end,
-            stable_end: own_end,
-        }
+        Self { side, clock, index: Index::new(), own_end, seen_end, stable_end: own_end }
     }
 
     /// Which side.
@@ -87,16 +77,6 @@ impl Site {
     /// The own unacknowledged writes.
     pub const fn index(&self) -> &Index {
         &self.index
-    }
-
-    /// Counters, sequences and policies.
-    pub const fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    /// The same, to be changed: the own record about it follows at once.
-    pub const fn ledger_mut(&mut self) -> &mut Ledger {
-        &mut self.ledger
     }
 
     /// The newest stamp.
@@ -133,29 +113,17 @@ impl Site {
         assert!(origin.lsn == self.own_end, "record {} after {}", origin.lsn, self.own_end);
         for op in &record.ops {
             self.index.note(origin, op);
-            self.enter(origin, op);
         }
         self.own_end = origin.lsn.next();
-    }
-
-    /// Enters what a full copy says of counters, sequences and policies.
-    pub fn copied(&mut self, record: &Record) {
-        self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
-        for op in &record.ops {
-            self.enter(&record.origin, op);
-        }
-    }
-
-    fn enter(&mut self, origin: &Origin, op: &Op) {
-        if let Op::Ledger(op) = op {
-            self.ledger.enter(self.side, origin, op);
-        }
     }
 
     /// Replays an own record from the log.
     pub fn replay(&mut self, record: &Record, space: &mut dyn Space) {
         for op in &record.ops {
-            apply_own(self.side, op, space);
+            match op {
+                Op::Ledger(op) => space.enter(&record.origin, op),
+                op => apply_own(self.side, op, space),
+            }
         }
         // The wall clock may be behind what was written before the restart.
         self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
@@ -184,13 +152,13 @@ impl Site {
         for record in &chunk.records {
             for op in &record.ops {
                 merge(&record.origin, op, &mut self.index, space, &mut merged);
-                self.enter(&record.origin, op);
             }
             self.clock.observe(record.origin.stamp, wall);
             self.acknowledged(record.origin.seen);
         }
         self.seen_end = self.seen_end.max(chunk.end());
         self.index.end_chunk(self.seen_end, self.stable_end);
+        space.told(&merged.conflicts);
         merged
     }
 
@@ -221,6 +189,16 @@ impl Site {
     pub fn heard(&mut self, seen: Lsn, said_at: Lsn) {
         if said_at <= self.seen_end || !holds(Rule::AckInOrder) {
             self.acknowledged(seen);
+        }
+    }
+
+    /// Enters what a full copy says of counters, sequences and policies.
+    pub fn copied(&mut self, record: &Record, space: &mut dyn Space) {
+        self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
+        for op in &record.ops {
+            if let Op::Ledger(op) = op {
+                space.enter(&record.origin, op);
+            }
         }
     }
 

@@ -4,10 +4,12 @@ use tandem_resp::{Args, Reply};
 use tandem_types::{DbIndex, Lsn, WallMillis};
 
 use crate::command::{Command, DataHandler, Flags, Handler};
+use crate::commands::{bounded, sequences};
 use crate::effect::EffectBuf;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::keys::Keys;
+use crate::merge::Course;
 use crate::store::Store;
 
 /// What a command runs with; the caller's side.
@@ -56,6 +58,8 @@ pub enum TimeoutReply {
     NullArray,
     /// `$-1` in RESP2.
     Null,
+    /// Run it once more, without waiting: it says itself why there is nothing.
+    RunAgain,
 }
 
 /// What a command runs with; the handler's side.
@@ -152,10 +156,26 @@ impl Store {
             call.reply.error(&failure.text());
             return Outcome::Done;
         }
-        let Handler::Data(DataHandler(handler)) = command.handler else {
+        let Handler::Data(DataHandler(mut handler)) = command.handler else {
             call.reply.error("ERR this command belongs to a connection");
             return Outcome::Done;
         };
+        let mut course = Course::Merge;
+        if self.two_writers.is_some() {
+            match self.course(command, args, call.db) {
+                Ok(found) => course = found,
+                Err(text) => {
+                    call.reply.error(&text);
+                    return Outcome::Done;
+                }
+            }
+            match course {
+                Course::Bounded => handler = bounded::plain,
+                Course::Sequence => handler = sequences::plain,
+                Course::Merge | Course::Exclusive => {}
+            }
+        }
+        let done_before = call.effects.count();
         let mut ctx = Ctx {
             command,
             args: *args,
@@ -167,7 +187,15 @@ impl Store {
         };
         let result = handler(&mut ctx);
         let (seen, block) = (ctx.keys.seen(), ctx.block.take());
+        if course == Course::Exclusive && call.effects.count() > done_before {
+            self.say_exclusive(command, args, call);
+        }
         call.seen = call.seen.max(seen);
+        if let Some(text) = self.take_too_big(command) {
+            call.reply.truncate(mark);
+            call.reply.error(&text);
+            return Outcome::Done;
+        }
         match result {
             Err(failure) => {
                 call.reply.truncate(mark);

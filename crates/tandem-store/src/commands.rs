@@ -6,6 +6,8 @@
 mod bitfield;
 mod bitmaps;
 mod blocking;
+pub(crate) mod bounded;
+mod conflicts;
 mod counted;
 mod counters;
 mod element_scan;
@@ -17,8 +19,10 @@ mod keys;
 mod lcs;
 mod lists;
 mod object;
+mod policies;
 mod sample;
 mod scan;
+pub(crate) mod sequences;
 mod session;
 mod sets;
 mod sort;
@@ -58,6 +62,10 @@ const GROUPS: &[&[Command]] = &[
     zsets::pops::ROWS,
     zsets::algebra::ROWS,
     object::ROWS,
+    bounded::ROWS,
+    sequences::ROWS,
+    policies::ROWS,
+    conflicts::ROWS,
     table::ROWS,
     session::ROWS,
 ];

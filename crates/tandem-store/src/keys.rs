@@ -347,6 +347,13 @@ impl Keys<'_> {
         self.effects.is_some()
     }
 
+    /// Appends a statement about a counter, a sequence or a policy: with two writers.
+    pub(crate) fn say(&mut self, op: tandem_merge::LedgerOp) {
+        if let Some(effects) = &mut self.effects {
+            effects.push_statement(op);
+        }
+    }
+
     /// Appends an effect that has no key.
     pub(crate) fn emit_flush(&mut self, effect: Effect<'_>) {
         let db = self.db;

@@ -29,6 +29,7 @@ mod random;
 mod settings;
 mod slots;
 mod store;
+mod two_writers;
 mod value;
 mod warm;
 mod write;
@@ -46,7 +47,8 @@ pub use effect::{
 pub use failure::Failure;
 pub use garbage::Garbage;
 pub use key::slot_of;
-pub use merge::{Course, MergeRefusal, MergeSpace, course};
+pub use merge::{Course, MergeRefusal, MergeSpace, Rules, course};
 pub use settings::{Limits, Settings};
 pub use slots::LoadSlotError;
 pub use store::{DatabaseCounts, Store, StoreStats};
+pub use two_writers::{ConflictEntry, ConflictId, TwoWritersCounts, WriterFacts};

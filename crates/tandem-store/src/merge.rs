@@ -11,12 +11,15 @@ mod refusal;
 
 use std::collections::BTreeMap;
 
-use tandem_merge::{Bytes, Change, Content, Key, KeyOp, Kinds, Op, Score, Space};
+use tandem_merge::{
+    Bytes, Change, Conflict, Content, Key, KeyOp, Kinds, LedgerOp, Op, Origin, Score, Space,
+};
 use tandem_types::{DbIndex, Lsn, NodeId, WallMillis};
 
 use self::ops::content_of;
 pub(crate) use self::ops::{added, push_ops};
-pub use self::refusal::{Course, MergeRefusal, course};
+pub(crate) use self::refusal::Purpose;
+pub use self::refusal::{Course, MergeRefusal, Rules, course};
 use crate::effect::Operations;
 use crate::entry::Entry;
 use crate::keys::Keys;
@@ -57,11 +60,21 @@ impl Store {
                 Op::Flush(db) => {
                     self.shadow.hidden.retain(|key, _| key.db != *db);
                     self.shadow.scores.retain(|key, _| key.db != *db);
+                    self.show_all(*db, lsn_end);
                 }
                 Op::Key(key, op) => self.settle_key(side, key, op, &mut bases, lsn_end),
                 Op::Ledger(_) => {}
             }
         }
+    }
+
+    /// The value of a type that is not shown, if a key has one.
+    pub(crate) fn hidden_value(
+        &self,
+        key: &Key,
+        limits: &crate::settings::Limits,
+    ) -> Option<Value> {
+        take_shown(&mut self.shadow.hidden.get(key)?.clone(), limits)
     }
 
     fn settle_key(
@@ -97,6 +110,12 @@ impl Store {
 }
 
 impl Shadow {
+    /// Nothing stands beside this key.
+    pub(crate) fn forget(&mut self, key: &Key) {
+        self.hidden.remove(key);
+        self.scores.remove(key);
+    }
+
     fn score(&self, key: &Key, member: &[u8]) -> Option<Score> {
         self.scores.get(key)?.get(member).copied()
     }
@@ -285,6 +304,29 @@ impl Space for MergeSpace<'_> {
     }
 
     fn change(&mut self, key: &Key, change: Change) {
+        self.make(key, change);
+        // Under the key of a counter or sequence stands what that comes to, whatever was written to it.
+        self.store.show(key, self.lsn_end);
+    }
+
+    fn flush(&mut self, db: DbIndex) {
+        self.store.shadow.hidden.retain(|key, _| key.db != db);
+        self.store.shadow.scores.retain(|key, _| key.db != db);
+        self.keys(db).flush_db();
+        self.store.show_all(db, self.lsn_end);
+    }
+
+    fn enter(&mut self, origin: &Origin, op: &LedgerOp) {
+        self.store.enter(origin, op, self.lsn_end);
+    }
+
+    fn told(&mut self, conflicts: &[Conflict]) {
+        self.store.told(self.lsn_end, conflicts);
+    }
+}
+
+impl MergeSpace<'_> {
+    fn make(&mut self, key: &Key, change: Change) {
         match change {
             Change::Replace(content, deadline) => self.put(key, content, deadline),
             Change::Deadline(deadline) => {
@@ -335,11 +377,5 @@ impl Space for MergeSpace<'_> {
                 self.change_all(key, |content| spans.apply(&mut content.list));
             }
         }
-    }
-
-    fn flush(&mut self, db: DbIndex) {
-        self.store.shadow.hidden.retain(|key, _| key.db != db);
-        self.store.shadow.scores.retain(|key, _| key.db != db);
-        self.keys(db).flush_db();
     }
 }

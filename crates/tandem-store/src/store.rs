@@ -12,6 +12,7 @@ use crate::keys::Keys;
 use crate::merge::Shadow;
 use crate::random::Random;
 use crate::settings::Settings;
+use crate::two_writers::TwoWriters;
 use crate::{EffectBuf, key};
 
 /// Sixteen databases of 4096 slots each, and what belongs to them.
@@ -30,6 +31,8 @@ pub struct Store {
     pub(crate) seen_floor: Lsn,
     /// With two writers: what a plain key space cannot hold.
     pub(crate) shadow: Shadow,
+    /// With two writers: policies, counters, sequences, conflicts.
+    pub(crate) two_writers: Option<Box<TwoWriters>>,
     settings: Settings,
 }
 
@@ -73,6 +76,7 @@ impl Store {
             stats: StatCells::default(),
             seen_floor: Lsn::ZERO,
             shadow: Shadow::default(),
+            two_writers: None,
             settings: Settings::default(),
         }
     }
@@ -183,7 +187,8 @@ impl Store {
     }
 
     /// Removes keys whose deadline has passed, looking at no more than about `budget` of them; true
-    /// if there may be more. Only a primary calls it: a follower gets the removals as effects.
+    /// if there may be more. Only a primary calls it: a follower gets the removals as effects. With two
+    /// writers this tends counters and sequences too ([`Self::tend`]).
     pub fn expire_cycle(
         &mut self,
         now: WallMillis,
@@ -191,6 +196,7 @@ impl Store {
         budget: usize,
         effects: &mut EffectBuf,
     ) -> bool {
+        self.tend(now, lsn_end, effects);
         let mut left = budget;
         for db in DbIndex::all() {
             let mut keys = Keys::new(self, db, now, lsn_end, Some(&mut *effects));

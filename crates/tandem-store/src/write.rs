@@ -46,6 +46,9 @@ impl Keys<'_> {
         }
         // Serialised before it is moved in; nothing is serialised while effects are replayed.
         let serialised = self.emits().then(|| codec::serialised(value.as_ref()));
+        if self.is_too_big(serialised.as_deref()) {
+            return;
+        }
         let (place, mut side) = self.open(key);
         match place {
             Place::Occupied(mut place) => {

@@ -2,9 +2,10 @@
 
 use tandem_types::{DbIndex, NodeId, Pair, Stamp};
 
+use super::conflict::{put_item, read_item};
 use super::ops::kind;
 use super::{Bytes, CodecError, put_bytes, put_uint};
-use crate::escrow::{Counter, Generation, Statement, Totals};
+use crate::escrow::{Ask, Asked, Counter, Generation, Statement, Totals};
 use crate::item::Key;
 use crate::ledger::LedgerOp;
 use crate::policy::Policy;
@@ -37,11 +38,28 @@ pub(super) fn put_ledger(out: &mut Vec<u8>, op: &LedgerOp) {
             put_uint(out, progress.usable_end);
             put_uint(out, progress.next_id);
         }
-        LedgerOp::Policy(prefix, policy) => {
+        LedgerOp::Policy { prefix, policy, said } => {
             out.push(kind::POLICY);
+            put_generation(out, *said);
             put_bytes(out, prefix);
             let text = policy.map(|policy| policy.to_text(|node| node.as_byte().to_string()));
             put_bytes(out, text.unwrap_or_default().as_bytes());
+        }
+        LedgerOp::Ask(Asked { key, ask }) => {
+            out.push(kind::ASK);
+            put_key(out, key);
+            for number in [ask.have, ask.want, ask.rate()] {
+                put_uint(out, number);
+            }
+        }
+        LedgerOp::Exclusive(key) => {
+            out.push(kind::EXCLUSIVE);
+            put_key(out, key);
+        }
+        LedgerOp::Resolved(key, item) => {
+            out.push(kind::RESOLVED);
+            put_key(out, key);
+            put_item(out, item);
         }
     }
 }
@@ -70,9 +88,17 @@ pub(super) fn read_ledger(kind: u8, bytes: &mut Bytes<'_>) -> Result<LedgerOp, C
             LedgerOp::Sequence { key, mode, first, progress }
         }
         kind::POLICY => {
-            let (prefix, text) = (bytes.bytes()?, bytes.bytes()?);
-            LedgerOp::Policy(prefix, read_policy(&text)?)
+            let (said, prefix) = (read_generation(bytes)?, bytes.bytes()?);
+            let policy = read_policy(&bytes.bytes()?)?;
+            LedgerOp::Policy { prefix, policy, said }
         }
+        kind::ASK => {
+            let key = read_key(bytes)?;
+            let ask = Ask::of_rate(bytes.uint()?, bytes.uint()?, bytes.uint()?);
+            LedgerOp::Ask(Asked { key, ask })
+        }
+        kind::EXCLUSIVE => LedgerOp::Exclusive(read_key(bytes)?),
+        kind::RESOLVED => LedgerOp::Resolved(read_key(bytes)?, read_item(bytes)?),
         _ => return Err(CodecError::Value { what: "kind", value: kind.into() }),
     })
 }
@@ -86,18 +112,18 @@ fn read_policy(text: &[u8]) -> Result<Option<Policy>, CodecError> {
     policy.map(Some).ok_or(CodecError::Value { what: "policy", value: 0 })
 }
 
-fn put_key(out: &mut Vec<u8>, key: &Key) {
+pub(super) fn put_key(out: &mut Vec<u8>, key: &Key) {
     out.push(key.db.get());
     put_bytes(out, &key.name);
 }
 
-fn read_key(bytes: &mut Bytes<'_>) -> Result<Key, CodecError> {
+pub(super) fn read_key(bytes: &mut Bytes<'_>) -> Result<Key, CodecError> {
     let db = bytes.byte()?;
     let db = DbIndex::new(db).ok_or(CodecError::Value { what: "database", value: db.into() })?;
     Ok(Key { db, name: bytes.bytes()? })
 }
 
-fn read_side(bytes: &mut Bytes<'_>) -> Result<NodeId, CodecError> {
+pub(super) fn read_side(bytes: &mut Bytes<'_>) -> Result<NodeId, CodecError> {
     let side = bytes.byte()?;
     NodeId::from_byte(side).ok_or(CodecError::Value { what: "side", value: side.into() })
 }
@@ -149,6 +175,7 @@ fn read_mode(bytes: &mut Bytes<'_>) -> Result<Mode, CodecError> {
 mod tests {
     use super::*;
     use crate::codec::ops::{put_op, read_op};
+    use crate::conflict::Item;
     use crate::op::Op;
 
     #[test]
@@ -159,13 +186,19 @@ mod tests {
         let statement = counter.take(NodeId::A, 2).unwrap();
         let mode = Mode::Leased { lease: 7, when_dry: WhenDry::Strict };
         let progress = Progress { side: NodeId::B, burnt_end: 4, usable_end: 2, next_id: 110 };
+        let policy =
+            |policy| LedgerOp::Policy { prefix: b"p".as_slice().into(), policy, said: generation };
         let ops = [
             LedgerOp::Counter(key(), counter),
             LedgerOp::Escrow(key(), statement),
             LedgerOp::Sequence { key: key(), mode, first: 100, progress },
             LedgerOp::Sequence { key: key(), mode: Mode::Interleaved, first: 1, progress },
-            LedgerOp::Policy(b"p".as_slice().into(), Some(Policy::Owner(NodeId::B))),
-            LedgerOp::Policy(b"p".as_slice().into(), None),
+            policy(Some(Policy::Owner(NodeId::B))),
+            policy(None),
+            LedgerOp::Ask(Asked { key: key(), ask: Ask { have: 1, want: 3, per_second: 2.5 } }),
+            LedgerOp::Exclusive(key()),
+            LedgerOp::Resolved(key(), Item::Field(b"f".as_slice().into())),
+            LedgerOp::Resolved(key(), Item::List),
         ];
         for op in ops.map(Op::Ledger) {
             let mut out = Vec::new();

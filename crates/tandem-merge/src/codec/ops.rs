@@ -36,6 +36,9 @@ pub(super) mod kind {
     pub(in crate::codec) const ESCROW: u8 = 33;
     pub(in crate::codec) const SEQUENCE: u8 = 34;
     pub(in crate::codec) const POLICY: u8 = 35;
+    pub(in crate::codec) const ASK: u8 = 36;
+    pub(in crate::codec) const EXCLUSIVE: u8 = 37;
+    pub(in crate::codec) const RESOLVED: u8 = 38;
 }
 
 /// The steps of a list edit.

@@ -1,23 +1,18 @@
 //! A whole ledger as statements: what a full copy says of counters, sequences and policies.
 
-use tandem_types::{Lsn, NodeId, Pair};
+use tandem_types::{Lsn, NodeId, Pair, Stamp};
 
 use super::{Ledger, LedgerOp};
 use crate::op::{Op, Origin, Record};
 
 impl Ledger {
-    /// Everything it holds, as records of the side that said each: entering them into an empty ledger
-    /// gives this one.
+    /// Everything it holds, as a record: entering it into an empty ledger gives this one.
     pub fn statements(&self) -> Pair<Vec<Record>> {
-        let mut said = Pair { a: Vec::new(), b: Vec::new() };
-        for (prefix, (stamp, ranked)) in &self.said {
-            let side = ranked.peer();
-            let policy = self.policies.get(prefix);
-            let origin = Origin { side, lsn: Lsn::ZERO, seen: Lsn::ZERO, stamp: *stamp };
-            let op = Op::Ledger(LedgerOp::Policy(prefix.clone(), policy));
-            said[side].push(Record { origin, ops: vec![op] });
-        }
         let mut ops = Vec::new();
+        for (prefix, said) in &self.said {
+            let (prefix, policy) = (prefix.clone(), self.policies.get(prefix));
+            ops.push(LedgerOp::Policy { prefix, policy, said: *said });
+        }
         for (key, counter) in &self.counters {
             ops.push(LedgerOp::Counter(key.clone(), *counter));
         }
@@ -27,19 +22,12 @@ impl Ledger {
                 ops.push(LedgerOp::Sequence { key: key.clone(), mode, first, progress });
             }
         }
+        let mut said = Pair { a: Vec::new(), b: Vec::new() };
         if !ops.is_empty() {
-            let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, tandem_types::Stamp::ZERO);
+            let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, Stamp::ZERO);
             let origin = Origin { side: NodeId::A, lsn, seen, stamp };
             let ops = ops.into_iter().map(Op::Ledger).collect();
             said.a.push(Record { origin, ops });
-        }
-        for records in [&mut said.a, &mut said.b] {
-            // Positions must rise within a chunk; these name none.
-            let mut lsn = Lsn::ZERO;
-            for record in records {
-                record.origin.lsn = lsn;
-                lsn = lsn.next();
-            }
         }
         said
     }
@@ -55,7 +43,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use tandem_types::{DbIndex, Stamp};
+    use tandem_types::DbIndex;
 
     use super::*;
     use crate::escrow::{Counter, Generation};
@@ -67,35 +55,31 @@ mod tests {
     fn a_ledger_comes_back_from_its_statements() {
         let key = |name: &[u8]| Key { db: DbIndex::ZERO, name: name.into() };
         let mut ledger = Ledger::new();
-        let origin = |side, stamp| Origin {
-            side,
-            lsn: Lsn::ZERO,
-            seen: Lsn::ZERO,
-            stamp: Stamp::new(stamp),
-        };
-        let generation = Generation { stamp: Stamp::new(1), by: NodeId::A };
-        let mut counter = Counter::create(generation, 10, 0, 50).unwrap();
+        let generation = |stamp, by| Generation { stamp: Stamp::new(stamp), by };
+        let mut counter = Counter::create(generation(1, NodeId::A), 10, 0, 50).unwrap();
         counter.take(NodeId::B, 2).unwrap();
-        ledger.enter(NodeId::A, &origin(NodeId::A, 1), &LedgerOp::Counter(key(b"stock"), counter));
+        ledger.enter(NodeId::A, &LedgerOp::Counter(key(b"stock"), counter));
         let mode = Mode::Leased { lease: 10, when_dry: WhenDry::Strict };
         for side in [NodeId::A, NodeId::B] {
             let mut sequence = Sequence::new(side, mode, 100);
             sequence.burn();
             let progress = sequence.progress();
             let op = LedgerOp::Sequence { key: key(b"id"), mode, first: 100, progress };
-            ledger.enter(NodeId::A, &origin(side, 2), &op);
+            ledger.enter(NodeId::A, &op);
             let prefix = if side == NodeId::A { b"a:" } else { b"b:" };
-            let op = LedgerOp::Policy(prefix.as_slice().into(), Some(Policy::Lww));
-            ledger.enter(NodeId::A, &origin(side, 3), &op);
+            let (prefix, policy) = (prefix.as_slice().into(), Some(Policy::Lww));
+            ledger
+                .enter(NodeId::A, &LedgerOp::Policy { prefix, policy, said: generation(3, side) });
         }
-        let gone = LedgerOp::Policy(b"b:".as_slice().into(), None);
-        ledger.enter(NodeId::A, &origin(NodeId::A, 9), &gone);
+        let prefix = b"b:".as_slice().into();
+        let gone = LedgerOp::Policy { prefix, policy: None, said: generation(9, NodeId::A) };
+        ledger.enter(NodeId::A, &gone);
         let mut back = Ledger::new();
         let said = ledger.statements();
         for record in said.a.iter().chain(&said.b) {
             for op in &record.ops {
                 let Op::Ledger(op) = op else { panic!("{op:?}") };
-                back.enter(NodeId::A, &record.origin, op);
+                back.enter(NodeId::A, op);
             }
         }
         assert_eq!(back, ledger);

@@ -11,7 +11,7 @@ pub fn apply_own(side: NodeId, op: &Op, space: &mut dyn Space) {
     match op {
         Op::Flush(db) => space.flush(*db),
         Op::Key(key, op) => apply(side, key, op, space),
-        // Entered by the site.
+        // Entered by the command that made it, or by the site that replays it.
         Op::Ledger(_) => {}
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn wait_for<'k>(
 ) {
     if ctx.deny_blocking {
         match at_once {
-            TimeoutReply::NullArray => ctx.reply.null_array(),
+            TimeoutReply::NullArray | TimeoutReply::RunAgain => ctx.reply.null_array(),
             TimeoutReply::Null => ctx.reply.null(),
         }
         return;

@@ -1,6 +1,6 @@
 //! Writing effects into the log's record buffer.
 
-use tandem_merge::{KeyOp, Op};
+use tandem_merge::{KeyOp, LedgerOp, Op};
 use tandem_types::{DbIndex, WallMillis};
 
 use super::varint::{put_bytes, put_f64, put_i64, put_u64};
@@ -66,6 +66,14 @@ impl EffectBuf {
         if let Some(ops) = &mut self.ops {
             self.count += 1;
             ops.ops.push(Op::Key(tandem_merge::Key { db, name: key.into() }, op));
+        }
+    }
+
+    /// Appends a statement about a counter, a sequence or a policy: only when merging.
+    pub(crate) fn push_statement(&mut self, op: LedgerOp) {
+        if let Some(ops) = &mut self.ops {
+            self.count += 1;
+            ops.ops.push(Op::Ledger(op));
         }
     }
 

@@ -1,120 +1,10 @@
 //! Two stores that both run commands, and what they come to.
 
-use tandem_merge::{Chunk, Conflict, Content, Key, Record, Site, Space, compact};
-use tandem_resp::{OwnedArgs, Proto, Reply};
-use tandem_store::{Call, EffectBuf, Outcome, Store, command};
-use tandem_types::{DbIndex, Lsn, NodeId, Pair, WallMillis};
+use tandem_resp::OwnedArgs;
+use tandem_store::command;
+use tandem_types::{DbIndex, NodeId, WallMillis};
 
-/// One node: a store, its side, its records.
-struct Writer {
-    store: Store,
-    site: Site,
-    own: Vec<Record>,
-    sent: usize,
-    now: WallMillis,
-    written: u64,
-    conflicts: Vec<Conflict>,
-}
-
-impl Writer {
-    fn new(side: NodeId) -> Self {
-        Self {
-            store: Store::new(1 + u64::from(side.as_byte())),
-            site: Site::new(side, 500),
-            own: Vec::new(),
-            sent: 0,
-            now: WallMillis::new(1_000_000),
-            written: 0,
-            conflicts: Vec::new(),
-        }
-    }
-
-    fn run(&mut self, line: &str) -> String {
-        let words: OwnedArgs = line.split_whitespace().map(str::as_bytes).collect();
-        let args = words.args();
-        let command = command(args.get(0)).expect("a command of that name");
-        let mut out = Vec::new();
-        let mut effects = EffectBuf::merging();
-        let lsn_end = Lsn::new(self.written + 1);
-        let mut call = Call {
-            now: self.now,
-            db: DbIndex::ZERO,
-            lsn_end,
-            reply: Reply::new(&mut out, Proto::Resp2),
-            effects: &mut effects,
-            seen: Lsn::ZERO,
-            deny_blocking: true,
-        };
-        let outcome = self.store.execute(command, &args, &mut call);
-        assert!(matches!(outcome, Outcome::Done));
-        let done = effects.into_operations();
-        if !done.ops.is_empty() {
-            self.written += 1;
-            self.store.settle_own(self.site.side(), &done, lsn_end);
-            let record = Record { origin: self.site.begin(self.now), ops: done.ops };
-            self.site.note(&record);
-            self.own.push(record);
-        }
-        out.escape_ascii().to_string().replace("\\r\\n", "|")
-    }
-
-    fn run_all(&mut self, lines: &[&str]) {
-        for line in lines {
-            let reply = self.run(line);
-            assert!(!reply.starts_with('-'), "{line}: {reply}");
-        }
-    }
-
-    fn merge(&mut self, chunk: &Chunk) {
-        self.written += 1;
-        // As it would go over the link.
-        let mut bytes = Vec::new();
-        chunk.encode(&mut bytes);
-        let chunk = Chunk::decode(&bytes).unwrap();
-        let mut space = self.store.merge_space(Lsn::new(self.written));
-        let merged = self.site.merge(&chunk, self.now, &mut space);
-        self.own.extend(self.site.again(&merged, self.now, &mut space));
-        self.conflicts.extend(merged.conflicts);
-    }
-
-    fn content(&mut self, name: &str) -> (Content, Option<WallMillis>) {
-        let key = Key { db: DbIndex::ZERO, name: name.as_bytes().into() };
-        let space = self.store.merge_space(Lsn::ZERO);
-        (space.content(&key), space.deadline(&key))
-    }
-
-    fn conflicts(&self) -> Vec<&'static str> {
-        self.conflicts.iter().map(|conflict| conflict.kind.name()).collect()
-    }
-}
-
-fn pair() -> Pair<Writer> {
-    Pair { a: Writer::new(NodeId::A), b: Writer::new(NodeId::B) }
-}
-
-/// Everything arrives everywhere.
-fn heal(pair: &mut Pair<Writer>, compacted: bool) {
-    for _ in 0..20 {
-        for side in [NodeId::A, NodeId::B] {
-            let writer = &mut pair[side];
-            let tail = writer.own[writer.sent..].to_vec();
-            writer.sent = writer.own.len();
-            let Some(first) = tail.first() else { continue };
-            let chunks = if compacted {
-                compact(first.origin.lsn, tail, 1_000)
-            } else {
-                tail.into_iter().map(Chunk::of).collect()
-            };
-            for chunk in chunks {
-                pair[side.peer()].merge(&chunk);
-            }
-        }
-    }
-    let (a, b) = (pair.a.site.seen_end(), pair.b.site.seen_end());
-    pair.a.site.heard(b, pair.b.site.own_end());
-    pair.b.site.heard(a, pair.a.site.own_end());
-    assert!(pair.a.site.index().is_empty() && pair.b.site.index().is_empty());
-}
+use crate::writers::{Rng, heal, pair};
 
 /// Runs `both`, lets it arrive, runs `a` and `b` apart, heals; then both answer `read` with `want`.
 fn case(both: &[&str], a: &[&str], b: &[&str], read: &str, want: &str) -> Vec<&'static str> {
@@ -235,9 +125,11 @@ fn a_refreshed_key_outlives_its_expiry_at_the_peer() {
 
 #[test]
 fn what_only_one_may_do_needs_a_policy() {
-    use tandem_merge::policy::{Policies, Policy};
-    use tandem_store::{Course, MergeRefusal, course};
-    let mut policies = Policies::new();
+    use tandem_merge::escrow::Generation;
+    use tandem_merge::policy::Policy;
+    use tandem_merge::{Ledger, LedgerOp};
+    use tandem_store::{Course, MergeRefusal, Rules, course};
+    let mut ledger = Ledger::new();
     for (prefix, policy) in [
         ("cache:", "lww"),
         ("lock:", "owner=a"),
@@ -246,8 +138,11 @@ fn what_only_one_may_do_needs_a_policy() {
         ("old:", "refuse"),
     ] {
         let node = |name: &str| (name == "a").then_some(NodeId::A);
-        policies.set(prefix.as_bytes(), Some(Policy::parse(policy, node).unwrap()));
+        let policy = Some(Policy::parse(policy, node).unwrap());
+        let prefix = prefix.as_bytes().into();
+        ledger.enter(NodeId::B, &LedgerOp::Policy { prefix, policy, said: Generation::ADDED_TO });
     }
+    let rules = |side| Rules { ledger: &ledger, side, db: DbIndex::ZERO };
     let exclusive = |name: &str| Err(MergeRefusal::Exclusive(name.into()));
     let cases = [
         ("get k", Ok(Course::Merge)),
@@ -259,7 +154,7 @@ fn what_only_one_may_do_needs_a_policy() {
         ("msetnx k v k2 v", exclusive("MSETNX")),
         ("copy k k2", exclusive("COPY")),
         ("copy k k2 replace", Ok(Course::Merge)),
-        ("setnx cache:k v", Ok(Course::Merge)),
+        ("setnx cache:k v", Ok(Course::Exclusive)),
         ("setnx lock:k v", Err(MergeRefusal::Owner(NodeId::A))),
         ("set old:k v", Err(MergeRefusal::Refused)),
         ("decrby stock:k 2", Ok(Course::Bounded)),
@@ -272,24 +167,14 @@ fn what_only_one_may_do_needs_a_policy() {
         let words: OwnedArgs = line.split_whitespace().map(str::as_bytes).collect();
         let args = words.args();
         let command = command(args.get(0)).unwrap();
-        assert_eq!(course(command, &args, &policies, NodeId::B), want, "{line}");
+        assert_eq!(course(command, &args, rules(NodeId::B)), want, "{line}");
     }
     let words: OwnedArgs = ["setnx", "lock:k", "v"].map(str::as_bytes).into_iter().collect();
     let args = words.args();
     let setnx = command(b"setnx").unwrap();
-    assert_eq!(course(setnx, &args, &policies, NodeId::A), Ok(Course::Merge), "the owner may");
+    assert_eq!(course(setnx, &args, rules(NodeId::A)), Ok(Course::Merge), "the owner may");
     let text = MergeRefusal::Exclusive("SETNX".into()).to_string();
     assert!(text.starts_with("PPNX SETNX is not exclusive across two primaries; give the prefix"));
-}
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
 }
 
 const COMMANDS: &[&str] = &[

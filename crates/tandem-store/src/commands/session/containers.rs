@@ -147,5 +147,8 @@ pub(super) const TANDEM: &[Command] = &[
         ADMIN,
         "Lists, shows, applies or discards a returned primary's writes.",
     ),
+    sub("tandem|pp", -3, ADMIN, "Policies and conflicts of two writers."),
+    sub("tandem|bc", -3, FAST, "Counters that two writers never oversell."),
+    sub("tandem|seq", -3, FAST, "Ids that two writers never give twice."),
     sub("tandem|help", 2, FAST, "Returns helpful text about the different subcommands."),
 ];
