@@ -290,7 +290,9 @@ impl Node {
     }
 
     fn expire(&mut self) {
-        let due = self.expire_again || self.core.now.mono >= self.next_expire;
+        let due = self.expire_again
+            || self.core.now.mono >= self.next_expire
+            || self.core.store.wants_tending();
         if !due || !self.is_primary() || self.core.view.hold_writes || self.disk_full.is_some() {
             self.expire_again = false;
             return;

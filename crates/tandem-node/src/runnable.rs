@@ -1,6 +1,6 @@
 //! Something a client can ask for by name: a command of the store, or one of the connection.
 
-use tandem_resp::Args;
+use tandem_resp::{Args, OwnedArgs};
 use tandem_store::{Command, Flags, Handler};
 
 use crate::session_commands::{SessionCommand, session_command};
@@ -24,6 +24,22 @@ impl Runnable {
             }
             _ => session_command(name).map(Self::Session),
         }
+    }
+
+    /// `TANDEM BC DECRBY key 1` is `BC.DECRBY key 1`; the same for `SEQ`, and for what `PP` means in the store.
+    /// Gives the command and the words it then has.
+    pub(crate) fn within_tandem(args: &Args<'_>) -> Option<(Self, OwnedArgs)> {
+        let (family, rest) = (args.opt(1)?, args.opt(2)?);
+        let is_one = |families: &[&str]| {
+            families.iter().any(|name| family.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        if rest.len() > 32 || !is_one(&["bc", "seq", "pp"]) {
+            return None;
+        }
+        let name = [family, b".", rest].concat().to_ascii_lowercase();
+        let found = Self::find(&name).filter(|found| matches!(found, Self::Data(_)))?;
+        let words = [name.as_slice()].into_iter().chain(args.iter().skip(3)).collect();
+        Some((found, words))
     }
 
     /// Its name, lower case.

@@ -152,6 +152,25 @@ impl Clients {
     /// Carries out one command.
     fn command(&mut self, core: &mut Core, session: &mut Session, args: &Args<'_>) -> Flow {
         let found = Runnable::find(args.name());
+        let within = match found {
+            Some(Runnable::Session(command)) if command.name == "tandem" => {
+                Runnable::within_tandem(args)
+            }
+            _ => None,
+        };
+        if let Some((runnable, words)) = &within {
+            return self.found(core, session, Some(*runnable), &words.args());
+        }
+        self.found(core, session, found, args)
+    }
+
+    fn found(
+        &mut self,
+        core: &mut Core,
+        session: &mut Session,
+        found: Option<Runnable>,
+        args: &Args<'_>,
+    ) -> Flow {
         // What is answered here must not be answered before what was asked earlier.
         if session.passed_on > 0
             && !found.is_some_and(|runnable| self.may_follow(core, session, runnable, args))

@@ -144,6 +144,7 @@ impl Clients {
             Some(What::Keys { on_timeout, .. }) => match on_timeout {
                 TimeoutReply::Null => session.reply().null(),
                 TimeoutReply::NullArray => session.reply().null_array(),
+                TimeoutReply::RunAgain => self.run_at_last(core, session),
             },
             Some(What::Copies { .. } | What::Position(_) | What::Vector(_)) => {
                 self.serve_position(core, session, true);
@@ -154,6 +155,22 @@ impl Clients {
         }
         self.end_wait(core, session);
         Self::end_reply(session, start);
+    }
+
+    /// The time of a client is up that waits for rights or ids: its command says what there is.
+    fn run_at_last(&mut self, core: &mut Core, session: &mut Session) {
+        let Some(waiting) = session.waiting.take() else { return };
+        if let What::Keys { command, words, db, .. } = &waiting.what {
+            let caller = Caller { db: *db, proto: session.proto, deny_blocking: true, woken: true };
+            let start = session.outbox.end();
+            let executed = core.execute(command, &words.args(), caller, session.outbox.bytes_mut());
+            session.outbox.depend_on(executed.wait, core.executed_at());
+            if executed.wrote {
+                session.last_write = LogPosition { epoch: core.view.epoch, lsn: executed.wait };
+            }
+            self.count_error(session, start);
+        }
+        session.waiting = Some(waiting);
     }
 
     /// The node's answer to an operation of this client: a line, or an error with its code word.

@@ -323,6 +323,22 @@ fn tandem(visit: &Visit<'_>, out: &mut String) {
     line!(out, "tandem_protocol_errors", "{}", visit.clients.stats.protocol_errors);
     line!(out, "tandem_waiting_for", "{}", view.waiting_for.as_deref().unwrap_or_default());
     line!(out, "tandem_protected_mode", "{}", flag(core.settings.protected_mode));
+    two_writers(core, out);
+}
+
+/// What the store keeps beside keys in a pair with two writers.
+fn two_writers(core: &Core, out: &mut String) {
+    let Some(counts) = core.store.two_writers_counts() else { return };
+    line!(out, "pp_link", "{}", if counts.link_up { "up" } else { "down" });
+    line!(out, "pp_policies", "{}", counts.policies);
+    line!(out, "pp_counters", "{}", counts.counters);
+    line!(out, "pp_sequences", "{}", counts.sequences);
+    line!(out, "pp_conflicts_kept", "{}", counts.conflicts_kept);
+    line!(out, "pp_conflicts_undecided", "{}", counts.conflicts_undecided);
+    for (kind, count) in counts.conflicts {
+        let kind = kind.replace('-', "_");
+        write!(out, "pp_conflicts_{kind}:{count}\r\n").unwrap_or_default();
+    }
 }
 
 /// Bytes for people, as Redis writes them.

@@ -44,8 +44,14 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"verify", 2) => verify(visit, false),
         (b"verify", 3) if is(args.get(2), "repair") => verify(visit, true),
         (b"help", 2) => help::write(visit, "TANDEM", HELP),
+        // Those of the store were found before (`Runnable::within_tandem`).
         (b"pp", 3..) => super::pp::pp(visit, args),
-        (b"conflicts" | b"bc" | b"seq", _) => {
+        // Those of the store were found before (`Runnable::within_tandem`).
+        (b"bc" | b"seq", _) => {
+            let text = "ERR unknown command of two writers: see TANDEM HELP and COMMAND DOCS";
+            visit.reply().error(text);
+        }
+        (b"conflicts", _) => {
             let name = String::from_utf8_lossy(args.get(1)).to_ascii_uppercase();
             visit
                 .reply()
@@ -193,6 +199,16 @@ const HELP: &[&str] = &[
     "    Suspend or resume automatic changes.",
     "VERIFY [REPAIR]",
     "    Compare the data of the two nodes; with REPAIR the follower takes a full copy if they differ.",
+    "PP POLICY SET|GET|LIST|DEL|HELP",
+    "    With two writers: how keys are treated, by prefix.",
+    "PP CONFLICTS [KEY <pattern>] [KIND <kind>] [SINCE <id>] [COUNT <n>]",
+    "    With two writers: what merging decided against.",
+    "PP RESOLVE <id> USE LOSER|VALUE <value>",
+    "    Decide a conflict otherwise.",
+    "BC CREATE|DECRBY|INCRBY|GET|TRANSFER|DRAIN|RESET <key> ...",
+    "    Counters that two writers never oversell.",
+    "SEQ NEXT <key> [COUNT <n>] | INFO <key>",
+    "    Ids that two writers never give twice.",
     "SOLO",
     "    Let the primary go on without its peer, on your word that the peer is off.",
 ];

@@ -56,7 +56,8 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
         return visit.reply().error("ERR EXEC without MULTI");
     };
     let broken = visit.session.watch_broken || has_expired(visit);
-    let watched = !visit.session.watched.is_empty();
+    let watched = visit.session.watched.iter().map(|watched| (watched.db, &*watched.key));
+    let unsafe_watch = visit.core.store.refuses_watch(watched);
     // Whatever the outcome, it tells whether those keys were touched.
     for watched in &visit.session.watched {
         let end = visit.core.store.last_write_end_of(watched.db, &watched.key);
@@ -70,16 +71,15 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
     if broken {
         return visit.reply().null_array();
     }
+    // A write on the other node would not have touched those keys.
+    if let Some(text) = unsafe_watch.filter(|_| transaction.writes) {
+        return visit.reply().error(&text);
+    }
     if let Some(refusal) = refusal(visit, &transaction) {
         let text = refusal_text(visit.core, refusal);
         return visit
             .reply()
             .error_fmt(format_args!("EXECABORT Transaction discarded because of: {text}"));
-    }
-    if watched && transaction.writes && visit.core.writer().is_some() {
-        // A write on the other node would not have touched those keys.
-        let refusal = tandem_store::MergeRefusal::watched();
-        return visit.reply().error(&refusal.to_string());
     }
     if is_out_of_memory(visit, &transaction) {
         return visit.reply().error_fmt(format_args!(
