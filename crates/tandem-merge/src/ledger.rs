@@ -9,8 +9,6 @@
 
 mod copy;
 
-mod copy;
-
 use std::collections::BTreeMap;
 
 use tandem_types::{NodeId, Stamp};

@@ -164,7 +164,7 @@ impl Core {
             Reply::new(reply, caller.proto).error(TOO_LARGE_TEXT);
             return Executed { outcome: Outcome::Done, wait: Lsn::ZERO, wrote: false };
         }
-        if let Some(text) = self.two_writers_refuse(command, args) {
+        if let Some(text) = self.two_writers_refuse(command) {
             Reply::new(reply, caller.proto).error(&text);
             return Executed { outcome: Outcome::Done, wait: Lsn::ZERO, wrote: false };
         }

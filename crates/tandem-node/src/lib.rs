@@ -60,4 +60,4 @@ pub use repair::{RepairNote, remove_note, set_aside};
 pub use role_view::{Refusal, RoleView};
 pub use scrub::{Finding, FoundIn, ScrubReport, SnapshotCheck, check_snapshots, scrub};
 pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, SwitchBy, Topology, WithoutPeer};
-pub use writer::{ConflictEntry, ConflictLog, Writer};
+pub use writer::Writer;

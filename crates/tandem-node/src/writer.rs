@@ -10,7 +10,6 @@
 //!
 //! **Not here:** the rules (`tandem-merge`), what is said over the link (`node/both`).
 
-mod conflict_log;
 mod core;
 mod note;
 mod places;
@@ -19,9 +18,9 @@ mod replay;
 use tandem_merge::{Chunk, Merged, Op, SKEW_MS_MAX, Site, apply_own};
 use tandem_replication::message::SlotPieces;
 use tandem_store::Store;
-use tandem_types::{Incarnation, Lsn, NodeId, SlotId, Stamp, WallMillis};
+use tandem_types::{Incarnation, Lsn, NodeId, SlotId, WallMillis};
 
-pub use self::conflict_log::{ConflictEntry, ConflictLog};
+pub(crate) use self::core::writer_facts;
 pub(crate) use self::note::{CopyPiece, PeerNote};
 pub(crate) use self::places::{Ends, Places};
 pub(crate) use self::replay::{ReplayError, Replayed};
@@ -40,8 +39,6 @@ pub struct Writer {
     pub(crate) copying: Option<Copying>,
     /// Where own records stand in the log.
     pub(crate) places: Places,
-    /// Where merging discarded a value.
-    pub(crate) conflicts: ConflictLog,
     /// How far the peer was when the log last said so.
     noted: Lsn,
 }
@@ -66,7 +63,6 @@ impl Writer {
             met: None,
             copying: None,
             places: Places::default(),
-            conflicts: ConflictLog::default(),
             noted: Lsn::ZERO,
         }
     }
@@ -84,10 +80,7 @@ impl Writer {
                 store.only_copied(&mut record.ops, copying.next);
             }
         }
-        let merged = self.site.merge(&chunk, wall, &mut store.merge_space(lsn_end));
-        let newest = chunk.records.last().map_or(Stamp::ZERO, |record| record.origin.stamp);
-        self.conflicts.extend(newest.wall(), merged.conflicts.iter().cloned());
-        merged
+        self.site.merge(&chunk, wall, &mut store.merge_space(lsn_end))
     }
 
     /// Does what the log says of the peer.
@@ -113,7 +106,7 @@ impl Writer {
             PeerNote::CopyPiece(piece) => self.load(piece, store, lsn_end)?,
             PeerNote::CopyEnd => {
                 self.copying = None;
-                self.site.ledger_mut().new_incarnation();
+                store.new_incarnation(lsn_end);
             }
             PeerNote::Has { seen, said_at } => {
                 self.noted = *seen;
@@ -147,7 +140,7 @@ impl Writer {
                     apply_own(side, op, &mut store.merge_space(lsn_end));
                 }
                 if record.ops.iter().any(|op| matches!(op, Op::Ledger(_))) {
-                    self.site.copied(record);
+                    self.site.copied(record, &mut store.merge_space(lsn_end));
                 }
             }
         }

@@ -270,10 +270,9 @@ impl Store {
     pub fn new_incarnation(&mut self, lsn_end: Lsn) {
         let Some(two) = self.two_writers.as_deref_mut() else { return };
         two.ledger.new_incarnation();
-        let keys: Vec<Key> = two.ledger.sequences().map(|(key, _)| key.clone()).collect();
-        two.unconfirmed.extend(keys.iter().cloned());
-        for key in keys {
-            self.show(&key, lsn_end);
+        two.unconfirmed.extend(two.ledger.sequences().map(|(key, _)| key.clone()));
+        for db in DbIndex::all() {
+            self.show_all(db, lsn_end);
         }
     }
 

@@ -185,7 +185,10 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         if two_writers && loaded.name.is_some() {
             return Err(BootError::OtherTopology);
         }
-        let mut replayed = two_writers.then(|| Replayed::new(Writer::new(settings.node)));
+        let mut replayed = two_writers.then(|| {
+            store.begin_two_writers(crate::writer::writer_facts(settings));
+            Replayed::new(Writer::new(settings.node))
+        });
         let recovered = recover(disk, &dir, &options, &mut |record| {
             if let Some(replayed) = &mut replayed {
                 return Ok(replayed.record(record, &mut store)?);

@@ -331,6 +331,7 @@ impl Node {
             self.core.settings.forward_writes && role == Role::Standby && self.link.is_up();
         view.peer_in_sync = self.switch.is_in_sync();
         view.peer_connected = self.link.is_up();
+        self.core.store.set_link(self.link.is_up());
         let repair = self.integrity.lacks_data().then(|| self.repair_view()).flatten();
         let view = &mut self.core.view;
         view.waiting_for = match repair {

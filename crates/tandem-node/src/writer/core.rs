@@ -2,12 +2,11 @@
 
 use tandem_log::RecordKind;
 use tandem_merge::{Chunk, Merged, Record};
-use tandem_resp::Args;
-use tandem_store::{Command, Course, EffectBuf, MergeRefusal, course};
+use tandem_store::{Command, EffectBuf, WriterFacts};
 use tandem_types::{Lsn, Pair};
 
 use super::{CopyFault, Ends, PeerNote, Writer};
-use crate::{Core, Output};
+use crate::{Core, Output, Settings};
 
 /// Own writes wait for the peer beyond what is kept for it.
 const DIVERGED_TEXT: &str = "PPDIVERGED unreplicated log is full; restore the link, or raise \
@@ -28,25 +27,19 @@ impl Core {
         self.append_own(record)
     }
 
-    /// Why two writers do not run a command, if they do not: the text of an error.
-    pub(crate) fn two_writers_refuse(&self, command: &Command, args: &Args<'_>) -> Option<String> {
+    /// Why two writers do not run a command, if they do not: the text of an error. What the key's policy says is
+    /// the store's matter.
+    pub(crate) fn two_writers_refuse(&self, command: &Command) -> Option<String> {
         let writer = self.writer.as_ref()?;
-        let site = &writer.site;
         let full = writer.places.unconfirmed_bytes() > self.settings.log_retention_bytes;
-        if full && command.is_write() {
-            return Some(DIVERGED_TEXT.to_owned());
-        }
-        match course(command, args, site.ledger().policies(), site.side()) {
-            Ok(Course::Merge) => None,
-            Ok(Course::Bounded | Course::Sequence) => {
-                let name = command.name.to_uppercase();
-                Some(format!("PPUNSUPPORTED {name} on a key of this policy is not offered yet"))
-            }
-            Err(MergeRefusal::Owner(owner)) => {
-                Some(format!("PPOWNER {}", self.settings.client_addresses[owner]))
-            }
-            Err(refusal) => Some(refusal.to_string()),
-        }
+        (full && command.is_write()).then(|| DIVERGED_TEXT.to_owned())
+    }
+
+    /// Tells the store how much of the own records the peer has.
+    pub(crate) fn peer_confirmed(&mut self) {
+        let Some(writer) = &self.writer else { return };
+        let end = writer.places.confirmed_end().unwrap_or(self.positions.appended_end);
+        self.store.peer_has(end);
     }
 
     fn append_own(&mut self, record: Record) -> Lsn {
@@ -144,13 +137,17 @@ impl Core {
     }
 }
 
-impl Writer {
-    /// The conflicts that merging decided.
-    pub const fn conflicts(&self) -> &super::ConflictLog {
-        &self.conflicts
+/// What the store is told of the two writers.
+pub(crate) fn writer_facts(settings: &Settings) -> WriterFacts {
+    WriterFacts {
+        side: settings.node,
+        names: settings.names.clone(),
+        addresses: settings.client_addresses.clone(),
     }
+}
 
-    /// Its side of the merge: clock, index, ledger of counters, sequences and policies.
+impl Writer {
+    /// Its side of the merge: clock, index, positions.
     pub const fn site(&self) -> &tandem_merge::Site {
         &self.site
     }

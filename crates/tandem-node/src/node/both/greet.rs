@@ -122,6 +122,7 @@ impl Node {
         if !known && self.core.heed(&PeerNote::Met { incarnation: theirs.incarnation }).is_err() {
             return;
         }
+        self.core.peer_confirmed();
         self.exchange.settled_end = self.core.positions.appended_end;
         self.exchange.phase = Phase::Streaming;
         self.exchange.sending = Sending::from(from, start, own_end);

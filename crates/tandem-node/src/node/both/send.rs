@@ -138,7 +138,8 @@ impl Node {
         let site = &self.core.writer.as_ref()?.site;
         let at = site.own_end();
         if !std::mem::replace(ledger, true) {
-            let said = site.ledger().statements();
+            let ledger = self.core.store.ledger();
+            let said = ledger.map_or_else(Pair::default, tandem_merge::Ledger::statements);
             let next = Some(SlotId::FIRST);
             return Some((at, piece(next, Vec::new(), said)));
         }
@@ -288,6 +289,8 @@ impl Node {
         self.exchange.sending.heard = seen;
         writer.places.confirmed(seen.has);
         writer.site.heard(seen.has, seen.said_at);
+        self.core.peer_confirmed();
+        let Some(writer) = &mut self.core.writer else { return };
         let seen_end = writer.site.seen_end();
         let note = writer.due_note(seen_end);
         if let Some(note) = note
