@@ -132,6 +132,13 @@ impl Store {
     }
 }
 
+/// Does one effect through `keys`, which may write effects of its own.
+pub(crate) fn apply_exactly(keys: &mut Keys<'_>, located: &Located<'_>) -> Result<(), Failure> {
+    let key = keys.key(located.key);
+    apply_to_key(keys, key, located.effect)
+        .map_err(|_| Failure::Text("ERR the effect does not fit the key"))
+}
+
 enum Refused {
     Decode(DecodeError),
     Mismatch,

@@ -8,6 +8,7 @@
 //! effect in the same breath. **Not here:** sessions, transactions, who may write, the log.
 #![forbid(unsafe_code)]
 
+mod again;
 mod apply;
 mod call;
 mod command;
@@ -21,6 +22,7 @@ mod entry;
 mod expiry;
 mod failure;
 mod garbage;
+mod glimpse;
 mod interest;
 mod key;
 mod keys;
@@ -34,6 +36,7 @@ mod value;
 mod warm;
 mod write;
 
+pub use again::{Again, AgainAt};
 pub use apply::{ApplyError, SlotLsns};
 pub use call::{BlockRequest, Call, Outcome, TimeoutReply};
 pub use command::{
@@ -46,6 +49,7 @@ pub use effect::{
 };
 pub use failure::Failure;
 pub use garbage::Garbage;
+pub use glimpse::Glimpse;
 pub use key::slot_of;
 pub use merge::{Course, MergeRefusal, MergeSpace, Rules, course};
 pub use settings::{Limits, Settings};
