@@ -7,6 +7,7 @@
 //! on a terminal (`tandem`).
 #![forbid(unsafe_code)]
 
+mod conflicts;
 mod history;
 mod integrity;
 mod metrics;
@@ -14,6 +15,10 @@ mod request;
 mod status;
 mod why;
 
+pub use conflicts::{
+    ApplyBody, ConflictApplyView, ConflictDiffView, ConflictKeyView, ConflictLinesView,
+    ConflictRequest, ConflictView, ConflictsView, ImageView,
+};
 pub use history::{HistoryEntry, HistoryKind, HistoryView};
 pub use integrity::{RepairView, ScrubView, VerifyView};
 pub use metrics::{Histogram, METRICS, MetricInfo, MetricKind, MetricsView, Sample, SampleValue};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HistoryView, MetricsView, StatusView, WhyView};
+use crate::{
+    ConflictApplyView, ConflictDiffView, ConflictLinesView, ConflictRequest, ConflictsView,
+    HistoryView, MetricsView, StatusView, WhyView,
+};
 
 /// `tandem promote`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -110,6 +113,8 @@ pub enum AdminRequest {
     Resume,
     /// Compare the data of the two nodes; the result comes in the status.
     Verify(VerifyRequest),
+    /// Saved writes of a returned primary.
+    Conflicts(ConflictRequest),
     /// Stop the process in an orderly way.
     Shutdown,
 }
@@ -119,6 +124,7 @@ impl AdminRequest {
     pub const fn changes(&self) -> bool {
         match self {
             Self::Status | Self::History | Self::Why | Self::Metrics => false,
+            Self::Conflicts(request) => request.changes(),
             Self::Promote(_)
             | Self::Solo(_)
             | Self::Backup
@@ -149,6 +155,14 @@ pub enum AdminReply {
     Metrics(MetricsView),
     /// To [`AdminRequest::Backup`], once the snapshot is durable.
     Backup(BackupView),
+    /// To [`ConflictRequest::List`].
+    Conflicts(ConflictsView),
+    /// To [`ConflictRequest::Show`].
+    ConflictLines(ConflictLinesView),
+    /// To [`ConflictRequest::Diff`].
+    ConflictDiff(ConflictDiffView),
+    /// To [`ConflictRequest::Apply`].
+    ConflictApply(ConflictApplyView),
     /// It was done.
     Done(DoneView),
     /// It was not done, and nothing was changed.

@@ -222,6 +222,12 @@ pub const KEYS: &[KeyInfo] = &[
         "A returning primary's extra writes: `keep` (saved, listed), `hold` (node stays out), `reapply`, `discard`",
     ),
     key(
+        "switch.conflicts_max",
+        size(64 << 10, TIB),
+        r#""1GiB""#,
+        "Bytes of saved writes that one node keeps; undecided ones are never removed: a node whose writes find no room stays out",
+    ),
+    key(
         "switch.fence",
         Kind::Text,
         r#""""#,

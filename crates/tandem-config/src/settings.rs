@@ -145,6 +145,8 @@ pub struct SwitchConfig {
     pub linger: Duration,
     /// What becomes of a returning primary's extra writes.
     pub conflicts: ConflictPolicy,
+    /// Bytes of saved writes that one node keeps.
+    pub conflicts_max: u64,
     /// Command that makes sure the old primary is off.
     pub fence: Option<String>,
     /// A silent peer and no fence.
@@ -405,6 +407,7 @@ fn switch(values: &Values) -> SwitchConfig {
         hold: values.duration("switch.hold"),
         linger: values.duration("switch.linger"),
         conflicts: values.choice("switch.conflicts", ConflictPolicy::from_word),
+        conflicts_max: values.size("switch.conflicts_max"),
         fence: values.optional("switch.fence"),
         on_silence: values.choice("switch.on_silence", OnSilence::from_word),
         watchdog: some_time(values.duration("switch.watchdog")),

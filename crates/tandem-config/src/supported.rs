@@ -50,8 +50,10 @@ impl Config {
     /// Whether a key is read but has no effect with this way of switching, or in this version.
     fn is_idle(&self, path: &str) -> bool {
         // `switch.hold` and `linger` also shape a change that a person asks for.
-        const ALWAYS: [&str; 7] = [
+        const ALWAYS: [&str; 9] = [
             "switch.by",
+            "switch.conflicts",
+            "switch.conflicts_max",
             "switch.failure_timeout",
             "switch.hold",
             "switch.linger",
@@ -76,9 +78,6 @@ impl Config {
         }
         let by = self.switch.by;
         let (unaided, keepalived) = (self.switch.is_unaided(), self.switch.is_keepalived());
-        if path == "switch.conflicts" {
-            return true; // Later.
-        }
         if path.starts_with("switch.probe.") {
             return by != SwitchBy::Probe;
         }

@@ -46,19 +46,26 @@ pub(crate) fn reply(reply: Result<AdminReply, Gone>) -> Response {
         Ok(AdminReply::History(view)) => json(StatusCode::OK, &view),
         Ok(AdminReply::Why(view)) => json(StatusCode::OK, &view),
         Ok(AdminReply::Backup(view)) => json(StatusCode::OK, &view),
+        Ok(AdminReply::Conflicts(view)) => json(StatusCode::OK, &view),
+        Ok(AdminReply::ConflictLines(view)) => json(StatusCode::OK, &view),
+        Ok(AdminReply::ConflictDiff(view)) => json(StatusCode::OK, &view),
+        Ok(AdminReply::ConflictApply(view)) => done(&view),
         Ok(AdminReply::Metrics(view)) => {
             typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", view.to_prometheus())
         }
-        Ok(AdminReply::Done(view)) => {
-            let mut value = serde_json::to_value(view).unwrap_or_default();
-            if let Some(object) = value.as_object_mut() {
-                object.insert("ok".to_owned(), true.into());
-            }
-            json(StatusCode::OK, &value)
-        }
+        Ok(AdminReply::Done(view)) => done(&view),
         Ok(AdminReply::Refused(view)) => refused(&view),
         Err(Gone) => gone(),
     }
+}
+
+/// Something that was done.
+fn done(view: &impl Serialize) -> Response {
+    let mut value = serde_json::to_value(view).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.insert("ok".to_owned(), true.into());
+    }
+    json(StatusCode::OK, &value)
 }
 
 /// The node is shutting down.

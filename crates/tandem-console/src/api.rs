@@ -1,13 +1,13 @@
 //! The JSON API, health and metrics.
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use tandem_admin::{
-    AddressRequest, AdminReply, AdminRequest, PromoteRequest, RoleName, SoloRequest, SwitchRequest,
-    VerifyRequest,
+    AddressRequest, AdminReply, AdminRequest, ApplyBody, ConflictRequest, PromoteRequest, RoleName,
+    SoloRequest, SwitchRequest, VerifyRequest,
 };
 
 use crate::channel_stream::ChannelStream;
@@ -28,6 +28,48 @@ pub(crate) async fn why<P: AdminPort>(State(shared): State<Shared<P>>) -> Respon
 
 pub(crate) async fn metrics<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
     answer::reply(shared.port.call(AdminRequest::Metrics).await)
+}
+
+pub(crate) async fn conflicts<P: AdminPort>(State(shared): State<Shared<P>>) -> Response {
+    ask_conflicts(&shared, ConflictRequest::List).await
+}
+
+pub(crate) async fn conflict_lines<P: AdminPort>(
+    State(shared): State<Shared<P>>,
+    Path(id): Path<String>,
+) -> Response {
+    ask_conflicts(&shared, ConflictRequest::Show { id }).await
+}
+
+pub(crate) async fn conflict_diff<P: AdminPort>(
+    State(shared): State<Shared<P>>,
+    Path(id): Path<String>,
+) -> Response {
+    ask_conflicts(&shared, ConflictRequest::Diff { id }).await
+}
+
+pub(crate) async fn conflict_apply<P: AdminPort>(
+    State(shared): State<Shared<P>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    match parse::<ApplyBody>(&body) {
+        Ok(ApplyBody { dry_run }) => {
+            ask_conflicts(&shared, ConflictRequest::Apply { id, dry_run }).await
+        }
+        Err(response) => response,
+    }
+}
+
+pub(crate) async fn conflict_discard<P: AdminPort>(
+    State(shared): State<Shared<P>>,
+    Path(id): Path<String>,
+) -> Response {
+    ask_conflicts(&shared, ConflictRequest::Discard { id }).await
+}
+
+async fn ask_conflicts<P: AdminPort>(shared: &Shared<P>, request: ConflictRequest) -> Response {
+    answer::reply(shared.port.call(AdminRequest::Conflicts(request)).await)
 }
 
 pub(crate) async fn promote<P: AdminPort>(

@@ -4,7 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tandem_admin::{
-    AdminReply, AdminRequest, Health, HistoryView, PeerView, RoleName, StatusView, WhyView,
+    AdminReply, AdminRequest, ConflictRequest, Health, HistoryView, PeerView, RoleName, StatusView,
+    WhyView,
 };
 
 use crate::html::Html;
@@ -63,6 +64,9 @@ async fn pair<P: AdminPort>(port: &P) -> Option<String> {
     this_node(&mut html, &status);
     peer_node(&mut html, &status.peer);
     html.raw("</div>\n");
+    if status.conflicts > 0 {
+        conflicts(&mut html, port).await;
+    }
     timeline(&mut html, &history);
     Some(html.finish())
 }
@@ -188,6 +192,19 @@ fn peer_node(html: &mut Html, peer: &PeerView) {
         html.row("full copy", &format!("{bytes} B so far"));
     }
     html.raw("</table>\n</section>\n");
+}
+
+/// Saved writes of a returned primary. What is in them is not shown here: the page needs no token.
+async fn conflicts<P: AdminPort>(html: &mut Html, port: &P) {
+    let request = AdminRequest::Conflicts(ConflictRequest::List);
+    let Ok(AdminReply::Conflicts(view)) = port.call(request).await else { return };
+    html.raw("<h2>Saved writes that the pair lacks</h2>\n<table class=\"timeline\">\n");
+    for it in view.conflicts.iter().filter(|it| it.state == "open") {
+        html.raw("<tr><td><time data-ms=\"").value(&it.saved_at_ms).raw("\"></time></td><td>");
+        html.value(&it.records).raw(" records of ").text(&it.node).raw(", ").value(&it.keys);
+        html.raw(" keys</td><td>tandem conflicts diff ").text(&it.id).raw("</td></tr>\n");
+    }
+    html.raw("</table>\n");
 }
 
 fn timeline(html: &mut Html, history: &HistoryView) {

@@ -24,6 +24,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/api/v1/history"),
     ("get", "/api/v1/why"),
     ("get", "/api/v1/backup"),
+    ("get", "/api/v1/conflicts"),
+    ("get", "/api/v1/conflicts/{id}"),
+    ("get", "/api/v1/conflicts/{id}/diff"),
+    ("post", "/api/v1/conflicts/{id}/apply"),
+    ("post", "/api/v1/conflicts/{id}/discard"),
     ("post", "/api/v1/promote"),
     ("post", "/api/v1/solo"),
     ("post", "/api/v1/switch"),
@@ -81,7 +86,12 @@ pub(crate) fn router<P: AdminPort>(port: P, guard: Guard) -> Router {
         .route("/api/v1/resume", post(api::resume::<P>))
         .route("/api/v1/address", post(api::address::<P>))
         .route("/api/v1/verify", post(api::verify::<P>))
+        .route("/api/v1/conflicts/{id}/apply", post(api::conflict_apply::<P>))
+        .route("/api/v1/conflicts/{id}/discard", post(api::conflict_discard::<P>))
         .route("/api/v1/drill", post(api::drill::<P>))
+        // Whoever reads these reads clients' data.
+        .route("/api/v1/conflicts/{id}", get(api::conflict_lines::<P>))
+        .route("/api/v1/conflicts/{id}/diff", get(api::conflict_diff::<P>))
         .route("/api/v1/backup", get(api::backup::<P>))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&guard), guard::needs_token));
     Router::new()
@@ -93,6 +103,7 @@ pub(crate) fn router<P: AdminPort>(port: P, guard: Guard) -> Router {
         .route("/api/v1/events", get(events::events::<P>))
         .route("/api/v1/history", get(api::history::<P>))
         .route("/api/v1/why", get(api::why::<P>))
+        .route("/api/v1/conflicts", get(api::conflicts::<P>))
         .route("/metrics", get(api::metrics::<P>))
         .route("/health", get(api::health))
         .route("/health/primary", get(api::health_primary::<P>))

@@ -1,307 +1,116 @@
-//! Writes that the pair's history lacks: saved as readable lines before anything is cut.
+//! Writes that the pair's history lacks: saved on both machines before anything is cut, then decided on.
 //!
-//! One file per fork, `conflicts/<time>-<epoch>-<lsn>.jsonl`: a first line that says what this is, then
-//! one line per effect. Bytes that are not printable ASCII are written `\xNN` (and `\` as `\\`), so that
-//! every value can be read back.
+//! ```text
+//!   loser                                                       new primary
+//!   CutBack --> save (boots in place: log, images)
+//!           --> offer, parts, one at a time  ------------------> written, checked, synced
+//!           <------------------------------------------- whole
+//!           --> cut the log, boot again, follow                  list, diff, apply, discard
+//! ```
+//! One file per fork, `conflicts/<time>-<epoch>-<lsn>.jsonl` (docs/formats/conflict.md), and beside it, once
+//! somebody has decided, `<time>-<epoch>-<lsn>.decided`. This module knows files and what is in them;
+//! `node/conflicts.rs` moves them between the nodes, `node/deciding.rs` applies them.
+//!
+//! **Invariant:** nothing is cut before its file is whole on both disks, or a person has decided on it.
+//! **Invariant:** an undecided file is never removed.
 
-use std::io;
+mod capture;
+mod catalogue;
+mod desk;
+mod file;
+mod lines;
+mod since;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod units;
 
-use serde_json::json;
-use tandem_disk::{Disk, DiskFile, EntryKind};
-use tandem_log::{RecordKind, RecordView, check_log, cut};
-use tandem_snapshot::remove_beyond;
-use tandem_store::{Effects, describe};
-use tandem_types::{Chain, Lsn, PairId, WallMillis};
+use tandem_types::{Chain, Lsn};
 
+pub use capture::{Acked, Fork, LogPlace, SaveError, Saved, cut_fork, save_fork, save_records};
+pub use catalogue::catalogue;
+pub(crate) use catalogue::discard_temporary;
+pub use desk::{ConflictNews, ConflictOrder, Desk, Held};
+pub use file::{KeyImages, SavedFile, SavedRecord};
+pub use lines::Image;
+pub(crate) use lines::escape;
+pub(crate) use since::Since;
+pub(crate) use talk::Said;
+pub(crate) use units::{Class, Current, KeyOf, Unit, classes, units};
+
+/// The directory of the files.
+const DIR: &str = "conflicts";
 /// How the files' names end.
 const SUFFIX: &str = ".jsonl";
-/// The directory for the files.
-const DIR: &str = "conflicts";
-/// Lines are written in pieces of about this size.
-const PIECE_BYTES: usize = 256 << 10;
+/// How the name of a decision ends.
+const DECIDED: &str = ".decided";
+/// Bytes of a file that travel in one message.
+pub(crate) const PART_BYTES: usize = 256 << 10;
+/// The hash that marks what was applied: `<prefix><id>`, a field per unit.
+pub(crate) const MARKS: &str = "tandem:conflicts:";
 
-/// What was saved.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Saved {
-    /// The file, below the data directory; `None`: there was nothing to save.
-    pub file: Option<String>,
+/// What was decided on a file.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Decision {
+    /// Given up.
+    Discarded,
+    /// Written again, as far as it could be.
+    Applied,
+}
+
+impl Decision {
+    /// The word in files and answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Discarded => "discarded",
+            Self::Applied => "applied",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Discarded, Self::Applied].into_iter().find(|it| it.word() == word)
+    }
+}
+
+/// One file, as its first and last lines tell.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Entry {
+    /// `<time>-<epoch>-<lsn>`: the file's name without its ending.
+    pub id: String,
+    /// Its length.
+    pub bytes: u64,
+    /// The node that had the records.
+    pub node: String,
+    /// The fork: the first record saved.
+    pub from: Lsn,
+    /// After the last record saved.
+    pub end: Lsn,
+    /// Epoch of the first record.
+    pub epoch: u64,
+    /// Running checksum at the fork.
+    pub chain_from: Chain,
+    /// And at the end.
+    pub chain_end: Chain,
     /// Records saved.
     pub records: u64,
+    /// Keys that they wrote to.
+    pub keys: u64,
+    /// When it was saved, milliseconds since 1970.
+    pub saved_at_ms: u64,
+    /// The state at the fork could be made from snapshot and log: a cut there leaves data that starts.
+    pub images: bool,
+    /// It is whole and of a version that can be applied.
+    pub whole: bool,
+    /// What was decided.
+    pub decision: Option<Decision>,
 }
 
-/// Why nothing was saved or cut.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    /// The disk failed or is full; nothing was cut. Free space, then start the node again.
-    #[error("{op} {file}")]
-    Io {
-        /// What was being done.
-        op: &'static str,
-        /// To which file.
-        file: String,
-        /// How it failed.
-        source: io::Error,
-    },
-    /// The log is damaged: a full copy is needed, the files stay.
-    #[error("read the log: {0}")]
-    Log(#[from] tandem_log::RecoverError),
-    /// The log could not be cut.
-    #[error(transparent)]
-    Cut(#[from] tandem_log::CutError),
-    /// The log's running checksum differs from the primary's at the common point: one of the two is
-    /// damaged. Nothing was cut; a full copy replaces the data, these files are set aside.
-    #[error("the log's running checksum at {at} is {ours}, the primary's is {theirs}")]
-    Chain {
-        /// The common point.
-        at: Lsn,
-        /// This node's.
-        ours: Chain,
-        /// The primary's.
-        theirs: Chain,
-    },
+/// Whether this may be the name of a file here: it comes from the peer or from a person.
+pub(crate) fn is_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    !id.is_empty() && id.len() <= 100 && id.bytes().all(plain)
 }
 
-impl SaveError {
-    fn io(op: &'static str, file: &str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { op, file: file.to_owned(), source }
-    }
-}
-
-/// Saves the records from `to` on, then cuts the log there. The log's writer must be closed.
-///
-/// Snapshots that reflect anything past `to` are removed after the log is cut.
-///
-/// # Errors
-/// See [`SaveError`]; unless it is [`SaveError::Cut`], nothing was cut.
-pub fn save_and_cut<D: Disk>(
-    disk: &D,
-    dir: &str,
-    pair: PairId,
-    to: Lsn,
-    chain: Chain,
-    now: WallMillis,
-) -> Result<Saved, SaveError> {
-    let saved = save(disk, dir, pair, to, Some(chain), now)?;
-    remove_beyond(disk, dir, to).map_err(SaveError::io("remove snapshots in", dir))?;
-    cut(disk, dir, to)?;
-    Ok(saved)
-}
-
-/// Saves the records from `from` on; the log stays as it is.
-///
-/// # Errors
-/// See [`SaveError`].
-pub fn save_records<D: Disk>(
-    disk: &D,
-    dir: &str,
-    pair: PairId,
-    from: Lsn,
-    now: WallMillis,
-) -> Result<Saved, SaveError> {
-    save(disk, dir, pair, from, None, now)
-}
-
-/// Files of saved writes that wait for a decision.
-///
-/// # Errors
-/// The directory cannot be read.
-pub fn open_conflicts<D: Disk>(disk: &D) -> io::Result<u64> {
-    let files = match disk.list(DIR) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        listed => listed?,
-    };
-    let open = files
-        .iter()
-        .filter(|entry| entry.kind == EntryKind::File && entry.name.ends_with(SUFFIX))
-        .count();
-    Ok(u64::try_from(open).unwrap_or(u64::MAX))
-}
-
-fn save<D: Disk>(
-    disk: &D,
-    dir: &str,
-    pair: PairId,
-    from: Lsn,
-    chain: Option<Chain>,
-    now: WallMillis,
-) -> Result<Saved, SaveError> {
-    match disk.create_dir(DIR) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(SaveError::io("create", DIR)(error));
-        }
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = Lines::new(disk, now);
-    let mut chain_at = None;
-    let mut trouble = None;
-    let check = check_log(disk, dir, pair, &mut |record| {
-        if record.lsn < from {
-            return Ok(());
-        }
-        if record.lsn == from {
-            chain_at = Some(record.chain_before);
-        }
-        file.record(record).map_err(|error| {
-            trouble = Some(error);
-            "the lines could not be written".into()
-        })
-    });
-    if let Some(trouble) = trouble {
-        return Err(trouble);
-    }
-    if let Some(error) = check.error {
-        return Err(error.into());
-    }
-    let ours = chain_at.unwrap_or(check.tip.chain);
-    if let Some(theirs) = chain
-        && ours != theirs
-        && check.tip.end >= from
-    {
-        file.discard()?;
-        return Err(SaveError::Chain { at: from, ours, theirs });
-    }
-    file.finish()
-}
-
-/// The file being written, created with the first record.
-struct Lines<'d, D: Disk> {
-    disk: &'d D,
-    now: WallMillis,
-    file: Option<(String, D::File)>,
-    buffer: Vec<u8>,
-    offset: u64,
-    records: u64,
-}
-
-impl<'d, D: Disk> Lines<'d, D> {
-    const fn new(disk: &'d D, now: WallMillis) -> Self {
-        Self { disk, now, file: None, buffer: Vec::new(), offset: 0, records: 0 }
-    }
-
-    fn record(&mut self, record: &RecordView<'_>) -> Result<(), SaveError> {
-        if record.kind == RecordKind::Effects && record.payload.is_empty() {
-            return Ok(()); // A probe's: it changed nothing, and nobody can want it back.
-        }
-        if self.file.is_none() {
-            self.begin(record)?;
-        }
-        self.records += 1;
-        if record.kind == RecordKind::EpochStart {
-            self.line(&json!({ "lsn": record.lsn.next().get(), "epoch": record.epoch.get(), "op": "EPOCH" }));
-        } else {
-            self.effects(record);
-        }
-        if self.buffer.len() >= PIECE_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn begin(&mut self, record: &RecordView<'_>) -> Result<(), SaveError> {
-        let (epoch, lsn) = (record.epoch, record.lsn);
-        let stem = format!("{DIR}/{}-{epoch}-{lsn}", self.now.get());
-        let mut name = format!("{stem}.jsonl");
-        for attempt in 1.. {
-            match self.disk.create(&name) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    name = format!("{stem}-{attempt}.jsonl");
-                }
-                created => {
-                    let file = created.map_err(SaveError::io("create", &name))?;
-                    self.file = Some((name, file));
-                    break;
-                }
-            }
-        }
-        self.line(&json!({
-            "what": "records that this node had and the pair's history lacks",
-            "from_lsn": lsn.next().get(),
-            "epoch": epoch.get(),
-            "saved_at_ms": self.now.get(),
-        }));
-        Ok(())
-    }
-
-    fn effects(&mut self, record: &RecordView<'_>) {
-        let (lsn, epoch) = (record.lsn.next().get(), record.epoch.get());
-        let at_ms = record.stamp.wall().get();
-        let damaged = |error: &dyn std::fmt::Display| {
-            json!({
-                "lsn": lsn, "epoch": epoch, "time_ms": at_ms,
-                "error": error.to_string(), "raw": escape(record.payload),
-            })
-        };
-        let mut effects = match Effects::new(record.payload) {
-            Ok(effects) => effects,
-            Err(error) => return self.line(&damaged(&error)),
-        };
-        loop {
-            match effects.read() {
-                Ok(None) => return,
-                Err(error) => return self.line(&damaged(&error)),
-                Ok(Some(located)) => {
-                    let words = describe(&located);
-                    let args: Vec<String> = words.args.iter().map(|arg| escape(arg)).collect();
-                    self.line(&json!({
-                        "lsn": lsn, "epoch": epoch, "time_ms": at_ms, "db": words.db.get(),
-                        "op": words.op, "key": words.key.map(escape), "args": args,
-                    }));
-                }
-            }
-        }
-    }
-
-    fn line(&mut self, value: &serde_json::Value) {
-        self.buffer.extend_from_slice(value.to_string().as_bytes());
-        self.buffer.push(b'\n');
-    }
-
-    fn flush(&mut self) -> Result<(), SaveError> {
-        let Some((name, file)) = &self.file else { return Ok(()) };
-        file.write_at(self.offset, &self.buffer).map_err(SaveError::io("write", name))?;
-        self.offset += u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
-        self.buffer.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Saved, SaveError> {
-        self.flush()?;
-        let Some((name, file)) = self.file else { return Ok(Saved { file: None, records: 0 }) };
-        file.sync_data().map_err(SaveError::io("sync", &name))?;
-        self.disk.sync_dir(DIR).map_err(SaveError::io("sync", DIR))?;
-        self.disk.sync_dir("").map_err(SaveError::io("sync", "the data directory"))?;
-        Ok(Saved { file: Some(name), records: self.records })
-    }
-
-    fn discard(self) -> Result<(), SaveError> {
-        match self.file {
-            Some((name, _)) => self.disk.remove(&name).map_err(SaveError::io("remove", &name)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Bytes as text that can be read back.
-fn escape(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        match byte {
-            b'\\' => text.push_str("\\\\"),
-            b' '..=b'~' => text.push(char::from(byte)),
-            _ => {
-                text.push_str("\\x");
-                for digit in [byte >> 4, byte & 15] {
-                    text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-                }
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn unprintable_bytes_are_escaped_and_nothing_is_lost() {
-        assert_eq!(escape(b"a\\b\xff\n "), "a\\\\b\\xff\\x0a ");
-    }
+fn path(id: &str, suffix: &str) -> String {
+    format!("{DIR}/{id}{suffix}")
 }

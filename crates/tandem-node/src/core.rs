@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tandem_log::{Appender, RecordKind, RecordMeta, Tip};
 use tandem_resp::{Args, Proto, Reply};
-use tandem_store::{Call, Command, EffectBuf, Outcome, Store};
+use tandem_store::{Again, AgainAt, Call, Command, EffectBuf, Failure, Located, Outcome, Store};
 use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Monotonic, Now};
 
 use crate::operator::Operation;
@@ -213,6 +213,29 @@ impl Core {
             self.commit_effects();
         }
         more
+    }
+
+    /// Writes effects of another history again, all steps as one record.
+    ///
+    /// # Errors
+    /// An effect did not fit. If it was not the first one, memory holds what the log does not: boot anew.
+    pub(crate) fn write_again(
+        &mut self,
+        steps: &[(Again, Vec<Located<'_>>)],
+    ) -> Result<(), Failure> {
+        assert!(!self.group_open, "no group is open between commands");
+        let lsn_end = self.positions.appended_end.next();
+        for (how, edits) in steps {
+            let at = AgainAt { now: self.now.wall, lsn_end, effects: &mut self.effects };
+            if let Err(failure) = self.store.write_again(edits, *how, at) {
+                self.effects = EffectBuf::new();
+                return Err(failure);
+            }
+        }
+        if !self.effects.is_empty() {
+            self.commit_effects();
+        }
+        Ok(())
     }
 
     /// Begins a reign: its first record is appended.

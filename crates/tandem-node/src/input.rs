@@ -133,6 +133,15 @@ pub enum Input<'a> {
         /// Where, below the data directory.
         kept: String,
     },
+    /// The answer to [`crate::Output::ReadSince`].
+    SinceRead {
+        /// What was asked for.
+        from: Lsn,
+        /// Raw records; `None`: the log no longer reaches back that far.
+        bytes: Option<Vec<u8>>,
+    },
+    /// Something was done about saved writes.
+    Conflicts(crate::ConflictNews),
     /// Segments were removed: the log on disk begins here now.
     LogTrimmed {
         /// First record kept.

@@ -37,6 +37,8 @@ mod settings;
 mod slow_log;
 mod snapshot_job;
 mod snapshots;
+#[cfg(test)]
+mod testing;
 mod walk;
 mod writer;
 
@@ -44,13 +46,17 @@ pub use crate::core::{Caller, Core, Executed, StreamCounts};
 pub use clients::{ClientStats, Clients};
 pub use command_stats::CommandCount;
 pub use compare::{Compare, How, NoCompare};
-pub use conflicts::{SaveError, Saved, open_conflicts, save_and_cut, save_records};
+pub use conflicts::{
+    Acked, ConflictNews, ConflictOrder, Decision, Desk, Entry, Fork, Held, Image, KeyImages,
+    LogPlace, SaveError, Saved, SavedFile, SavedRecord, catalogue, cut_fork, save_fork,
+    save_records,
+};
 pub use facts::{Facts, Stopwatch, stopped};
 pub use generation::{
     damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
 };
 pub use input::{AdminId, ConnId, ConnInfo, Input, LogFault, Port};
-pub use node::{Boot, BootError, BootReport, Node, Seeds, boot};
+pub use node::{Boot, BootError, BootReport, Node, SaveTrouble, Seeds, boot};
 pub use operator::{Operation, Wish};
 pub use output::{Event, LogCommand, Output, Severity, SnapshotCommand};
 #[cfg(feature = "planted")]
@@ -59,5 +65,7 @@ pub use positions::{CommitRule, Positions};
 pub use repair::{RepairNote, remove_note, set_aside};
 pub use role_view::{Refusal, RoleView};
 pub use scrub::{Finding, FoundIn, ScrubReport, SnapshotCheck, check_snapshots, scrub};
-pub use settings::{Acknowledge, Fsync, Limits, Secret, Settings, SwitchBy, Topology, WithoutPeer};
+pub use settings::{
+    Acknowledge, Fsync, Limits, SavePolicy, Secret, Settings, SwitchBy, Topology, WithoutPeer,
+};
 pub use writer::Writer;

@@ -8,9 +8,12 @@
 //! Brains decide (`switch`, `leader`, `follower`, `heart`), this composes: each brain's outputs are acted
 //! on in order, and what they lead to is handed to the others.
 
+mod applying;
 mod boot;
 mod both;
 mod comparing;
+mod conflicts;
+mod deciding;
 mod following;
 mod forward;
 mod health;
@@ -40,6 +43,8 @@ use crate::{
 pub use boot::{Boot, BootError, BootReport, Seeds, boot};
 pub(crate) use boot::{remove_generation, switch_state};
 use comparing::Comparing;
+use conflicts::Conflicts;
+pub use conflicts::SaveTrouble;
 use following::CopyIn;
 use forward::Forwards;
 use health::Health;
@@ -108,8 +113,8 @@ pub struct Node {
     /// After a full copy: when each slot was taken, until all of them are in the past.
     filter: Option<SlotLsns>,
     filter_until: Option<Lsn>,
-    /// Files of saved writes that wait for a decision.
-    conflicts: u64,
+    /// Saved writes, of this node and of its peer.
+    conflicts: Conflicts,
     /// When the data of a replica becomes older than may be shown.
     stale_at: Option<Monotonic>,
     /// How fresh the data was when a follower last knew it.
@@ -168,6 +173,8 @@ impl Node {
             Input::LogRead { from, bytes } => self.log_read(from, &bytes),
             Input::LogGone { from } => self.log_gone(from),
             Input::ChainRead { lsn, chain } => self.lead(leader::Input::ChainAt { lsn, chain }),
+            Input::SinceRead { from, bytes } => self.since_read(from, bytes.as_deref()),
+            Input::Conflicts(news) => self.conflict_news(news),
             Input::ChunksWritten { bytes } => self.snapshot.written(bytes),
             Input::SnapshotFinished { start, oldest_start, name } => {
                 self.snapshot_finished(start, oldest_start, &name);
@@ -209,13 +216,17 @@ impl Node {
             self.verify_deadline(),
             self.integrity.deadline(),
             self.comparing.deadline(),
+            self.conflicts.deadline(),
         ];
         brains.into_iter().flatten().min()
     }
 
     /// Whether another [`Input::EndOfTurn`] has work to do at once, without waiting for anything.
     pub fn wants_turn(&self) -> bool {
-        self.expire_again || self.snapshot.wants_turn() || self.clients.wants_turn()
+        self.expire_again
+            || self.snapshot.wants_turn()
+            || self.clients.wants_turn()
+            || self.conflicts.jobs.wants_turn()
     }
 
     /// The clients' sessions: what may be written to each connection.
@@ -268,12 +279,14 @@ impl Node {
         self.carry_out_operations();
         self.tend_integrity();
         self.tend_comparison();
+        self.tend_conflicts();
         self.tend_exit();
     }
 
     /// Everything of this turn has come: hand over what it made.
     fn end_of_turn(&mut self) {
         self.expire();
+        self.advance_job();
         self.clients.end_of_turn(&mut self.core);
         self.carry_out_operations();
         self.hand_over_batches();
@@ -424,6 +437,7 @@ impl Node {
     fn committed(&mut self) {
         self.clients.committed(&mut self.core);
         self.release_forwarded();
+        self.conflicts_committed();
         self.carry_out_operations();
     }
 

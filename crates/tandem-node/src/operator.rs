@@ -49,6 +49,13 @@ pub enum Operation {
         /// If the data differs, the follower takes a full copy.
         repair: bool,
     },
+    /// A question about saved writes, or a decision; answered by `Clients::answer_lines`.
+    Conflicts {
+        /// Who waits for the answer.
+        conn: ConnId,
+        /// What.
+        request: tandem_admin::ConflictRequest,
+    },
     /// Pass a write on to the primary; the reply comes back by `Clients::forwarded`.
     Forward {
         /// Who waits for the reply.

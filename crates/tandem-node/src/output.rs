@@ -2,9 +2,9 @@
 
 use tandem_admin::AdminReply;
 use tandem_log::{Batch, NodeState, Tip};
-use tandem_types::{Chain, EpochHistory, Lsn, PairId, SlotId};
+use tandem_types::{EpochHistory, Lsn, PairId, SlotId};
 
-use crate::{AdminId, ConnId};
+use crate::{AdminId, ConflictOrder, ConnId, Fork};
 
 /// Work for the log thread, done strictly in order.
 #[derive(Debug)]
@@ -157,13 +157,28 @@ pub enum Output {
     },
     /// Something happened that people want to know; the server makes log lines and counters of it.
     Event(Event),
-    /// Save the records from `to` on to a conflict file, cut the log there, then boot again from disk.
-    SaveAndCut {
+    /// Save the records past the fork to a conflict file ([`crate::save_fork`]), then boot again from disk
+    /// with the log as it is. If the log has another running checksum at the fork it is damaged: boot with
+    /// [`crate::Boot::damaged`]. If there is no room, boot with [`crate::Boot::save_trouble`].
+    SaveFork(Fork),
+    /// The records from `to` on are in conflict file `id`: cut the log there ([`crate::cut_fork`]), then boot
+    /// again from disk.
+    CutFork {
         /// The common point.
         to: Lsn,
-        /// The primary's running checksum there. If the own log has another, the log is damaged: cut
-        /// nothing, boot with [`crate::Boot::damaged`].
-        chain: Chain,
+        /// The file.
+        id: String,
+    },
+    /// Work on saved writes, beside the data thread ([`crate::Desk`]), in order.
+    Conflicts(ConflictOrder),
+    /// Read raw records from disk, beside the data thread; the answer is `SinceRead`.
+    ReadSince {
+        /// First record.
+        from: Lsn,
+        /// Not this one nor later ones.
+        until: Lsn,
+        /// Stop after this many bytes, but read at least one record.
+        bytes_max: u32,
     },
     /// Save the records from `from` on to a conflict file; a full copy is about to replace them.
     SaveRecords {

@@ -111,6 +111,32 @@ impl Topology {
     }
 }
 
+/// What becomes of a returning primary's extra writes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SavePolicy {
+    /// Saved and listed; a person decides.
+    #[default]
+    Keep,
+    /// The node stays out until a person has decided.
+    Hold,
+    /// Untouched and mergeable keys are written again, the rest is kept.
+    Reapply,
+    /// Saved, and given up at once.
+    Discard,
+}
+
+impl SavePolicy {
+    /// The word in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Hold => "hold",
+            Self::Reapply => "reapply",
+            Self::Discard => "discard",
+        }
+    }
+}
+
 /// Bounds on what clients can make the node hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
@@ -179,6 +205,10 @@ pub struct Settings {
     pub scrub_every: Duration,
     /// Bytes of the newest log kept in memory for a live follower.
     pub tail_bytes_max: usize,
+    /// What becomes of a returning primary's extra writes.
+    pub conflicts: SavePolicy,
+    /// Bytes that all files of saved writes may take.
+    pub conflicts_bytes_max: u64,
     /// Silence that counts as failure.
     pub failure_timeout: Duration,
     /// Longest pause of writes in a planned change of primary.

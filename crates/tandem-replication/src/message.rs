@@ -83,6 +83,8 @@ pub enum Message<'a> {
     Switch(Cow<'a, [u8]>),
     /// A message of the exchange between two writers, opaque here.
     Exchange(Cow<'a, [u8]>),
+    /// Saved writes of a returned primary, as the nodes speak of them; opaque here.
+    Conflict(Cow<'a, [u8]>),
     /// A published message: best effort, never logged.
     Publish {
         /// The channel.
@@ -134,6 +136,7 @@ impl Message<'_> {
             Self::Heartbeat(_) => "heartbeat",
             Self::Switch(_) => "switch",
             Self::Exchange(_) => "exchange",
+            Self::Conflict(_) => "conflict",
             Self::Publish { .. } => "publish",
             Self::Forward { .. } => "forward",
             Self::ForwardReply { .. } => "forward-reply",
@@ -159,6 +162,7 @@ impl Message<'_> {
             | Self::Hello(_)
             | Self::Switch(_)
             | Self::Exchange(_)
+            | Self::Conflict(_)
             | Self::Publish { .. }
             | Self::Forward { .. }
             | Self::ForwardReply { .. }

@@ -3,7 +3,8 @@
 pub(crate) mod generation;
 pub(crate) mod node;
 
-use tandem_types::{Chain, Lsn};
+use tandem_node::Fork;
+use tandem_types::Lsn;
 
 use crate::RunError;
 use crate::brain::Brain;
@@ -26,12 +27,14 @@ pub(crate) struct Booted {
 pub(crate) enum AfterStop {
     /// Nothing.
     Nothing,
-    /// Records from here on are saved aside and cut off: the pair does not have them.
-    SaveAndCut {
+    /// Records past the fork are saved aside: the pair does not have them.
+    SaveFork(Fork),
+    /// They are cut off: a file holds them.
+    CutFork {
         /// The common point.
         to: Lsn,
-        /// The pair's running checksum there; if ours differs, our log is damaged.
-        chain: Chain,
+        /// The file.
+        id: String,
     },
     /// The data on disk is damaged: it is kept aside, and begun anew from the peer.
     SetAside {

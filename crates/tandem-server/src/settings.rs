@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_config::{
-    Acknowledge, Automation, Channel, Config, Failback, FsyncPolicy, OnSilence, Reads, SplitBrain,
-    SwitchBy, Topology, WhenLost, WithoutPeer,
+    Acknowledge, Automation, Channel, Config, ConflictPolicy, Failback, FsyncPolicy, OnSilence,
+    Reads, SplitBrain, SwitchBy, Topology, WhenLost, WithoutPeer,
 };
 use tandem_node::Port;
 use tandem_types::{NodeId, Pair};
@@ -187,6 +187,13 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         snapshot_log_bytes: config.storage.snapshot_after,
         scrub_every: config.storage.scrub_every.unwrap_or(Duration::ZERO),
         tail_bytes_max: TAIL_BYTES_MAX,
+        conflicts: match config.switch.conflicts {
+            ConflictPolicy::Keep => tandem_node::SavePolicy::Keep,
+            ConflictPolicy::Hold => tandem_node::SavePolicy::Hold,
+            ConflictPolicy::Reapply => tandem_node::SavePolicy::Reapply,
+            ConflictPolicy::Discard => tandem_node::SavePolicy::Discard,
+        },
+        conflicts_bytes_max: config.switch.conflicts_max,
         failure_timeout: config.switch.failure_timeout,
         hold: config.switch.hold,
         linger: config.switch.linger,

@@ -6,11 +6,13 @@
 //! | log-reader | reads old records for a peer that catches up | `LogRead`, `LogGone` |
 //! | snapshot | writes slots to a snapshot file | `ChunksWritten`, `SnapshotFinished`, ... |
 //! | scrub | reads closed segments and snapshots, slowly | `Scrubbed` |
+//! | conflicts | receives, sends and reads files of saved writes | `Conflicts` |
 //! | reaper | frees what is large | - |
 //!
 //! Queues are unbounded in form and bounded in fact: the node counts unacknowledged bytes, chunks in
 //! flight and reads, and stops giving when there are too many.
 
+pub(crate) mod conflicts;
 pub(crate) mod log;
 pub(crate) mod log_reader;
 pub(crate) mod reaper;
@@ -22,7 +24,7 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 
 use tandem_log::Batch;
-use tandem_node::{Input, Output, SnapshotCommand};
+use tandem_node::{ConflictOrder, Input, Output, SnapshotCommand};
 
 use crate::inbox::{Mail, Outbox};
 use log::LogOrder;
@@ -40,6 +42,8 @@ pub(crate) struct Workers {
     pub snapshot: Sender<SnapshotCommand>,
     /// To the scrub thread.
     pub scrub: Sender<ScrubOrder>,
+    /// To the thread for saved writes.
+    pub conflicts: Sender<ConflictOrder>,
     /// To the reaper.
     pub reaper: Sender<Garbage>,
     /// Their threads, in the order in which they are waited for.
@@ -56,6 +60,10 @@ impl Workers {
             Output::ReadLog { from, until, bytes_max } => {
                 self.reader.send(ReadOrder::Records { from, until, bytes_max }).is_ok()
             }
+            Output::ReadSince { from, until, bytes_max } => {
+                self.reader.send(ReadOrder::Since { from, until, bytes_max }).is_ok()
+            }
+            Output::Conflicts(order) => self.conflicts.send(order).is_ok(),
             Output::LookUpChain { lsn } => self.reader.send(ReadOrder::Chain { lsn }).is_ok(),
             Output::Scrub { generation, pair } => {
                 self.scrub.send(ScrubOrder { generation, pair }).is_ok()
@@ -75,13 +83,14 @@ impl Workers {
         let (log, reader) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
         let (snapshot, reaper) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
         let scrub = std::sync::mpsc::channel().0;
-        Self { log, reader, snapshot, scrub, reaper, threads: Vec::new() }
+        let conflicts = std::sync::mpsc::channel().0;
+        Self { log, reader, snapshot, scrub, conflicts, reaper, threads: Vec::new() }
     }
 
     /// Lets every worker finish what it was given, and waits for that.
     pub(crate) fn stop(self) {
-        let Self { log, reader, snapshot, scrub, reaper, threads } = self;
-        drop((log, reader, snapshot, scrub, reaper));
+        let Self { log, reader, snapshot, scrub, conflicts, reaper, threads } = self;
+        drop((log, reader, snapshot, scrub, conflicts, reaper));
         for thread in threads {
             // A worker that panicked has ended the process (release), or failed its test.
             drop(thread.join());

@@ -9,9 +9,10 @@ use tandem_admin::{AdminReply, AdminRequest};
 use tandem_disk::{Disk, SimDisk};
 use tandem_log::{LogOptions, LogReader, SegmentWriter, WriteError, create_log, load_state};
 use tandem_node::{
-    AdminId, Boot, BootError, ConnId, ConnInfo, Facts, Input, LogCommand, LogFault, Node, Output,
-    Port, SaveError, Seeds, Settings, SnapshotCommand, boot, damaged_file_name, damaged_name,
-    generation_name, is_kept, remove_note, save_and_cut, save_records, scrub, set_aside,
+    AdminId, Boot, BootError, ConnId, ConnInfo, Desk, Facts, Fork, Input, LogCommand, LogFault,
+    LogPlace, Node, Output, Port, SaveError, Seeds, Settings, SnapshotCommand, boot, cut_fork,
+    damaged_file_name, damaged_name, generation_name, is_kept, remove_note, save_fork,
+    save_records, scrub, set_aside,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
 use tandem_switch::{BootId, MediatorRequest, NodeState};
@@ -320,7 +321,15 @@ impl Machine {
                 Output::LinkDrop { .. } => left.drop_link = true,
                 Output::AdminReply { id, reply } => left.admin.push((id, reply)),
                 Output::Event(event) => left.events.push(event.text),
-                Output::SaveAndCut { to, chain } => return self.save_and_cut(now, to, chain, left),
+                Output::SaveFork(fork) => return self.save_fork(now, fork, left),
+                Output::CutFork { to, id } => return self.cut_fork(now, to, &id, left),
+                Output::ReadSince { from, until, bytes_max } => {
+                    self.read_since(from, until, bytes_max);
+                }
+                Output::Conflicts(order) => {
+                    let desk = Desk::new(self.disk.clone(), self.settings.conflicts_bytes_max);
+                    self.answers.push_back(Input::Conflicts(desk.carry_out(order)));
+                }
                 Output::SaveRecords { from } => self.save_records(now, from),
                 Output::Reboot { reason } => {
                     left.events.push(format!("reboot: {reason}"));
@@ -368,21 +377,42 @@ impl Machine {
         }
     }
 
-    fn save_and_cut(&mut self, now: Now, to: Lsn, chain: tandem_types::Chain, left: &mut Left) {
+    /// The log is closed: what was not synced is saved as well. `None`: that failed.
+    fn close_log(&mut self) -> Option<tandem_types::PairId> {
         self.finish_work();
-        if let Some(writer) = &mut self.writer {
-            // What was not synced is saved as well.
-            if let Err(error) = writer.close() {
-                self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
-                return self.kill();
-            }
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.close()
+        {
+            self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
+            self.kill();
+            return None;
         }
         self.drop_process();
-        let pair = load_state(&self.disk).ok().flatten().unwrap_or_default().pair;
+        Some(load_state(&self.disk).ok().flatten().unwrap_or_default().pair)
+    }
+
+    fn save_fork(&mut self, now: Now, fork: Fork, left: &mut Left) {
+        let Some(pair) = self.close_log() else { return };
         let dir = generation_name(self.generation);
-        match save_and_cut(&self.disk, &dir, pair, to, chain, now.wall) {
-            Ok(_) => self.reboot(now, false, left),
-            Err(SaveError::Chain { .. } | SaveError::Log(_)) => self.reboot(now, true, left),
+        let place = LogPlace { dir: &dir, pair };
+        let done = save_fork(&self.disk, place, &self.settings, fork, now.wall);
+        self.boot_after(now, done.map(|_| ()), left);
+    }
+
+    fn cut_fork(&mut self, now: Now, to: Lsn, id: &str, left: &mut Left) {
+        if self.close_log().is_none() {
+            return;
+        }
+        let done = cut_fork(&self.disk, &generation_name(self.generation), to, id);
+        self.boot_after(now, done, left);
+    }
+
+    fn boot_after(&mut self, now: Now, done: Result<(), SaveError>, left: &mut Left) {
+        match done {
+            Ok(()) => self.reboot(now, false, left),
+            Err(SaveError::Chain { .. } | SaveError::Log(_) | SaveError::NoState(_)) => {
+                self.reboot(now, true, left);
+            }
             Err(error) => self.stopped = Some(Stopped::NoBoot(error.to_string())),
         }
     }
@@ -390,10 +420,19 @@ impl Machine {
     fn save_records(&mut self, now: Now, from: Lsn) {
         let pair = load_state(&self.disk).ok().flatten().unwrap_or_default().pair;
         let dir = generation_name(self.generation);
-        if let Err(error) = save_records(&self.disk, &dir, pair, from, now.wall) {
+        let place = LogPlace { dir: &dir, pair };
+        if let Err(error) = save_records(&self.disk, place, &self.settings, from, now.wall) {
             self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
             self.kill();
         }
+    }
+
+    fn read_since(&mut self, from: Lsn, until: Lsn, bytes_max: u32) {
+        let Some(reader) = &mut self.reader else { return };
+        let mut bytes = Vec::new();
+        let read = reader.read(from, until, bytes_max as usize, &mut bytes);
+        let bytes = read.is_ok().then_some(bytes);
+        self.answers.push_back(Input::SinceRead { from, bytes });
     }
 
     fn log(&mut self, command: LogCommand) {

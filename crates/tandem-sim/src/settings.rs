@@ -25,6 +25,8 @@ pub fn settings(node: NodeId, acknowledge: Acknowledge, topology: Topology) -> S
         scrub_every: Duration::ZERO,
         snapshot_log_bytes: 32 << 10,
         tail_bytes_max: 16 << 10,
+        conflicts: tandem_node::SavePolicy::Keep,
+        conflicts_bytes_max: 1 << 30,
         failure_timeout: Duration::from_secs(1),
         hold: Duration::from_secs(2),
         linger: Duration::from_millis(500),

@@ -92,6 +92,18 @@ impl AdminClient {
 
     /// A POST that asks for a change.
     pub(crate) fn change(&self, path: &str, body: &Value) -> anyhow::Result<Outcome> {
+        Ok(match self.post(path, body)? {
+            Ok(done) => Outcome::Done(serde_json::from_value(done)?),
+            Err(refused) => Outcome::Refused(refused),
+        })
+    }
+
+    /// A POST, and what it answers if it is not refused.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Result<Value, RefusedView>> {
         let mut request = self
             .agent
             .post(format!("{}{path}", self.base))
@@ -106,8 +118,8 @@ impl AdminClient {
             .read_to_string()
             .with_context(|| format!("read the answer of {}", self.base))?;
         match answer.status().as_u16() {
-            200 => Ok(Outcome::Done(serde_json::from_str(&text)?)),
-            409 => Ok(Outcome::Refused(serde_json::from_str(&text)?)),
+            200 => Ok(Ok(serde_json::from_str(&text)?)),
+            409 => Ok(Err(serde_json::from_str(&text)?)),
             _ => match serde_json::from_str(&text) {
                 Ok(value) => bail!("{}", error_of(&value)),
                 Err(_) => Err(self.not_a_node()),

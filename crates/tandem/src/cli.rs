@@ -73,6 +73,9 @@ pub(crate) enum Command {
     Resume(OutputOptions),
     /// Compare the data of the two nodes while they serve. Exit status: 0 equal, 1 different or not compared.
     Verify(VerifyOptions),
+    /// Decide on writes that a returning primary had and the pair does not.
+    #[command(subcommand)]
+    Conflicts(ConflictsCommand),
     /// Rehearse a failure on a running pair: does it, and measures seconds without writes and lost writes.
     Drill(DrillOptions),
     /// Say what the node is waiting for, who can supply it, and what forcing would cost.
@@ -230,6 +233,34 @@ pub(crate) struct SwitchOptions {
     /// The node that shall be primary; without it, the one that is not.
     #[arg(long, value_name = "NODE")]
     pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConflictsCommand {
+    /// List the files of saved writes.
+    List(OutputOptions),
+    /// Print the lines of one file: every saved write.
+    Show(ConflictOptions),
+    /// Show each key at the fork, as it was lost, and now; ask the primary.
+    Diff(ConflictOptions),
+    /// Write again what nobody has touched since, and add what was only added to; ask the primary.
+    Apply {
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        options: ConflictOptions,
+    },
+    /// Give saved writes up.
+    Discard(ConflictOptions),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConflictOptions {
+    /// Which file: `time-epoch-lsn`, as `list` says.
+    pub(crate) id: String,
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 }

@@ -7,6 +7,7 @@ mod backup;
 mod check;
 mod cli;
 mod config_command;
+mod conflicts;
 mod demo;
 mod drill;
 mod failure;
@@ -74,6 +75,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Pause(options) => promote::word(&cli.admin, "/api/v1/pause", &options),
         Command::Resume(options) => promote::word(&cli.admin, "/api/v1/resume", &options),
         Command::Verify(options) => verify::run(&cli.admin, &options),
+        Command::Conflicts(command) => conflicts::run(&cli.admin, &command),
         Command::Drill(options) => drill::run(&cli.admin, &options),
         Command::Why(options) => why::run(&cli.admin, &options),
         Command::Backup(options) => backup::run(&cli.admin, &options),

@@ -31,7 +31,7 @@ pub(crate) fn render(status: &StatusView) -> String {
     lines.extend(integrity_lines(status));
     if status.conflicts > 0 {
         let count = status.conflicts;
-        lines.push(format!(" ! {count} saved writes of a returned primary wait for a decision"));
+        lines.push(format!(" ! {count} saved writes of a returned primary wait for a decision: tandem conflicts list"));
     }
     lines.join("\n")
 }

@@ -175,20 +175,35 @@ impl Clients {
 
     /// The node's answer to an operation of this client: a line, or an error with its code word.
     pub fn answer(&mut self, core: &mut Core, conn: ConnId, answer: Result<&str, &str>) {
+        self.answer_by(core, conn, |session| match answer {
+            Ok(line) => session.reply().simple(line),
+            Err(line) => session.reply().error(line),
+        });
+    }
+
+    fn answer_by(&mut self, core: &mut Core, conn: ConnId, write: impl FnOnce(&mut Session)) {
         let Some(mut session) = self.sessions.take(conn) else { return };
         if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Answer))
         {
             let start = session.outbox.end();
-            match answer {
-                Ok(line) => session.reply().simple(line),
-                Err(line) => session.reply().error(line),
-            }
+            write(&mut session);
             self.count_error(&session, start);
             self.end_wait(core, &mut session);
             Self::end_reply(&mut session, start);
         }
         self.settle(core, session);
         self.run_ready(core);
+    }
+
+    /// The node's answer to an operation of this client, in lines.
+    pub fn answer_lines(&mut self, core: &mut Core, conn: ConnId, lines: &[String]) {
+        self.answer_by(core, conn, |session| {
+            let mut reply = session.reply();
+            reply.array(lines.len());
+            for line in lines {
+                reply.bulk(line.as_bytes());
+            }
+        });
     }
 
     /// The primary's reply to a forwarded write, in the protocol of the client; `None`: nobody knows

@@ -14,13 +14,14 @@ use tandem_types::{EpochHistory, Incarnation, Lsn, Now, PairId};
 
 use super::Node;
 use super::comparing::Comparing;
+use super::conflicts::{Conflicts, SaveTrouble};
 use super::forward::Forwards;
 use super::integrity::Integrity;
 use super::link::LinkState;
 use super::operator::Backups;
 use super::status::Journal;
 use crate::apply_queue::ApplyQueue;
-use crate::conflicts::open_conflicts;
+use crate::conflicts::{Entry, catalogue, discard_temporary};
 use crate::generation::{
     damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
 };
@@ -54,8 +55,10 @@ pub struct Boot {
     pub recovered: Recovered,
     /// Recovery needs the log from here on.
     pub snapshot_start: Lsn,
-    /// Saved writes that wait for a decision.
-    pub conflicts: u64,
+    /// Files of saved writes.
+    pub conflicts: Vec<Entry>,
+    /// Why records past a fork could not be saved before this start; set by who tried.
+    pub save_trouble: Option<SaveTrouble>,
     /// With two writers: this node's side, and what a log that ended too early still has to say.
     pub(crate) replayed: Option<Replayed>,
     /// The log was found to be another one than the pair's: everything is wanted anew from the peer.
@@ -224,7 +227,8 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     report.records = recovered.visited();
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
     report.rewritten = recovered.rewritten().map(str::to_owned);
-    let conflicts = open_conflicts(disk).map_err(BootError::io("list", "conflicts"))?;
+    discard_temporary(disk).map_err(BootError::io("clean", "conflicts"))?;
+    let conflicts = catalogue(disk).map_err(BootError::io("list", "conflicts"))?;
     // What a note waits for is there once the log is not empty any more.
     let repair = note.filter(|_| recovered.tip() == Tip::EMPTY);
     if repair.is_none() {
@@ -237,6 +241,7 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         recovered,
         snapshot_start: start,
         conflicts,
+        save_trouble: None,
         replayed,
         damaged: false,
         repair,
@@ -371,6 +376,7 @@ impl Node {
             recovered,
             snapshot_start,
             conflicts,
+            save_trouble,
             replayed,
             damaged,
             repair,
@@ -380,6 +386,7 @@ impl Node {
         let (writer, unsaid) = replayed.map(Replayed::into_parts).unzip();
         let writer: Option<Writer> = writer;
         let scrub_every = settings.scrub_every;
+        let conflicts = Conflicts::new(conflicts, save_trouble, now.mono);
         let switch_state = switch_state(&state)?;
         let tip = recovered.tip();
         let history = recovered.history().clone();

@@ -5,7 +5,7 @@ use tandem_replication::follower::{Event, Input, Output as Ask};
 use tandem_replication::message::{CopyStart, Follow, Keep, SlotPieces};
 use tandem_store::{SlotLsns, Store};
 use tandem_switch::Reign;
-use tandem_types::{Epoch, EpochHistory, Lsn, PairId, SlotId};
+use tandem_types::{Epoch, Lsn, PairId, SlotId};
 
 use super::{Node, SavedFor};
 use crate::apply_queue::ApplyQueue;
@@ -83,7 +83,7 @@ impl Node {
             Ask::Send(message) => self.send(&message),
             Ask::AppendRecords { bytes, .. } => self.append_records(&bytes),
             Ask::ApplyTo { end } => self.apply_to(end),
-            Ask::SaveAndCut { to, chain, history } => self.save_and_cut(to, chain, &history),
+            Ask::SaveAndCut { to, chain, .. } => self.fork_found(to, chain),
             Ask::StartGeneration(start) => self.start_generation(&start),
             Ask::LoadChunk { lsn, first, last, bytes } => self.load_chunk(lsn, first, last, &bytes),
             Ask::CopyComplete { end } => self.copy_complete(end),
@@ -182,19 +182,6 @@ impl Node {
             self.filter_until = None;
         }
         true
-    }
-
-    fn save_and_cut(&mut self, to: Lsn, chain: tandem_types::Chain, history: &EpochHistory) {
-        let tip = self.core.log.tip();
-        let text = format!(
-            "saving records {to}..{} of epoch {}, then cutting the log at {to} to follow epoch {}",
-            tip.end,
-            tip.epoch,
-            history.last_epoch()
-        );
-        self.event(Severity::Warn, text);
-        self.clients.demoted(&mut self.core);
-        self.core.out.push(Output::SaveAndCut { to, chain });
     }
 
     fn start_generation(&mut self, start: &CopyStart) {

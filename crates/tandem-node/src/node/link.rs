@@ -185,6 +185,7 @@ impl Node {
         self.beat(heart::Input::Up);
         self.switch_step(tandem_switch::Input::PeerUp);
         self.exchange_up();
+        self.conflicts_link_up();
         self.refresh_view();
     }
 
@@ -242,6 +243,7 @@ impl Node {
                 }
                 self.lead(leader::Input::Follow(follow));
             }
+            Message::Conflict(bytes) => self.conflict_said(&bytes),
             Message::Ack(ack) => self.acknowledged(ack),
             Message::Publish { channel, payload } => {
                 self.clients.publish(&mut self.core, &channel, &payload);

@@ -36,6 +36,9 @@ impl Node {
             match operation {
                 Operation::Verify { conn, repair } => self.verify(Asker::Client(conn), repair),
                 Operation::Wish { conn, wish } => self.ask(Asker::Client(conn), wish),
+                Operation::Conflicts { conn, request } => {
+                    self.ask_conflicts(Asker::Client(conn), &request);
+                }
                 Operation::Forward { conn, db, proto, command } => {
                     self.forward(conn, db, proto, command);
                 }
@@ -78,6 +81,9 @@ impl Node {
             AdminRequest::Pause => return self.ask(Asker::Admin(id), Wish::Pause),
             AdminRequest::Resume => return self.ask(Asker::Admin(id), Wish::Resume),
             AdminRequest::Verify(verify) => return self.verify(Asker::Admin(id), verify.repair),
+            AdminRequest::Conflicts(request) => {
+                return self.ask_conflicts(Asker::Admin(id), request);
+            }
             AdminRequest::Shutdown => {
                 self.core
                     .out

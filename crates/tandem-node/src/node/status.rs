@@ -135,7 +135,7 @@ impl Node {
             channels: self.channel_views(),
             probe: self.probe_view(),
             last_switch: self.journal.last_switch.clone(),
-            conflicts: self.conflicts,
+            conflicts: self.conflicts.open(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: settings.client_addresses[settings.node].clone(),
             acknowledge: settings.acknowledge.word().to_owned(),
@@ -416,11 +416,17 @@ impl Node {
             .timers
             .first()
             .map(|timer| u64::try_from(timer.left.as_millis()).unwrap_or(u64::MAX));
+        let kept_out = self.conflict_wait().map(|(fact, supplied_by)| WaitView {
+            fact,
+            supplied_by,
+            left_ms: None,
+        });
         let waiting = why.waiting_for.map(|fact| WaitView {
             fact,
             supplied_by: why.who.unwrap_or_default(),
             left_ms,
         });
+        let waiting = kept_out.into_iter().chain(waiting);
         let command = if self.is_primary() || self.switch.role() == Role::Joining {
             "tandem solo"
         } else {
@@ -437,7 +443,7 @@ impl Node {
             node: self.core.settings.name().to_owned(),
             role: role_name(self.core.view.role, self.core.settings.topology),
             summary: why.now,
-            waiting: waiting.into_iter().collect(),
+            waiting: waiting.collect(),
             forcing,
         };
         self.explain_repair(&mut view);
@@ -471,7 +477,7 @@ impl Node {
         view.flag("tandem_in_sync", &[], self.core.view.peer_in_sync);
         view.flag("tandem_stalled", &[], self.switch.is_stalled());
         view.flag("tandem_config_mismatch", &[], !self.config_differs().is_empty());
-        view.count("tandem_conflicts_open", self.conflicts);
+        view.count("tandem_conflicts_open", self.conflicts.open());
         view.number("tandem_switches_total", &["manual"], as_f64(self.journal.switches));
         view.flag("tandem_link_up", &["link", "tcp"], self.link.is_up());
         if let Some(rtt) = self.heart.round_trip() {

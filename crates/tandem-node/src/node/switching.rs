@@ -133,8 +133,12 @@ impl Node {
         self.leader = Some(leader::Leader::new(self.stream, reign, self.appended_bytes));
         self.next_expire = self.core.now.mono;
         self.refresh_view();
+        self.conflicts.reigned = true;
+        self.conflicts.tried.clear();
+        self.forget_fork();
         self.update_commit();
         self.want_address(true);
+        self.settle_by_policy();
     }
 
     /// The virtual address comes after the right to serve, and goes when that goes.
@@ -318,6 +322,13 @@ impl Node {
             if role == Role::Primary { Some(settings.node) } else { self.switch.primary() };
         let starts = self.switch.is_starting();
         let hold_until = self.core.now.mono.plus(settings.hold);
+        self.core.store.set_link(self.link.is_up());
+        let repair = self.integrity.lacks_data().then(|| self.repair_view()).flatten();
+        let repair =
+            repair.map(|repair| format!("{} (damaged: {})", repair.waiting_for, repair.reason));
+        let kept_out = self.conflict_wait().map(|(fact, _)| fact);
+        let waiting_for =
+            repair.or(kept_out).or_else(|| self.switch.why(self.core.now.mono).waiting_for);
         let view = &mut self.core.view;
         view.starting_until = starts.then(|| view.starting_until.unwrap_or(hold_until));
         view.primary_address =
@@ -331,13 +342,7 @@ impl Node {
             self.core.settings.forward_writes && role == Role::Standby && self.link.is_up();
         view.peer_in_sync = self.switch.is_in_sync();
         view.peer_connected = self.link.is_up();
-        self.core.store.set_link(self.link.is_up());
-        let repair = self.integrity.lacks_data().then(|| self.repair_view()).flatten();
-        let view = &mut self.core.view;
-        view.waiting_for = match repair {
-            Some(repair) => Some(format!("{} (damaged: {})", repair.waiting_for, repair.reason)),
-            None => self.switch.why(self.core.now.mono).waiting_for,
-        };
+        view.waiting_for = waiting_for;
     }
 
     fn primary_writes(&self) -> Option<Refusal> {

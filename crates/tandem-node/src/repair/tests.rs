@@ -6,8 +6,8 @@ use tandem_switch::{InSyncSet, Reign};
 use tandem_types::{Epoch, ForkId, NodeId, Stamp};
 
 use super::*;
-use crate::clients::tests::settings;
 use crate::node::{boot, switch_state};
+use crate::testing::settings;
 
 const SEEDS: Seeds = Seeds { store: 1, switch: 2, stream: 3, incarnation: 4 };
 const ANEW: Seeds = Seeds { incarnation: 44, ..SEEDS };

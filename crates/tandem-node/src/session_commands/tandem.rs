@@ -1,5 +1,6 @@
 //! `TANDEM`: what only a pair can answer.
 
+use tandem_admin::ConflictRequest;
 use tandem_resp::{Args, parse_u64};
 use tandem_types::{Epoch, LogPosition, Lsn, NodeId};
 
@@ -11,6 +12,7 @@ use crate::{Operation, Wish};
 
 pub(super) const SUBCOMMANDS: &[&str] = &[
     "tandem|confirm",
+    "tandem|conflicts",
     "tandem|help",
     "tandem|pause",
     "tandem|position",
@@ -46,16 +48,10 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"help", 2) => help::write(visit, "TANDEM", HELP),
         // Those of the store were found before (`Runnable::within_tandem`).
         (b"pp", 3..) => super::pp::pp(visit, args),
-        // Those of the store were found before (`Runnable::within_tandem`).
+        (b"conflicts", _) => conflicts(visit, args),
         (b"bc" | b"seq", _) => {
             let text = "ERR unknown command of two writers: see TANDEM HELP and COMMAND DOCS";
             visit.reply().error(text);
-        }
-        (b"conflicts", _) => {
-            let name = String::from_utf8_lossy(args.get(1)).to_ascii_uppercase();
-            visit
-                .reply()
-                .error_fmt(format_args!("ERR TANDEM {name} is not offered by this version"));
         }
         (
             b"status" | b"position" | b"waitpos" | b"solo" | b"switch" | b"confirm" | b"reject"
@@ -162,11 +158,34 @@ fn switch_to(visit: &mut Visit<'_>, args: &Args<'_>) {
 
 /// `TANDEM VERIFY [REPAIR]`: the client waits for the result.
 fn verify(visit: &mut Visit<'_>, repair: bool) {
+    ask(visit, |conn| Operation::Verify { conn, repair });
+}
+
+/// `TANDEM CONFLICTS LIST | SHOW id | DIFF id | APPLY id [DRYRUN] | DISCARD id`.
+fn conflicts(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let id = || String::from_utf8_lossy(args.get(3)).into_owned();
+    let word = args.opt(2).map(<[u8]>::to_ascii_lowercase).unwrap_or_default();
+    let request = match (&*word, args.len()) {
+        (b"list", 3) => ConflictRequest::List,
+        (b"show", 4) => ConflictRequest::Show { id: id() },
+        (b"diff", 4) => ConflictRequest::Diff { id: id() },
+        (b"apply", 4) => ConflictRequest::Apply { id: id(), dry_run: false },
+        (b"apply", 5) if is(args.get(4), "dryrun") => {
+            ConflictRequest::Apply { id: id(), dry_run: true }
+        }
+        (b"discard", 4) => ConflictRequest::Discard { id: id() },
+        _ => return visit.syntax_error(),
+    };
+    ask(visit, |conn| Operation::Conflicts { conn, request });
+}
+
+/// Passes a question to the node; the client waits for the answer.
+fn ask(visit: &mut Visit<'_>, operation: impl FnOnce(ConnId) -> Operation) {
     if visit.in_exec {
         return visit.reply().error("ERR Command not allowed inside a transaction");
     }
     let conn = visit.session.conn;
-    visit.core.operations.push_back(Operation::Verify { conn, repair });
+    visit.core.operations.push_back(operation(conn));
     visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
 }
 
@@ -209,6 +228,10 @@ const HELP: &[&str] = &[
     "    Counters that two writers never oversell.",
     "SEQ NEXT <key> [COUNT <n>] | INFO <key>",
     "    Ids that two writers never give twice.",
+    "CONFLICTS LIST | SHOW <id> | DIFF <id>",
+    "    Return what a returned primary had and the pair lacks.",
+    "CONFLICTS APPLY <id> [DRYRUN] | DISCARD <id>",
+    "    Write again what can be, or give it up.",
     "SOLO",
     "    Let the primary go on without its peer, on your word that the peer is off.",
 ];

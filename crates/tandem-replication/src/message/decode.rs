@@ -228,6 +228,7 @@ fn body<'a>(f: &mut Fields<'a>) -> Result<Message<'a>, DecodeError> {
         tag::HEARTBEAT => Message::Heartbeat(heartbeat(f)?),
         tag::SWITCH => Message::Switch(f.tail()),
         tag::EXCHANGE => Message::Exchange(f.tail()),
+        tag::CONFLICT => Message::Conflict(f.tail()),
         tag::PUBLISH => Message::Publish { channel: f.bytes()?, payload: f.tail() },
         tag::FORWARD => {
             let token = f.u64()?;

@@ -28,6 +28,7 @@ pub(super) mod tag {
     pub(crate) const REJECT: u8 = 17;
     pub(crate) const EXCHANGE: u8 = 18;
     pub(crate) const COMPARE: u8 = 19;
+    pub(crate) const CONFLICT: u8 = 20;
 }
 
 impl Message<'_> {
@@ -135,6 +136,10 @@ fn body(message: &Message<'_>, w: &mut Fields<'_>) {
         }
         Message::Exchange(bytes) => {
             w.u8(tag::EXCHANGE);
+            w.tail(bytes);
+        }
+        Message::Conflict(bytes) => {
+            w.u8(tag::CONFLICT);
             w.tail(bytes);
         }
         Message::Publish { channel, payload } => {

@@ -101,6 +101,7 @@ fn one_of_each() -> Vec<Message<'static>> {
         }),
         Message::Switch((&b"opaque"[..]).into()),
         Message::Exchange((&b"opaque too"[..]).into()),
+        Message::Conflict((&b"saved"[..]).into()),
         Message::Publish { channel: (&b"news"[..]).into(), payload: (&b""[..]).into() },
         Message::Forward {
             token: 1,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, ConnId, Facts, Input, Node, Output, SaveError, Seeds, Settings, Stopwatch,
-    generation_name, save_and_cut,
+    BootReport, ConnId, Desk, Facts, Input, LogPlace, Node, Output, SaveError, SaveTrouble, Seeds,
+    Settings, Stopwatch, cut_fork, generation_name, save_fork,
 };
 use tandem_types::{Lsn, Monotonic, Now};
 
@@ -18,7 +18,9 @@ use crate::inbox::Outbox;
 use crate::link::random_bytes;
 use crate::process_load::LoadMeter;
 use crate::workers::log::{LogThread, OpenLog, report_saved};
-use crate::workers::{Reporter, Workers, chain, log_reader, reaper, scrub, snapshot, spawn};
+use crate::workers::{
+    Reporter, Workers, chain, conflicts, log_reader, reaper, scrub, snapshot, spawn,
+};
 use crate::{RunError, clock, process_facts};
 
 /// Boots nodes from one data directory.
@@ -40,7 +42,7 @@ where
 {
     fn boot(&self, life: u32, then: AfterStop, outbox: &Outbox) -> Result<Started, RunError> {
         let seeds = seeds()?;
-        let damaged = self.clean_up(&then)?;
+        let left = self.clean_up(&then)?;
         if let AfterStop::SetAside { reason } = then {
             self.set_aside(seeds, &reason)?;
         }
@@ -52,7 +54,8 @@ where
             Err(error) => return Err(boot_failed(&error)),
             Ok(boot) => boot,
         };
-        boot.damaged |= damaged;
+        boot.damaged |= left.damaged;
+        boot.save_trouble = left.trouble;
         tell(&boot.report, boot.recovered.tip().end);
         let dir = generation_name(boot.state.generation);
         let identity = Identity {
@@ -85,24 +88,51 @@ where
     }
 }
 
+/// What was left undone before the boot.
+#[derive(Default)]
+struct Left {
+    /// The log is damaged, or cannot be cut: everything is wanted anew.
+    damaged: bool,
+    /// Nothing could be saved.
+    trouble: Option<SaveTrouble>,
+}
+
+impl Left {
+    const DAMAGED: Self = Self { damaged: true, trouble: None };
+}
+
 impl<D: Disk> NodeBoot<D> {
-    /// Saves and cuts what the pair does not have; `true`: the log is damaged and was left alone.
-    fn clean_up(&self, then: &AfterStop) -> Result<bool, RunError> {
-        let AfterStop::SaveAndCut { to, chain: theirs } = *then else { return Ok(false) };
+    /// Saves or cuts what the pair does not have.
+    fn clean_up(&self, then: &AfterStop) -> Result<Left, RunError> {
         let state = load_state(&self.disk).map_err(|error| boot_failed(&error))?;
         let state = state.unwrap_or_default();
         let dir = generation_name(state.generation);
         let now = clock::now().wall;
-        match save_and_cut(&self.disk, &dir, state.pair, to, theirs, now) {
-            Ok(saved) => {
-                report_saved(&saved);
-                Ok(false)
+        let place = LogPlace { dir: &dir, pair: state.pair };
+        let done = match then {
+            AfterStop::Nothing => return Ok(Left::default()),
+            AfterStop::SaveFork(fork) => {
+                let saved = save_fork(&self.disk, place, &self.settings, *fork, now);
+                saved.map(|saved| report_saved(&saved))
             }
-            Err(error @ (SaveError::Chain { .. } | SaveError::Log(_))) => {
-                tracing::error!("{}: a full copy replaces the data", chain(&error));
-                Ok(true)
+            AfterStop::CutFork { to, id } => cut_fork(&self.disk, &dir, *to, id),
+        };
+        let Err(error) = done else { return Ok(Left::default()) };
+        let text = chain(&error);
+        match error {
+            SaveError::Chain { .. } | SaveError::Log(_) | SaveError::NoState(_) => {
+                tracing::error!("{text}: a full copy replaces the data");
+                Ok(Left::DAMAGED)
             }
-            Err(error) => Err(boot_failed(&error)),
+            SaveError::Room { .. } => {
+                let trouble = Some(SaveTrouble { text, bound: true });
+                Ok(Left { trouble, ..Left::default() })
+            }
+            SaveError::Io { .. } if matches!(then, AfterStop::SaveFork(_)) && is_full(&error) => {
+                let trouble = Some(SaveTrouble { text, bound: false });
+                Ok(Left { trouble, ..Left::default() })
+            }
+            error => Err(boot_failed(&error)),
         }
     }
 
@@ -121,12 +151,16 @@ impl<D: Disk> NodeBoot<D> {
 
 /// Whether another start would end the same way: space may come back by itself, whatever else not.
 fn boot_failed(error: &(dyn std::error::Error + 'static)) -> RunError {
-    let is_full = |error: &(dyn std::error::Error + 'static)| {
+    if is_full(error) { RunError::DiskFull(chain(error)) } else { RunError::Boot(chain(error)) }
+}
+
+/// Whether the disk was full.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let is = |error: &(dyn std::error::Error + 'static)| {
         let system = error.downcast_ref::<std::io::Error>();
         system.is_some_and(|it| it.kind() == std::io::ErrorKind::StorageFull)
     };
-    let full = std::iter::successors(Some(error), |error| error.source()).any(is_full);
-    if full { RunError::DiskFull(chain(error)) } else { RunError::Boot(chain(error)) }
+    std::iter::successors(Some(error), |error| error.source()).any(is)
 }
 
 /// Starts the threads of one boot.
@@ -144,15 +178,18 @@ where
     let (snapshot_orders, chunks) = mpsc::channel();
     let (scrub_orders, scrubs) = mpsc::channel();
     let (reaper_orders, garbage) = mpsc::channel();
+    let (conflict_orders, decisions) = mpsc::channel();
     let (disk, reader) = (log.disk.clone(), Arc::clone(&log.reader));
     let scrub_disk = disk.clone();
+    let desk = Desk::new(log.disk.clone(), settings.conflicts_bytes_max);
     let log = LogThread::new(log, settings, reporter.clone());
-    let [to_reader, to_snapshot, to_scrub] = [(); 3].map(|()| reporter.clone());
+    let [to_reader, to_snapshot, to_desk, to_scrub] = [(); 4].map(|()| reporter.clone());
     let threads = vec![
         spawn("log", move || log.run(&orders))?,
         spawn("log-reader", move || log_reader::run(&reads, &reader, &to_reader))?,
         spawn("snapshot", move || snapshot::run(&chunks, &disk, &to_snapshot))?,
         spawn("scrub", move || scrub::run(&scrubs, &scrub_disk, &to_scrub))?,
+        spawn("conflicts", move || conflicts::run(&decisions, &desk, &to_desk))?,
         spawn("reaper", move || reaper::run(&garbage))?,
     ];
     Ok(Workers {
@@ -160,6 +197,7 @@ where
         reader: reader_orders,
         snapshot: snapshot_orders,
         scrub: scrub_orders,
+        conflicts: conflict_orders,
         reaper: reaper_orders,
         threads,
     })

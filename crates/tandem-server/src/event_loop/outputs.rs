@@ -51,9 +51,8 @@ impl EventLoop {
             Output::Mediator(request) => self.edges.ask_mediator(request),
             Output::Fence => self.edges.fence(),
             Output::VirtualAddress(wanted) => self.edges.want_address(wanted),
-            Output::SaveAndCut { to, chain } => {
-                self.reboot(AfterStop::SaveAndCut { to, chain }, now);
-            }
+            Output::SaveFork(fork) => self.reboot(AfterStop::SaveFork(fork), now),
+            Output::CutFork { to, id } => self.reboot(AfterStop::CutFork { to, id }, now),
             Output::Reboot { reason } => {
                 tracing::warn!("starting again from disk: {reason}");
                 self.reboot(AfterStop::Nothing, now);

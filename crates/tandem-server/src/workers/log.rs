@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tandem_disk::Disk;
 use tandem_log::{Batch, LogOptions, Room, SegmentWriter, StateError, WriteError};
-use tandem_node::{Fsync, Input, LogCommand, LogFault, Saved, Settings};
+use tandem_node::{ConflictNews, Fsync, Input, LogCommand, LogFault, LogPlace, Saved, Settings};
 use tandem_types::{Lsn, PairId};
 
 use super::{Reporter, chain, log_reader};
@@ -67,6 +67,7 @@ pub(crate) struct LogThread<D: Disk> {
     writer: SegmentWriter<D>,
     options: LogOptions,
     fsync: Fsync,
+    settings: Settings,
     /// Bytes of log kept for a returning peer.
     retention_bytes: u64,
     reporter: Reporter,
@@ -88,7 +89,7 @@ pub(crate) struct LogThread<D: Disk> {
 
 /// Tells people where records that were not kept in the log are.
 pub(crate) fn report_saved(saved: &Saved) {
-    if let Saved { file: Some(file), records } = saved {
+    if let Saved { file: Some(file), records, .. } = saved {
         tracing::warn!("{records} records that the pair does not have are kept in {file}");
     }
 }
@@ -119,6 +120,7 @@ impl<D: Disk> LogThread<D> {
             writer,
             options,
             fsync: settings.fsync,
+            settings: settings.clone(),
             retention_bytes: settings.log_retention_bytes,
             reporter,
             reader,
@@ -342,8 +344,14 @@ impl<D: Disk> LogThread<D> {
 
     fn save_records(&mut self, from: Lsn) -> Result<(), Failed> {
         let now = clock::now().wall;
-        match tandem_node::save_records(&self.disk, &self.dir, self.pair, from, now) {
-            Ok(saved) => report_saved(&saved),
+        let place = LogPlace { dir: &self.dir, pair: self.pair };
+        match tandem_node::save_records(&self.disk, place, &self.settings, from, now) {
+            Ok(saved) => {
+                report_saved(&saved);
+                if let Some(entry) = saved.entry {
+                    self.reporter.tell(Input::Conflicts(ConflictNews::Saved(entry)));
+                }
+            }
             // Better out of the pair than without these records.
             Err(error) => return Err(Failed(chain(&error))),
         }

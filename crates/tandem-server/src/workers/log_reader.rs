@@ -22,6 +22,15 @@ pub(crate) enum ReadOrder {
         /// Stop after this many bytes, but read at least one record.
         bytes_max: u32,
     },
+    /// Whole records since a fork, for deciding on saved writes.
+    Since {
+        /// First record.
+        from: Lsn,
+        /// Not this one nor later ones.
+        until: Lsn,
+        /// Stop after this many bytes, but read at least one record.
+        bytes_max: u32,
+    },
     /// The running checksum at a position.
     Chain {
         /// Where.
@@ -38,15 +47,14 @@ pub(crate) fn run<D: Disk>(orders: &Receiver<ReadOrder>, reader: &Shared<D>, rep
         let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = match order {
             ReadOrder::Records { from, until, bytes_max } => {
-                let mut bytes = Vec::new();
-                let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-                match reader.read(from, until, bytes_max, &mut bytes) {
-                    Ok(_) => Input::LogRead { from, bytes },
-                    Err(error) => {
-                        complain(&error);
-                        Input::LogGone { from }
-                    }
+                match records(&mut reader, from, until, bytes_max) {
+                    Some(bytes) => Input::LogRead { from, bytes },
+                    None => Input::LogGone { from },
                 }
+            }
+            ReadOrder::Since { from, until, bytes_max } => {
+                let bytes = records(&mut reader, from, until, bytes_max);
+                Input::SinceRead { from, bytes }
             }
             ReadOrder::Chain { lsn } => {
                 let chain = chain_at(&mut reader, lsn).map_err(|error| complain(&error));
@@ -55,6 +63,18 @@ pub(crate) fn run<D: Disk>(orders: &Receiver<ReadOrder>, reader: &Shared<D>, rep
         };
         reporter.tell(answer);
     }
+}
+
+fn records<D: Disk>(
+    reader: &mut LogReader<D>,
+    from: Lsn,
+    until: Lsn,
+    bytes_max: u32,
+) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let read = reader.read(from, until, bytes_max, &mut bytes);
+    read.map_err(|error| complain(&error)).ok().map(|_| bytes)
 }
 
 /// The running checksum before the record at `lsn`: what the record before it leads to.
