@@ -19,6 +19,7 @@ mod catalogue;
 mod desk;
 mod file;
 mod lines;
+mod save_error;
 mod since;
 mod talk;
 #[cfg(test)]
@@ -27,13 +28,14 @@ mod units;
 
 use tandem_types::{Chain, Lsn};
 
-pub use capture::{Acked, Fork, LogPlace, SaveError, Saved, cut_fork, save_fork, save_records};
+pub use capture::{Acked, Fork, LogPlace, Saved, cut_fork, save_fork, save_records};
 pub use catalogue::catalogue;
 pub(crate) use catalogue::discard_temporary;
 pub use desk::{ConflictNews, ConflictOrder, Desk, Held};
 pub use file::{KeyImages, SavedFile, SavedRecord};
 pub use lines::Image;
 pub(crate) use lines::escape;
+pub use save_error::SaveError;
 pub(crate) use since::Since;
 pub(crate) use talk::Said;
 pub(crate) use units::{Class, Current, KeyOf, Unit, classes, units};

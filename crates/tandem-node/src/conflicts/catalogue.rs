@@ -6,8 +6,9 @@ use serde_json::json;
 use tandem_disk::{Access, Disk, DiskFile, EntryKind};
 use tandem_types::WallMillis;
 
-use super::capture::{SaveError, TEMPORARY};
+use super::capture::TEMPORARY;
 use super::file::read_entry;
+use super::save_error::SaveError;
 use super::{DECIDED, DIR, Decision, Entry, SUFFIX, is_id, path};
 
 /// A decision is one short line.
