@@ -24,7 +24,7 @@ pub(crate) fn run(admin: &AdminOptions, command: &ConflictsCommand) -> anyhow::R
             let body = json!({ "dry_run": dry_run });
             match client.post(&path(options, "/apply"), &body)? {
                 Ok(value) => applied(&value, options.output.json),
-                Err(refused) => refuse(&refused.line()),
+                Err(refused) => Ok(refuse(&refused.line())),
             }
         }
         ConflictsCommand::Discard(it) => {
@@ -33,7 +33,7 @@ pub(crate) fn run(admin: &AdminOptions, command: &ConflictsCommand) -> anyhow::R
                     out::line(serde_json::to_string(&done)?)?;
                 }
                 Outcome::Done(done) => out::line(done.message)?,
-                Outcome::Refused(refused) => return refuse(&refused.line()),
+                Outcome::Refused(refused) => return Ok(refuse(&refused.line())),
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -47,9 +47,9 @@ fn path(options: &ConflictOptions, rest: &str) -> String {
     format!("{BASE}/{plain}{rest}")
 }
 
-fn refuse(line: &str) -> anyhow::Result<ExitCode> {
+fn refuse(line: &str) -> ExitCode {
     eprintln!("tandem: {line}");
-    Ok(ExitCode::FAILURE)
+    ExitCode::FAILURE
 }
 
 fn list(value: &Value, as_json: bool) -> anyhow::Result<ExitCode> {
