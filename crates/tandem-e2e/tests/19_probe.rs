@@ -22,8 +22,8 @@ use tandem_e2e::value::Value;
 use tandem_e2e::wait;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Longer than every time-out of a pair that is told nothing else: 3 s, and three probes.
-const LONG: Duration = Duration::from_secs(5);
+/// Twice what silence takes to be decided: 1 s, and three probes.
+const LONG: Duration = Duration::from_secs(3);
 
 fn probing() -> PairOptions {
     PairOptions { by: "probe", ..PairOptions::new("primary-standby") }

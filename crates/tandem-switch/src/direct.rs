@@ -165,7 +165,10 @@ impl Direct {
         }
         if let Some(boot) = self.core.peer_boot() {
             self.watch.meet(boot);
-            self.forget_fence();
+            // One that fails its clients may be fenced although it speaks: the command is run once.
+            if self.probe_verdict().is_none() {
+                self.forget_fence();
+            }
         }
         self.look_for_proofs();
         if self.core.follows_in_word() {
