@@ -18,6 +18,14 @@ pub struct Flipped {
     pub bytes: Vec<u8>,
 }
 
+impl Flipped {
+    /// The directory in which a node keeps the file's generation once it has found the damage.
+    pub fn aside(&self) -> String {
+        let generation = self.name.split('/').next().unwrap_or_default();
+        generation.replacen("gen-", "damaged-", 1)
+    }
+}
+
 /// The newest generation of a data directory.
 #[track_caller]
 pub fn generation(data: &Path) -> PathBuf {

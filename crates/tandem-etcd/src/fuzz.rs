@@ -18,7 +18,9 @@ pub fn answers(answers: &[&[u8]]) {
         if let Ok(answer) = from_slice::<TxnAnswer>(bytes) {
             let learnt = known.learn(&answer, 0, Monotonic::ZERO);
             let parts = answer.responses.iter().filter_map(|it| it.response_range.as_ref());
-            parts.flat_map(|part| &part.kvs).for_each(|pair| value(&keys, &pair.key, &pair.value));
+            for pair in parts.flat_map(|part| &part.kvs) {
+                value(&keys, &pair.key, &pair.value);
+            }
             if let Ok(view) = learnt
                 && let tandem_switch::RecordState::Present { record, .. } = view.record
             {
@@ -26,7 +28,9 @@ pub fn answers(answers: &[&[u8]]) {
             }
         }
         if let Ok(answer) = from_slice::<RangeAnswer>(bytes) {
-            answer.kvs.iter().for_each(|pair| value(&keys, &pair.key, &pair.value));
+            for pair in &answer.kvs {
+                value(&keys, &pair.key, &pair.value);
+            }
         }
         value(&keys, bytes, bytes);
         drop(from_slice::<GrantAnswer>(bytes));
@@ -45,5 +49,26 @@ fn value(keys: &Keys, key: &[u8], value: &[u8]) {
     }
     if let Ok(presence) = decode_presence(value) {
         assert_eq!(decode_presence(&encode_presence(&presence)), Ok(presence));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer to a view, with a record of etcd's own making as its value.
+    const VIEW: &str = r#"{"header":{"cluster_id":"15","revision":"2","raft_term":"3"},"succeeded":true,
+        "responses":[{"response_range":{"kvs":[{"key":"L3RhbmRlbS9tYWluL3JlY29yZA==","create_revision":"2",
+        "mod_revision":"2","version":"1","value":"eyJmb3JtYXQiOjF9"}],"count":"1"}},{"response_range":{}}]}"#;
+
+    #[test]
+    fn an_answer_with_any_byte_changed_or_cut_off_is_read_or_refused() {
+        for at in 0..VIEW.len() {
+            for byte in [0, b'"', b'9', b'-', b'}', 0xff] {
+                let mut bytes = VIEW.as_bytes().to_vec();
+                bytes[at] = byte;
+                answers(&[&bytes, VIEW.as_bytes(), &bytes[..at]]);
+            }
+        }
     }
 }

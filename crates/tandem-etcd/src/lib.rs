@@ -23,7 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod gateway;
 mod http;

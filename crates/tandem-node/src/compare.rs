@@ -149,7 +149,9 @@ impl Compare {
             Self::Checked { number, differ } => {
                 out.push(kind::CHECKED);
                 put_u64(&mut out, *number);
-                differ.iter().for_each(|slot| put_slot(&mut out, *slot));
+                for slot in differ {
+                    put_slot(&mut out, *slot);
+                }
             }
             Self::Keys { number, at, slot, cut, digests } => {
                 out.push(kind::KEYS);

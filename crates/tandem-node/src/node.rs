@@ -214,7 +214,7 @@ impl Node {
             self.core.view.starting_until.filter(|&until| until > self.core.now.mono),
             self.health_deadline(),
             self.verify_deadline(),
-            self.integrity.deadline(),
+            self.integrity.deadline(self.is_primary()),
             self.comparing.deadline(),
             self.conflicts.deadline(),
         ];
@@ -359,6 +359,7 @@ impl Node {
         self.exchange_durable(durable_end);
         self.update_commit();
         self.follow(follower::Input::Durable { end: durable_end });
+        self.tend_repair_by_log();
         self.tell_switch();
     }
 

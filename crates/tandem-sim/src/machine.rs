@@ -22,6 +22,11 @@ use crate::Random;
 use log_thread::LogThread;
 pub(crate) use log_thread::Work;
 
+/// Whether a file of a generation belongs to its log.
+fn is_segment(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|it| it == "log")
+}
+
 /// How a node stopped.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Stopped {
@@ -137,7 +142,7 @@ impl Machine {
         let dir = generation_name(state.generation);
         let files: Vec<String> = self.disk.list(&dir).map_or_else(
             |_| Vec::new(),
-            |it| it.into_iter().map(|file| file.name).filter(|it| it.ends_with(".log")).collect(),
+            |it| it.into_iter().map(|file| file.name).filter(|it| is_segment(it)).collect(),
         );
         for _ in 0..if files.is_empty() { 0 } else { TRIES } {
             let name = format!("{dir}/{}", files[random.index(files.len())]);

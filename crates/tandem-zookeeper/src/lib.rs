@@ -19,7 +19,7 @@
 mod client;
 mod connection;
 mod error;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod jute;
 mod pair;

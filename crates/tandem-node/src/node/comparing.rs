@@ -22,7 +22,7 @@ const SLICE_BYTES: usize = 512 << 10;
 /// What looking at a key costs besides its bytes.
 const KEY_BYTES: usize = 32;
 /// A follower that does not answer for so long cannot apply what it was asked about.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+const ANSWER_TIME_MAX: Duration = Duration::from_mins(1);
 /// Slots that differ and wait for their keys to be named; of the others only the number is told.
 const UNNAMED_MAX: usize = 256;
 
@@ -340,7 +340,7 @@ impl Node {
             return;
         }
         let mut view = self.comparing.view.clone().unwrap_or_default();
-        view.result = "failed".to_owned();
+        "failed".clone_into(&mut view.result);
         view.why = Some(why.to_owned());
         view.duration_ms = self.core.now.wall.get().saturating_sub(view.at_ms);
         self.comparison_ended(view);
@@ -364,11 +364,7 @@ impl Node {
             }
         };
         match message {
-            Compare::Please { repair } => {
-                if self.is_primary() {
-                    self.verify(Asker::Nobody, repair);
-                }
-            }
+            Compare::Please { repair } => self.asked_to_compare(repair),
             Compare::Slots { number, at, .. } | Compare::Keys { number, at, .. } => {
                 self.asked_to_check(number, at, message);
             }
@@ -389,6 +385,19 @@ impl Node {
             }
             Compare::TakeCopy { reason } => self.asked_to_take_copy(reason),
         }
+    }
+
+    /// The follower was asked by a person, and waits for the result.
+    fn asked_to_compare(&mut self, repair: bool) {
+        let refused = if self.is_primary() {
+            self.cannot_compare(repair)
+        } else {
+            Some(("the node that was asked is not the primary".to_owned(), String::new()))
+        };
+        let Some((why, _)) = refused else { return self.verify(Asker::Nobody, repair) };
+        let view =
+            VerifyView { result: "failed".to_owned(), why: Some(why), ..VerifyView::default() };
+        self.say(&Compare::Ended { view: serde_json::to_vec(&view).unwrap_or_default() });
     }
 
     fn asked_to_check(&mut self, number: u64, at: Lsn, question: Compare) {

@@ -106,6 +106,7 @@ impl Node {
         let (severity, text) = match event {
             Event::Resumed { from } => {
                 self.core.streams.partial_received += 1;
+                self.repairs_by_log();
                 (Severity::Note, format!("the stream continues from record {from}"))
             }
             Event::Diverged { to, extra } => (

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use tandem_admin::{MetricsView, RepairView, ScrubView, WaitView, WhyView};
 use tandem_switch::{Automation, Request};
-use tandem_types::{Monotonic, Now};
+use tandem_types::{Lsn, Monotonic, Now, Role};
 
 use super::Node;
 use super::boot::BootReport;
 use super::operator::Asker;
-use crate::{FoundIn, Output, RepairNote, ScrubReport, Severity, SnapshotCommand, SwitchBy};
+use crate::{
+    FoundIn, LogCommand, Output, RepairNote, ScrubReport, Severity, SnapshotCommand, SwitchBy,
+};
 
 /// The first scrub comes so soon after a start at the latest, so that restarts do not put it off for ever.
 const FIRST_SCRUB_MAX: Duration = Duration::from_hours(1);
@@ -31,6 +33,10 @@ const TOLD_MAX: usize = 20;
 pub(super) struct Integrity {
     /// The data was set aside; a full copy is waited for.
     note: Option<RepairNote>,
+    /// The peer's log reaches back to its beginning and is streamed: that is a full copy too.
+    streamed: bool,
+    /// With the log on disk up to here, what was set aside is replaced.
+    streamed_until: Option<Lsn>,
     /// Damaged files that are kept.
     kept: Vec<String>,
     /// Damage in the log in use, which is to be replaced as soon as that costs nothing.
@@ -55,6 +61,8 @@ impl Integrity {
         let next = (!every.is_zero()).then(|| now.plus(every.min(FIRST_SCRUB_MAX)));
         Self {
             note,
+            streamed: false,
+            streamed_until: None,
             kept,
             wanted: None,
             hand_over_at: now,
@@ -85,9 +93,10 @@ impl Integrity {
         self.last.as_ref().map(|(_, view)| view.clone())
     }
 
-    pub(super) fn deadline(&self) -> Option<Monotonic> {
+    /// When there is something to do that only time brings; what a follower waits for, the link brings.
+    pub(super) fn deadline(&self, is_primary: bool) -> Option<Monotonic> {
         let scrub = self.next.filter(|_| self.running.is_none());
-        let hand_over = self.wanted.is_some().then_some(self.hand_over_at);
+        let hand_over = (self.wanted.is_some() && is_primary).then_some(self.hand_over_at);
         scrub.into_iter().chain(hand_over).min()
     }
 }
@@ -126,6 +135,28 @@ impl Node {
         self.integrity.wanted = None;
     }
 
+    /// The stream goes on from where the own log ends: for a log without records, from the beginning.
+    pub(super) const fn repairs_by_log(&mut self) {
+        self.integrity.streamed = self.integrity.lacks_data();
+    }
+
+    /// What was set aside is replaced once the log has all that the primary had when it was first heard.
+    pub(super) fn tend_repair_by_log(&mut self) {
+        if !self.integrity.lacks_data() || !self.integrity.streamed || self.copy.is_some() {
+            return;
+        }
+        let epoch = self.core.view.epoch;
+        let heard = self.link.status.filter(|it| it.role == Role::Primary && it.epoch == epoch);
+        let until = self.integrity.streamed_until.or(heard.map(|it| it.appended_end));
+        self.integrity.streamed_until = until;
+        if until.is_some_and(|until| self.core.positions.durable_end >= until) {
+            let generation = self.generation;
+            let done = LogCommand::RemoveOtherGenerations { generation, set_aside: false };
+            self.core.out.push(Output::Log(done));
+            self.repaired();
+        }
+    }
+
     /// Starts a scrub that is due, and goes on with a repair that waits.
     pub(super) fn tend_integrity(&mut self) {
         let now = self.core.now;
@@ -138,6 +169,7 @@ impl Node {
                 self.core.out.push(Output::Scrub { generation, pair });
             }
         }
+        self.tend_repair_by_log();
         self.tend_repair();
     }
 
@@ -224,6 +256,8 @@ impl Node {
     fn may_take_copy(&self) -> bool {
         let peer = self.core.settings.node.peer();
         let follows = self.follower.is_some() && self.switch.primary() == Some(peer);
+        // Whoever was served here before a hand-over gets the time to move.
+        let follows = follows && !self.clients.lingers();
         follows && self.link.is_up() && self.data_is_whole() && !self.integrity.lacks_data()
     }
 
@@ -244,7 +278,7 @@ impl Node {
     pub(super) fn repair_view(&self) -> Option<RepairView> {
         let (peer, integrity) = (self.core.settings.peer_name(), &self.integrity);
         if let Some(note) = &integrity.note {
-            let waiting_for = if self.data_is_whole() {
+            let waiting_for = if self.data_is_whole() && !integrity.streamed {
                 format!("{peer} to be primary and connected, for a full copy")
             } else {
                 format!("the full copy from {peer} to be whole")

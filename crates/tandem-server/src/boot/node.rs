@@ -48,7 +48,7 @@ where
         }
         let mut boot = match tandem_node::boot(&self.disk, &self.settings, seeds) {
             Err(error) if error.is_damage() => {
-                self.set_aside(seeds, &chain(&error))?;
+                self.set_aside(seeds, &error.to_string())?;
                 self.boot_anew(seeds)?
             }
             Err(error) => return Err(boot_failed(&error)),
