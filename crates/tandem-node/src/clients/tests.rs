@@ -14,13 +14,10 @@ use std::time::Duration;
 use tandem_log::Tip;
 use tandem_resp::write_request;
 use tandem_store::Store;
-use tandem_types::{Lsn, Monotonic, NodeId, Now, Pair, Role, WallMillis};
+use tandem_types::{Lsn, Monotonic, Now, Role, WallMillis};
 
 use crate::testing::settings;
-use crate::{
-    Acknowledge, Clients, ConnId, ConnInfo, Core, Facts, Fsync, Limits, Output, Port, Secret,
-    Settings, Topology, WithoutPeer, stopped,
-};
+use crate::{Clients, ConnId, ConnInfo, Core, Facts, Output, Port, Secret, Settings, stopped};
 
 /// A primary without a log thread: what is appended is safe at once, unless `commits` is off.
 struct World {

@@ -249,7 +249,7 @@ impl Node {
                 }
             },
             Some(Asker::Shutdown) => {}
-            None => {
+            Some(Asker::Nobody) | None => {
                 if let AdminReply::Refused(refused) = reply {
                     self.event(Severity::Warn, refused.line());
                 }

@@ -128,7 +128,7 @@ impl Node {
         if self.is_primary() {
             self.begin_comparison(repair);
         } else {
-            self.tell(&Compare::Please { repair: false });
+            self.send_compare(&Compare::Please { repair: false });
         }
     }
 
@@ -196,7 +196,7 @@ impl Node {
         self.ask_on();
     }
 
-    fn tell(&mut self, message: &Compare) {
+    fn send_compare(&mut self, message: &Compare) {
         self.send(&Message::Compare(message.to_bytes().into()));
     }
 
@@ -224,7 +224,7 @@ impl Node {
             }
         };
         self.comparing.run = Some(run);
-        self.tell(&message);
+        self.send_compare(&message);
     }
 
     /// The next slice of the walk, as of now, and where it ends.
@@ -279,12 +279,12 @@ impl Node {
             keys: run.keys,
             more_keys: run.more_keys,
         };
-        self.tell(&Compare::Ended { view: serde_json::to_vec(&view).unwrap_or_default() });
+        self.send_compare(&Compare::Ended { view: serde_json::to_vec(&view).unwrap_or_default() });
         let repair = run.repair && view.slots_differ > 0;
         self.comparison_ended(view);
         if repair {
             let reason = "the data differs from the primary's, and a person asked for a full copy";
-            self.tell(&Compare::TakeCopy { reason: reason.to_owned() });
+            self.send_compare(&Compare::TakeCopy { reason: reason.to_owned() });
         }
     }
 
@@ -397,14 +397,14 @@ impl Node {
         let Some((why, _)) = refused else { return self.verify(Asker::Nobody, repair) };
         let view =
             VerifyView { result: "failed".to_owned(), why: Some(why), ..VerifyView::default() };
-        self.say(&Compare::Ended { view: serde_json::to_vec(&view).unwrap_or_default() });
+        self.send_compare(&Compare::Ended { view: serde_json::to_vec(&view).unwrap_or_default() });
     }
 
     fn asked_to_check(&mut self, number: u64, at: Lsn, question: Compare) {
         let applied_end = self.core.positions.applied_end;
         let late = (at < applied_end).then_some("the place that was asked about is past");
         if let Some(reason) = self.cannot_check().or(late) {
-            return self.tell(&Compare::NotNow { number, reason: reason.to_owned() });
+            return self.send_compare(&Compare::NotNow { number, reason: reason.to_owned() });
         }
         self.comparing.check = Some(question);
         if at == applied_end {
@@ -434,7 +434,7 @@ impl Node {
             }
             _ => return,
         };
-        self.tell(&answer);
+        self.send_compare(&answer);
     }
 
     fn differing(&self, first: SlotId, last: SlotId, theirs: &[(SlotId, u64)]) -> Vec<SlotId> {

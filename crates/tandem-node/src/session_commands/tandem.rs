@@ -8,7 +8,7 @@ use super::wait::timeout;
 use super::{Visit, help, is};
 use crate::clients::has_reached;
 use crate::session::{Waiting, What};
-use crate::{Operation, Wish};
+use crate::{ConnId, Operation, Wish};
 
 pub(super) const SUBCOMMANDS: &[&str] = &[
     "tandem|confirm",

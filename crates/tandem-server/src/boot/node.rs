@@ -110,7 +110,7 @@ impl<D: Disk> NodeBoot<D> {
         let now = clock::now().wall;
         let place = LogPlace { dir: &dir, pair: state.pair };
         let done = match then {
-            AfterStop::Nothing => return Ok(Left::default()),
+            AfterStop::Nothing | AfterStop::SetAside { .. } => return Ok(Left::default()),
             AfterStop::SaveFork(fork) => {
                 let saved = save_fork(&self.disk, place, &self.settings, *fork, now);
                 saved.map(|saved| report_saved(&saved))

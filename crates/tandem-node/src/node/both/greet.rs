@@ -15,7 +15,7 @@ use crate::writer::PeerNote;
 use crate::{LogCommand, Output, Severity};
 
 impl Node {
-    pub(super) fn say(&mut self, said: &Said<'_>) {
+    pub(super) fn say_to_writer(&mut self, said: &Said<'_>) {
         let bytes = said.to_bytes();
         self.send(&Message::Exchange(Cow::Owned(bytes)));
     }
@@ -40,7 +40,7 @@ impl Node {
             has_data: writer.has_data(&self.core.store),
         };
         self.exchange.ours = Some(ours);
-        self.say(&Said::Greeting(ours));
+        self.say_to_writer(&Said::Greeting(ours));
         self.meet();
     }
 

@@ -144,7 +144,7 @@ impl Node {
         let at_rest = ends.own == own_end && now.said_at != said.said_at;
         if news || at_rest {
             self.exchange.said = now;
-            self.say(&Said::Seen(now));
+            self.say_to_writer(&Said::Seen(now));
         }
     }
 }

@@ -104,7 +104,7 @@ impl Node {
         if !giving.begun {
             giving.begun = true;
             self.exchange.giving = Some(giving);
-            self.say(&Said::CopyBegin { start: next });
+            self.say_to_writer(&Said::CopyBegin { start: next });
             return None;
         }
         if giving.piece.is_none() {
@@ -122,7 +122,7 @@ impl Node {
                 Some(durable.min(at))
             }
             None => {
-                self.say(&Said::CopyEnd);
+                self.say_to_writer(&Said::CopyEnd);
                 let peer = self.core.settings.peer_name();
                 self.event(Severity::Note, format!("all slots were sent to {peer}"));
                 None

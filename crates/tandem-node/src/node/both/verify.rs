@@ -80,7 +80,7 @@ impl Node {
         let token = self.exchange.verify_token;
         verifying.asked = Some((token, vector));
         let first = verifying.first;
-        self.say(&Said::VerifyAsk { token, first, vector });
+        self.say_to_writer(&Said::VerifyAsk { token, first, vector });
     }
 
     fn end_verify(&mut self, answer: Result<&str, &str>) {
@@ -93,7 +93,7 @@ impl Node {
     pub(super) fn asked_to_verify(&mut self, token: u64, first: SlotId, vector: Pair<Lsn>) {
         let same = self.core.vector() == vector;
         let digests = same.then(|| self.digests(first));
-        self.say(&Said::VerifyAnswer { token, digests });
+        self.say_to_writer(&Said::VerifyAnswer { token, digests });
     }
 
     fn digests(&self, first: SlotId) -> Digests {
