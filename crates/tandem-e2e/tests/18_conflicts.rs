@@ -295,10 +295,13 @@ fn has_file(node: &Node) -> bool {
     files.into_iter().any(|file| file.path().extension().is_some_and(|end| end == "jsonl"))
 }
 
+/// A moment, and how it is known.
+type Step = (&'static str, fn(&Pair) -> bool);
+
 #[test]
 fn the_loser_may_die_at_any_step_of_saving_and_cutting() {
     let mut pair = forked("reapply");
-    let steps: [(&str, fn(&Pair) -> bool); 4] = [
+    let steps: [Step; 4] = [
         ("it begins to save", |pair| pair.a.data().join("conflicts").exists()),
         ("its file is whole", |pair| has_file(&pair.a)),
         ("the peer has the file", |pair| has_file(&pair.b)),

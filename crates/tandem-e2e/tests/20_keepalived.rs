@@ -34,6 +34,11 @@ struct Kept {
     pair: Apart,
 }
 
+/// Client port at the address that is to be the primary's.
+fn virtual_address() -> SocketAddr {
+    (VIRTUAL_ADDRESS, Ports::DEFAULT.client).into()
+}
+
 impl Kept {
     /// All of it runs, and the address is where the primary is.
     fn start(name: &'static str, switch: &[&str], replication: &[&str]) -> Option<Self> {
@@ -45,7 +50,7 @@ impl Kept {
         lines.extend(switch);
         let mut options = ApartOptions::new(&lines);
         options.replication = replication.iter().map(|&line| line.to_owned()).collect();
-        options.more = "[switch.mediator]\nkind = \"keepalived\"\n".to_owned();
+        options.more.push_str("[switch.mediator]\nkind = \"keepalived\"\n");
         options.virtual_address = true;
         let pair = Apart::start(name, &options)?;
         let mut kept = Self { keepalived: [None, None], pair };
@@ -84,11 +89,6 @@ impl Kept {
         self.keepalived[index] = Some(Process::start(&title, &program, &words, &file(".log")));
     }
 
-    /// Client port at the address that is to be the primary's.
-    fn address(&self) -> SocketAddr {
-        (VIRTUAL_ADDRESS, Ports::DEFAULT.client).into()
-    }
-
     fn holds_address(&self, index: usize) -> bool {
         let [a, b, c, d] = VIRTUAL_ADDRESS;
         let shown = self.host(index).output("ip", &["-4", "-o", "addr", "show", "dev", INTERFACE]);
@@ -123,7 +123,8 @@ impl Kept {
     fn first_write(&self) -> Duration {
         let begun = Instant::now();
         wait::until("a write is acknowledged at the address", PATIENCE, || {
-            let mut client = Client::connect(self.address()).map_err(|error| error.to_string())?;
+            let mut client =
+                Client::connect(virtual_address()).map_err(|error| error.to_string())?;
             client.set_reply_timeout(Duration::from_millis(500)).map_err(|it| it.to_string())?;
             let reply = client.command(&["SET", "first", "v"]).map_err(|it| it.to_string())?;
             if matches!(reply, Value::Error(_)) { Err(format!("{reply:?}")) } else { Ok(()) }
@@ -143,7 +144,7 @@ fn machine_path(program: &str) -> std::path::PathBuf {
 #[test]
 fn a_dead_process_and_an_orderly_stop_take_the_address_along() {
     let Some(mut kept) = Kept::start("keepalived: process", &[], &[]) else { return };
-    Client::connect(kept.address()).unwrap().ok(&["SET", "k", "v"]);
+    Client::connect(virtual_address()).unwrap().ok(&["SET", "k", "v"]);
     // The node's process dies; its supervisor testifies.
     let pid = Pid::from_raw(i32::try_from(kept.pair.a.pid()).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
@@ -153,12 +154,12 @@ fn a_dead_process_and_an_orderly_stop_take_the_address_along() {
     kept.wait_together();
     assert!(kept.holds_address(1));
     // An orderly stop hands over first: nothing is lost, and the address goes back.
-    let before = Client::connect(kept.address()).unwrap().ok(&["DBSIZE"]).int();
+    let before = Client::connect(virtual_address()).unwrap().ok(&["DBSIZE"]).int();
     assert_eq!(kept.pair.b.terminate(), Some(0));
     println!("stopped: writes at the address after {:?}", kept.first_write());
     kept.wait_together();
     assert!(kept.holds_address(0));
-    let mut client = Client::connect(kept.address()).unwrap();
+    let mut client = Client::connect(virtual_address()).unwrap();
     assert_eq!(client.ok(&["DBSIZE"]).int(), before);
     kept.pair.b.start();
     kept.pair.wait_in_sync();
@@ -169,7 +170,7 @@ fn a_dead_process_and_an_orderly_stop_take_the_address_along() {
 fn a_machine_that_is_gone_is_fenced_and_then_replaced() {
     let switch = ["fence = \"[ $TANDEM_PEER = a ]\"", "solo_after = \"1s\""];
     let Some(mut kept) = Kept::start("keepalived: machine", &switch, &[]) else { return };
-    Client::connect(kept.address()).unwrap().ok(&["SET", "k", "v"]);
+    Client::connect(virtual_address()).unwrap().ok(&["SET", "k", "v"]);
     let begun = Instant::now();
     kept.pair.net.unplug(&kept.pair.net.a);
     kept.pair.a.kill();
@@ -180,7 +181,7 @@ fn a_machine_that_is_gone_is_fenced_and_then_replaced() {
     assert!(kept.pair.b.log().contains("off for certain"), "{}", kept.pair.b.log());
     kept.pair.b.wait_role("primary");
     assert!(kept.holds_address(1));
-    let mut client = Client::connect(kept.address()).unwrap();
+    let mut client = Client::connect(virtual_address()).unwrap();
     assert_eq!(client.ok(&["GET", "k"]).text().as_deref(), Some("v"));
 }
 

@@ -91,12 +91,11 @@ fn go_on(loser: &SimDisk, peer: &SimDisk, fork: Fork, settings: &Settings) -> Op
     }
     let entries = catalogue(loser).ok()?;
     let known = entries.into_iter().find(|it| it.whole && it.from == fork.to && it.end == end);
-    let entry = match known {
-        Some(entry) => entry,
-        None => {
-            let place = LogPlace { dir: DIR_OF_LOG, pair: PAIR };
-            *save_fork(loser, place, settings, fork, NOW).ok()?.entry.unwrap()
-        }
+    let entry = if let Some(entry) = known {
+        entry
+    } else {
+        let place = LogPlace { dir: DIR_OF_LOG, pair: PAIR };
+        *save_fork(loser, place, settings, fork, NOW).ok()?.entry.unwrap()
     };
     let (here, there) = (
         Desk::new(loser.clone(), settings.conflicts_bytes_max),

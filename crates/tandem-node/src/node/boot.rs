@@ -357,6 +357,24 @@ pub(crate) fn remove_generation<D: Disk>(disk: &D, dir: &str) -> Result<(), Boot
     disk.sync_dir("").map_err(BootError::io("sync", "the data directory"))
 }
 
+/// The brain that this way of switching asks for.
+fn new_brain(
+    now: Now,
+    settings: &Settings,
+    state: &tandem_switch::NodeState,
+    facts: &Facts,
+    seeds: Seeds,
+) -> Brain {
+    let by = match settings.switch_by {
+        _ if settings.topology == Topology::PrimaryPrimary => By::Both,
+        SwitchBy::Manual => By::Manual,
+        SwitchBy::Mediator => By::Mediator,
+        SwitchBy::Direct | SwitchBy::Probe | SwitchBy::Keepalived => By::Direct,
+    };
+    let boot = BootFacts { starts_in_window: facts.starts_in_window };
+    Brain::new(by, switch_settings(settings), *state, boot, seeds.switch, now.mono)
+}
+
 impl Node {
     /// A node that has just booted.
     ///
@@ -391,21 +409,7 @@ impl Node {
         let tip = recovered.tip();
         let history = recovered.history().clone();
         let stream = stream_settings(&settings, seeds);
-        let by = match settings.switch_by {
-            SwitchBy::Manual => By::Manual,
-            SwitchBy::Mediator => By::Mediator,
-            SwitchBy::Direct | SwitchBy::Probe | SwitchBy::Keepalived => By::Direct,
-        };
-        let by = if settings.topology == Topology::PrimaryPrimary { By::Both } else { by };
-        let boot_facts = BootFacts { starts_in_window: facts.starts_in_window };
-        let switch = Brain::new(
-            by,
-            switch_settings(&settings),
-            switch_state,
-            boot_facts,
-            seeds.switch,
-            now.mono,
-        );
+        let switch = new_brain(now, &settings, &switch_state, &facts, seeds);
         let tail = Tail::new(tip, settings.tail_bytes_max);
         let mut core = Core::new(settings, store, tip, writer.map(Box::new));
         core.now = now;

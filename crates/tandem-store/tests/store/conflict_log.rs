@@ -60,9 +60,19 @@ fn a_snapshot_carries_it_over() {
     assert!(pair.b.store.load_conflicts(&bytes[..bytes.len() - 1]).is_err());
 }
 
+/// Said before by both, by a, by b; the decision; a question and its answer.
+type Decided = (
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
 #[test]
 fn the_loser_or_another_value_can_take_the_place() {
-    let cases: &[(&[&str], &[&str], &[&str], &str, &str, &str)] = &[
+    let cases: &[Decided] = &[
         (&[], &["set k mine"], &["set k yours"], "use loser", "get k", "$5|yours|"),
         (&[], &["set k mine"], &["set k yours"], "value ours", "get k", "$4|ours|"),
         (&["set k v"], &["del k"], &["set k w"], "use loser", "get k", "$-1|"),

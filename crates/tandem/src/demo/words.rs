@@ -55,7 +55,7 @@ pub(crate) fn introduction(plan: &Plan, primary_pid: Option<u32>) -> String {
         String::new(),
         "try next, in another terminal:".to_owned(),
         format!("  redis-cli -p {} set greeting hello", a.client),
-        format!("  redis-cli -p {} get greeting", read_port),
+        format!("  redis-cli -p {read_port} get greeting"),
         format!("  redis-cli -p {} sentinel get-master-addr-by-name mymaster", b.sentinel),
         format!("  redis-benchmark -p {} -t set,get -P 16 -q", a.client),
         format!("  {program} status --watch --admin http://127.0.0.1:{}", a.admin),
