@@ -118,19 +118,18 @@ impl Kept {
     fn wait_together(&self) {
         wait::until("the address is where the role is", PATIENCE, || self.address_is_at_primary());
     }
+}
 
-    /// Writes at the virtual address until one is acknowledged; how long that took.
-    fn first_write(&self) -> Duration {
-        let begun = Instant::now();
-        wait::until("a write is acknowledged at the address", PATIENCE, || {
-            let mut client =
-                Client::connect(virtual_address()).map_err(|error| error.to_string())?;
-            client.set_reply_timeout(Duration::from_millis(500)).map_err(|it| it.to_string())?;
-            let reply = client.command(&["SET", "first", "v"]).map_err(|it| it.to_string())?;
-            if matches!(reply, Value::Error(_)) { Err(format!("{reply:?}")) } else { Ok(()) }
-        });
-        begun.elapsed()
-    }
+/// Writes at the virtual address until one is acknowledged; how long that took.
+fn first_write() -> Duration {
+    let begun = Instant::now();
+    wait::until("a write is acknowledged at the address", PATIENCE, || {
+        let mut client = Client::connect(virtual_address()).map_err(|error| error.to_string())?;
+        client.set_reply_timeout(Duration::from_millis(500)).map_err(|it| it.to_string())?;
+        let reply = client.command(&["SET", "first", "v"]).map_err(|it| it.to_string())?;
+        if matches!(reply, Value::Error(_)) { Err(format!("{reply:?}")) } else { Ok(()) }
+    });
+    begun.elapsed()
 }
 
 fn machine_path(program: &str) -> std::path::PathBuf {
@@ -149,14 +148,14 @@ fn a_dead_process_and_an_orderly_stop_take_the_address_along() {
     let pid = Pid::from_raw(i32::try_from(kept.pair.a.pid()).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     kept.pair.b.wait_role("primary");
-    println!("process killed: writes at the address after {:?}", kept.first_write());
+    println!("process killed: writes at the address after {:?}", first_write());
     kept.pair.wait_in_sync();
     kept.wait_together();
     assert!(kept.holds_address(1));
     // An orderly stop hands over first: nothing is lost, and the address goes back.
     let before = Client::connect(virtual_address()).unwrap().ok(&["DBSIZE"]).int();
     assert_eq!(kept.pair.b.terminate(), Some(0));
-    println!("stopped: writes at the address after {:?}", kept.first_write());
+    println!("stopped: writes at the address after {:?}", first_write());
     kept.wait_together();
     assert!(kept.holds_address(0));
     let mut client = Client::connect(virtual_address()).unwrap();
@@ -175,7 +174,7 @@ fn a_machine_that_is_gone_is_fenced_and_then_replaced() {
     kept.pair.net.unplug(&kept.pair.net.a);
     kept.pair.a.kill();
     kept.keepalived[0].take().unwrap().kill();
-    kept.first_write();
+    first_write();
     println!("machine gone: writes at the address after {:?}", begun.elapsed());
     assert!(kept.pair.b.log().contains("keepalived has moved the address here"));
     assert!(kept.pair.b.log().contains("off for certain"), "{}", kept.pair.b.log());
@@ -201,7 +200,7 @@ fn without_a_right_to_the_role_the_address_goes_back() {
     assert_eq!(kept.pair.a.status().role(), "primary");
     kept.wait_together();
     assert!(kept.holds_address(0));
-    println!("plugged in again: {:?}", kept.first_write());
+    println!("plugged in again: {:?}", first_write());
 }
 
 #[test]
