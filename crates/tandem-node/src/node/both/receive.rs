@@ -115,6 +115,7 @@ impl Node {
         self.exchange.whole_at = Some((Lsn::ZERO, self.core.positions.appended_end));
         self.event(Severity::Note, "the full copy is whole".into());
         self.look_if_whole();
+        self.look_if_in_sync();
         self.refresh_view();
     }
 

@@ -298,20 +298,27 @@ impl Node {
         {
             return self.reboot(fault.to_string());
         }
-        let sending = &mut self.exchange.sending;
-        let whole = seen.whole && !self.exchange.awaits_copy;
-        if !sending.in_sync && whole && seen.has >= sending.compact_until {
-            sending.in_sync = true;
-            let peer = self.core.settings.peer_name();
-            let text = format!("{peer} is in sync: it holds every acknowledged write");
-            self.event(Severity::Note, text);
-            let in_sync = tandem_switch::Exchange::InSync(true);
-            self.switch_step(tandem_switch::Input::Exchange(in_sync));
-            self.refresh_view();
-        }
+        self.look_if_in_sync();
         self.update_commit();
         self.clients.committed(&mut self.core);
         self.send_records();
+    }
+
+    /// From the moment on that the peer has what was here when it came, replies wait for it.
+    pub(super) fn look_if_in_sync(&mut self) {
+        let exchange = &mut self.exchange;
+        let heard = exchange.sending.heard;
+        let whole = heard.whole && !exchange.awaits_copy;
+        if exchange.sending.in_sync || !whole || heard.has < exchange.sending.compact_until {
+            return;
+        }
+        exchange.sending.in_sync = true;
+        let peer = self.core.settings.peer_name();
+        let text = format!("{peer} is in sync: it holds every acknowledged write");
+        self.event(Severity::Note, text);
+        let in_sync = tandem_switch::Exchange::InSync(true);
+        self.switch_step(tandem_switch::Input::Exchange(in_sync));
+        self.refresh_view();
     }
 }
 
