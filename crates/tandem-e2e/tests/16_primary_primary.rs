@@ -255,6 +255,7 @@ fn an_empty_node_serves_nobody_before_it_has_met_its_peer() {
     assert_eq!(said.code, 1, "{said:?}");
     let said = pair.a.verb(&["promote", "--force"]);
     assert_eq!(said.code, 0, "{said:?}");
+    pair.a.wait_role("primary");
     run(&mut pair.a.client(), "SET k v");
     pair.b.start();
     in_sync(&pair.a, &pair.b);
