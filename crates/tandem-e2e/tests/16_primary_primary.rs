@@ -260,6 +260,10 @@ fn an_empty_node_serves_nobody_before_it_has_met_its_peer() {
     pair.b.start();
     in_sync(&pair.a, &pair.b);
     both_have(&pair.a, &pair.b, "k", "v");
+    // The role travels with the next heartbeat.
+    pair.a.wait_status("has heard that its peer serves", |status| {
+        status.text("peer.role") == "primary"
+    });
     let said = pair.a.verb(&["status"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(said.out.matches("PRIMARY").count(), 2, "{said:?}");
