@@ -41,6 +41,7 @@ pub mod single;
 pub mod skip;
 pub mod status;
 pub mod trouble;
+pub mod two_writers;
 pub mod value;
 pub mod wait;
 pub mod zookeeper;

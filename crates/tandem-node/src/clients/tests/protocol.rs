@@ -339,6 +339,26 @@ fn a_transaction_cannot_queue_without_end() {
 }
 
 #[test]
+fn what_tandem_means_in_the_store_is_run_there() {
+    let mut world = World::new();
+    let conn = world.connect();
+    for line in ["TANDEM BC INCRBY k 1", "tandem seq next k", "Tandem PP Policy LIST", "BC.GET k"] {
+        let told = world.ask(conn, line);
+        assert!(told.starts_with("-PPUNSUPPORTED this pair has one writer"), "{line}: {told}");
+    }
+    assert_eq!(world.ask(conn, "EXISTS k"), ":0\r\n", "never INCRBY itself");
+    assert_eq!(
+        world.ask(conn, "TANDEM BC INCRBY k"),
+        "-ERR wrong number of arguments for 'bc.incrby' command\r\n"
+    );
+    let told = world.ask(conn, "TANDEM BC NOSUCH k");
+    assert!(told.starts_with("-ERR unknown command of two writers"), "{told}");
+    world.ask(conn, "MULTI");
+    assert_eq!(world.ask(conn, "TANDEM BC GET k"), "+QUEUED\r\n");
+    assert!(world.ask(conn, "EXEC").contains("-PPUNSUPPORTED"));
+}
+
+#[test]
 fn a_client_that_does_not_read_is_not_served_until_it_does_and_loses_no_reply() {
     const VALUE: usize = 1 << 20;
     let mut world = World::new();
