@@ -82,6 +82,8 @@ pub(crate) struct TwoWriters {
     exclusive: BTreeMap<Key, Lsn>,
     /// Of those, what the peer also wrote so, in the chunk that is being merged.
     won_twice: BTreeSet<Key>,
+    /// A full copy is coming in: what stands under the keys comes with their slots.
+    copying: bool,
     /// The command that runs was stopped: its result is too large for one operation.
     too_big: bool,
 }
@@ -102,6 +104,7 @@ impl TwoWriters {
             moving: VecDeque::new(),
             exclusive: BTreeMap::new(),
             won_twice: BTreeSet::new(),
+            copying: false,
             too_big: false,
         }
     }
@@ -145,6 +148,9 @@ impl TwoWriters {
 
     /// What stands under the key of a counter or sequence.
     fn shown(&self, key: &Key) -> Option<String> {
+        if self.copying {
+            return None;
+        }
         if let Some(counter) = self.ledger.counter(key) {
             return Some(counter.value().to_string());
         }
@@ -266,9 +272,18 @@ impl Store {
         })
     }
 
-    /// This node lost its disk and has copied all from its peer: it goes on with ids that nobody gave.
+    /// A full copy begins to come in; [`Self::new_incarnation`] is its end.
+    pub fn begin_copy(&mut self) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            two.copying = true;
+        }
+    }
+
+    /// This node has copied all from its peer, perhaps because it lost its disk: it goes on with ids that
+    /// nobody gave.
     pub fn new_incarnation(&mut self, lsn_end: Lsn) {
         let Some(two) = self.two_writers.as_deref_mut() else { return };
+        two.copying = false;
         two.ledger.new_incarnation();
         two.unconfirmed.extend(two.ledger.sequences().map(|(key, _)| key.clone()));
         for db in DbIndex::all() {

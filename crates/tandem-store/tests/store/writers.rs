@@ -169,10 +169,12 @@ pub(crate) fn replace(pair: &mut Pair<Writer>, lost: NodeId) {
     let mut new = Writer::new(lost);
     new.now = now;
     new.store.set_link(false);
+    new.store.begin_copy();
     let mut space = new.store.merge_space(Lsn::ZERO);
     for record in statements.a.iter().chain(&statements.b) {
         new.site.copied(record, &mut space);
     }
+    assert!(new.store.is_empty(), "what stands under the keys comes with their slots");
     new.store.new_incarnation(Lsn::ZERO);
     new.site = Site::at(
         lost,
