@@ -102,6 +102,7 @@ impl Writer {
                 self.met = Some(*incarnation);
                 self.site = self.site.copying_from(*start);
                 self.copying = Some(Copying { next: Some(SlotId::FIRST) });
+                store.begin_copy();
             }
             PeerNote::CopyPiece(piece) => self.load(piece, store, lsn_end)?,
             PeerNote::CopyEnd => {
