@@ -1,8 +1,6 @@
 //! Two nodes that both accept writes: ids that are never given twice, stocks that are never oversold, and an
 //! entry for everything that merging decided against.
 
-#![expect(clippy::unwrap_used, reason = "a test: it may panic")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
