@@ -73,7 +73,7 @@ fn ids_are_unique_through_a_cut_crashes_and_a_lost_disk() {
     pair.wait_equal();
     let shown = pair.ask_both("GET user:id");
     assert_eq!(shown[0], shown[1]);
-    assert_eq!(given.len(), 8_002);
+    assert_eq!(given.len(), 9_002);
 }
 
 #[test]
