@@ -60,19 +60,12 @@ fn a_snapshot_carries_it_over() {
     assert!(pair.b.store.load_conflicts(&bytes[..bytes.len() - 1]).is_err());
 }
 
-/// Said before by both, by a, by b; the decision; a question and its answer.
-type Decided = (
-    &'static [&'static str],
-    &'static [&'static str],
-    &'static [&'static str],
-    &'static str,
-    &'static str,
-    &'static str,
-);
+/// What both have, what each does, how a person decides, what is read then, what it says.
+type Case<'c> = (&'c [&'c str], &'c [&'c str], &'c [&'c str], &'c str, &'c str, &'c str);
 
 #[test]
 fn the_loser_or_another_value_can_take_the_place() {
-    let cases: &[Decided] = &[
+    let cases: &[Case<'_>] = &[
         (&[], &["set k mine"], &["set k yours"], "use loser", "get k", "$5|yours|"),
         (&[], &["set k mine"], &["set k yours"], "value ours", "get k", "$4|ours|"),
         (&["set k v"], &["del k"], &["set k w"], "use loser", "get k", "$-1|"),
