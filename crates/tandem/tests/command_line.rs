@@ -43,7 +43,7 @@ fn every_example_passes_its_own_check_and_is_a_file_of_the_repository() {
     assert_eq!(list.code, Some(0));
     let names: Vec<&str> =
         list.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names.len(), 8, "{}", list.out);
+    assert_eq!(names.len(), 9, "{}", list.out);
     for name in names {
         let example = tandem(&["config", "example", name]);
         let kept =
@@ -76,11 +76,11 @@ fn a_wrong_configuration_is_one_clear_line_per_problem_and_status_1() {
 #[test]
 fn serve_refuses_what_this_version_cannot_do() {
     let folder = TempDir::new().unwrap();
-    let text = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.2\"\n[pair]\ntopology = \"primary-primary\"\n";
+    let text = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.2\"\n[pair]\ntopology = \"primary-primary\"\n[switch]\nby = \"direct\"\n";
     let path = file(&folder, "tandem.toml", text);
     let said = tandem(&["serve", "--config", shown(&path), "--node", "a"]);
     assert_eq!(said.code, Some(1));
-    assert!(said.err.contains("line 6: `pair.topology` = \"primary-primary\""), "{}", said.err);
+    assert!(said.err.contains("line 8: `switch.by` = \"direct\""), "{}", said.err);
 }
 
 #[test]
