@@ -102,6 +102,7 @@ fn one_of_each() -> Vec<Message<'static>> {
         Message::Switch((&b"opaque"[..]).into()),
         Message::Exchange((&b"opaque too"[..]).into()),
         Message::Conflict((&b"saved"[..]).into()),
+        Message::Compare((&b"digests"[..]).into()),
         Message::Publish { channel: (&b"news"[..]).into(), payload: (&b""[..]).into() },
         Message::Forward {
             token: 1,
@@ -122,7 +123,7 @@ fn every_message_survives_the_wire() {
         assert_eq!(Message::decode(&message.to_bytes()), Ok(message.clone()));
         names.insert(message.name());
     }
-    assert_eq!(names.len(), 18, "a kind is missing here: {names:?}");
+    assert_eq!(names.len(), 20, "a kind is missing here: {names:?}");
 }
 
 #[test]
