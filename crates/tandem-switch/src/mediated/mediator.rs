@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tandem_types::{Monotonic, NodeId, Pair, PairId, Role};
 
+use super::persist::Then;
 use super::{Mediated, Phase};
 use crate::planted::{Rule, holds};
 use crate::{
@@ -129,6 +130,8 @@ impl Mediated {
     /// was promoted, in the same epoch as this copy. So it is as good as lost (D7).
     fn is_strange(&self, revision: Revision, record: &Record) -> bool {
         let both = self.state.in_sync.is_some_and(|set| set.is_both());
+        // Taken in before the mediator was ever reached: there is nothing to hold it against. Taking that for
+        // lost would leave a pair whose primary's disk is gone without a primary for ever.
         let other = self
             .state
             .recorded
@@ -236,14 +239,19 @@ impl Mediated {
         let before = self.mediator.known().map(|(_, record)| record.reign());
         self.mediator.record = Some(view.record);
         self.settle_bid(now, out);
-        self.weigh_life(now);
+        self.weigh_life(now, out);
         let lost = matches!(self.standing(), Standing::Absent | Standing::Old(_));
         self.mediator.lost_at = self.mediator.lost_at.or(Some(now)).filter(|_| lost);
         self.learn_from_record(now, before, out);
     }
 
-    fn weigh_life(&mut self, now: Monotonic) {
+    fn weigh_life(&mut self, now: Monotonic, out: &mut Vec<Output>) {
         self.trust_record();
+        // The next process of this node must know it too.
+        let both = self.state.in_sync.is_some_and(|set| set.is_both());
+        if both && self.state.recorded != self.written().recorded {
+            self.write(Then::Nothing, out);
+        }
         let Some((revision, record)) = self.mediator.known() else { return };
         if self.is_strange(revision, &record) {
             self.mediator.strange_since.get_or_insert(now);

@@ -50,6 +50,11 @@ impl Mediated {
         out.push(Output::Persist { version: self.version, state });
     }
 
+    /// What the disk has, or is being told.
+    pub(super) fn written(&self) -> NodeState {
+        self.writes.back().map_or(self.durable, |write| write.state)
+    }
+
     pub(super) fn persisted(&mut self, now: Monotonic, version: u64, out: &mut Vec<Output>) {
         assert!(version <= self.version, "persisted {version} of {}", self.version);
         while let Some(write) = self.writes.front().copied() {

@@ -228,6 +228,20 @@ fn a_copy_of_the_record_is_as_good_as_none_to_a_primary_that_was_in_sync() {
 }
 
 #[test]
+fn what_the_record_said_last_outlives_the_process() {
+    // Taken in before it reached the mediator, which it reaches now.
+    let mut node = Node::returned(NodeId::B, None);
+    node.sees(revision(1, 5), NodeId::B, BOTH);
+    let mut state = node.brain.durable;
+    state.boot += 1;
+    let mut node = Node::started(&state);
+    node.sees(revision(2, 6), NodeId::B, BOTH);
+    node.waits(Duration::from_mins(1));
+    assert!(node.asked.is_empty(), "the primary may have gone on alone before it was restored");
+    assert_ne!(node.brain.gap(node.now), Gap::Zero);
+}
+
+#[test]
 fn a_copy_of_the_record_makes_no_heir_of_a_standby_that_may_have_been_left_out() {
     // The record named the primary alone before it was restored, and only the copy says otherwise.
     let restored = |recorded| {
