@@ -128,6 +128,11 @@ impl Mediator {
         change.expect.is_none() && data && present.iter().any(Option::is_none)
     }
 
+    /// How often the record was lost.
+    pub(crate) const fn life(&self) -> u64 {
+        self.life
+    }
+
     /// The record is gone, or an older one is back: another life in either case.
     pub(crate) fn lose_record(&mut self, versions_back: u64) {
         self.life += 1;

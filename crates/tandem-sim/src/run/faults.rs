@@ -220,7 +220,18 @@ impl Run {
         // should (R10), and what to do without it is a person's business (M4).
         let heir = self.hosts[1 - host].holds_since.is_some();
         let needed = heir || self.may_be_named_alone(host);
-        recorded && !stopping && !needed && self.plan.acknowledge == Acknowledge::Durable
+        recorded
+            && !stopping
+            && !needed
+            && self.knows_this_life(1 - host)
+            && self.plan.acknowledge == Acknowledge::Durable
+    }
+
+    /// The mediator was emptied or restored, and this node has not heard its primary since: it cannot know
+    /// whether it is still in the set, so what to do without the other disk is a person's business (M4).
+    fn knows_this_life(&self, host: usize) -> bool {
+        let held = self.hosts[host].machine.state_on_disk().and_then(|state| state.recorded);
+        held.is_none_or(|held| held.life == self.mediator.life())
     }
 
     /// A disk is lost, while the other one holds everything that was promised.

@@ -129,6 +129,11 @@ impl Mediated {
     /// What the record said last, the peer alone may know: that it goes on without this node, or that it
     /// was promoted, in the same epoch as this copy. So it is as good as lost (D7).
     fn is_strange(&self, revision: Revision, record: &Record) -> bool {
+        self.is_elsewhere(revision) && self.state.reign == Some(record.reign())
+    }
+
+    /// The same, of a record of whatever reign: a later one must be obeyed, but no role may be taken by it.
+    pub(super) fn is_elsewhere(&self, revision: Revision) -> bool {
         let both = self.state.in_sync.is_some_and(|set| set.is_both());
         // Taken in before the mediator was ever reached: there is nothing to hold it against. Taking that for
         // lost would leave a pair whose primary's disk is gone without a primary for ever.
@@ -136,13 +141,13 @@ impl Mediated {
             .state
             .recorded
             .is_some_and(|it| it.life != revision.life || it.version > revision.version);
-        both && other && self.state.reign == Some(record.reign()) && holds(Rule::SameLife)
+        both && other && holds(Rule::SameLife)
     }
 
     /// Remembers what the set is held against from now on.
     pub(super) fn trust_record(&mut self) {
-        if let Some((revision, record)) = self.mediator.known()
-            && !self.is_strange(revision, &record)
+        if let Some((revision, _)) = self.mediator.known()
+            && !self.is_elsewhere(revision)
         {
             self.state.recorded = Some(revision);
             self.mediator.strange_since = None;
@@ -252,8 +257,8 @@ impl Mediated {
         if both && self.state.recorded != self.written().recorded {
             self.write(Then::Nothing, out);
         }
-        let Some((revision, record)) = self.mediator.known() else { return };
-        if self.is_strange(revision, &record) {
+        let Some((revision, _)) = self.mediator.known() else { return };
+        if self.is_elsewhere(revision) {
             self.mediator.strange_since.get_or_insert(now);
         }
     }

@@ -39,6 +39,11 @@ impl Mediated {
         if !holds(Rule::OnlyMembers) {
             return None;
         }
+        if self.mediator.known().is_some_and(|(revision, _)| self.is_elsewhere(revision)) {
+            return Some(
+                "the mediator was restored or replaced, and the primary has not said since that this node is still in the set",
+            );
+        }
         if !named {
             return Some("the record does not name this node: it lacks acknowledged writes");
         }

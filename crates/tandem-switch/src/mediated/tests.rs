@@ -99,11 +99,21 @@ impl Node {
 
     /// The mediator shows a record of that reign, and nobody else.
     fn sees(&mut self, revision: Revision, primary: NodeId, members: Pair<Option<Incarnation>>) {
+        self.sees_reign(4, revision, primary, members);
+    }
+
+    fn sees_reign(
+        &mut self,
+        epoch: u64,
+        revision: Revision,
+        primary: NodeId,
+        members: Pair<Option<Incarnation>>,
+    ) {
         let incarnation = if primary == NodeId::A { OWN } else { THEIRS };
         let record = Record {
             pair_id: PAIR,
-            epoch: Epoch::new(4),
-            fork: ForkId::new(4),
+            epoch: Epoch::new(epoch),
+            fork: ForkId::new(epoch),
             primary,
             primary_boot: crate::BootId { incarnation, boot: 1 },
             members,
@@ -238,6 +248,16 @@ fn what_the_record_said_last_outlives_the_process() {
     node.sees(revision(2, 6), NodeId::B, BOTH);
     node.waits(Duration::from_mins(1));
     assert!(node.asked.is_empty(), "the primary may have gone on alone before it was restored");
+    assert_ne!(node.brain.gap(node.now), Gap::Zero);
+}
+
+#[test]
+fn a_copy_of_a_reign_that_was_never_followed_makes_no_heir() {
+    let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
+    // The primary began another reign while the link was down, and then went on alone.
+    node.sees_reign(5, revision(2, 7), NodeId::B, BOTH);
+    node.waits(Duration::from_mins(1));
+    assert!(node.asked.is_empty(), "the old primary may serve alone");
     assert_ne!(node.brain.gap(node.now), Gap::Zero);
 }
 
