@@ -15,7 +15,7 @@ use tandem_types::{Lsn, Monotonic, Now, SlotId};
 use super::Node;
 use super::operator::Asker;
 use crate::compare::{Compare, How, KEYS_BYTES_MAX, KEYS_MAX, NAMED_MAX, SLOTS_MAX};
-use crate::{Output, Severity};
+use crate::{Output, Severity, Topology};
 
 /// Bytes of values looked at in one slice: about a millisecond's work.
 const SLICE_BYTES: usize = 512 << 10;
@@ -137,6 +137,11 @@ impl Node {
         let peer = self.core.settings.peer_name();
         let again =
             || "connect the two nodes, wait until they are in sync, then ask again".to_owned();
+        if self.core.settings.topology == Topology::PrimaryPrimary {
+            let why =
+                "both nodes are primary, and each has writes that the other is getting".to_owned();
+            return Some((why, "ask `TANDEM PP VERIFY` of either, with redis-cli".to_owned()));
+        }
         if !self.link.is_up() {
             return Some((format!("there is no link to {peer}"), again()));
         }
