@@ -118,7 +118,9 @@ impl Mediated {
                 }
                 match self.state.reign {
                     Some(reign) if record.epoch < reign.epoch => Standing::Old(*revision),
-                    _ if self.is_strange(*revision, record) => Standing::Old(*revision),
+                    Some(reign) if reign == record.reign() && self.is_elsewhere() => {
+                        Standing::Old(*revision)
+                    }
                     _ => Standing::Valid(*revision, *record),
                 }
             }
@@ -127,13 +129,10 @@ impl Mediated {
 
     /// The mediator was emptied, restored or replaced since this node and its peer both were in the set.
     /// What the record said last, the peer alone may know: that it goes on without this node, or that it
-    /// was promoted, in the same epoch as this copy. So it is as good as lost (D7).
-    fn is_strange(&self, revision: Revision, record: &Record) -> bool {
-        self.is_elsewhere(revision) && self.state.reign == Some(record.reign())
-    }
-
-    /// The same, of a record of whatever reign: a later one must be obeyed, but no role may be taken by it.
-    pub(super) fn is_elsewhere(&self, revision: Revision) -> bool {
+    /// was promoted, in the same epoch as this copy. So it is as good as lost (D7); one of a later reign must
+    /// be obeyed, but no role may be taken by it.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        let Some((revision, _)) = self.mediator.known() else { return false };
         let both = self.state.in_sync.is_some_and(|set| set.is_both());
         // Taken in before the mediator was ever reached: there is nothing to hold it against. Taking that for
         // lost would leave a pair whose primary's disk is gone without a primary for ever.
@@ -146,11 +145,8 @@ impl Mediated {
 
     /// Remembers what the set is held against from now on.
     pub(super) fn trust_record(&mut self) {
-        if let Some((revision, _)) = self.mediator.known()
-            && !self.is_elsewhere(revision)
-        {
-            self.state.recorded = Some(revision);
-            self.mediator.strange_since = None;
+        if !self.is_elsewhere() {
+            self.trust_record_anyway();
         }
     }
 
@@ -257,8 +253,7 @@ impl Mediated {
         if both && self.state.recorded != self.written().recorded {
             self.write(Then::Nothing, out);
         }
-        let Some((revision, _)) = self.mediator.known() else { return };
-        if self.is_elsewhere(revision) {
+        if self.is_elsewhere() {
             self.mediator.strange_since.get_or_insert(now);
         }
     }

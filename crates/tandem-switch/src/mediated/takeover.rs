@@ -39,7 +39,7 @@ impl Mediated {
         if !holds(Rule::OnlyMembers) {
             return None;
         }
-        if self.mediator.known().is_some_and(|(revision, _)| self.is_elsewhere(revision)) {
+        if self.is_elsewhere() {
             return Some(
                 "the mediator was restored or replaced, and the primary has not said since that this node is still in the set",
             );

@@ -134,9 +134,7 @@ impl Mediated {
             return if named || alone { Gap::Zero } else { Gap::Unknown };
         }
         // The peer may have gone on without this node, and only the lost record said so.
-        let elsewhere =
-            self.mediator.known().is_some_and(|(revision, _)| self.is_elsewhere(revision));
-        let lost = self.mediator.is_fresh() && (known.is_none() || elsewhere);
+        let lost = self.mediator.is_fresh() && (known.is_none() || self.is_elsewhere());
         if self.is_member() && !weak && !lost && known.is_none_or(|record| record.has(self.me())) {
             return Gap::Zero;
         }
