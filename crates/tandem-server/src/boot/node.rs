@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tandem_disk::Disk;
-use tandem_log::{LogOptions, SegmentWriter, load_state};
+use tandem_log::{LogOptions, NodeState, SegmentWriter, load_state};
 use tandem_node::{
     BootReport, ConnId, Desk, Facts, Input, LogPlace, Node, Output, SaveError, SaveTrouble, Seeds,
     Settings, Stopwatch, cut_fork, generation_name, save_fork,
@@ -104,18 +104,19 @@ impl Left {
 impl<D: Disk> NodeBoot<D> {
     /// Saves or cuts what the pair does not have.
     fn clean_up(&self, then: &AfterStop) -> Result<Left, RunError> {
-        let state = load_state(&self.disk).map_err(|error| boot_failed(&error))?;
-        let state = state.unwrap_or_default();
-        let dir = generation_name(state.generation);
-        let now = clock::now().wall;
-        let place = LogPlace { dir: &dir, pair: state.pair };
         let done = match then {
             AfterStop::Nothing | AfterStop::SetAside { .. } => return Ok(Left::default()),
             AfterStop::SaveFork(fork) => {
+                let state = self.state()?;
+                let dir = generation_name(state.generation);
+                let place = LogPlace { dir: &dir, pair: state.pair };
+                let now = clock::now().wall;
                 let saved = save_fork(&self.disk, place, &self.settings, *fork, now);
                 saved.map(|saved| report_saved(&saved))
             }
-            AfterStop::CutFork { to, id } => cut_fork(&self.disk, &dir, *to, id),
+            AfterStop::CutFork { to, id } => {
+                cut_fork(&self.disk, &generation_name(self.state()?.generation), *to, id)
+            }
         };
         let Err(error) = done else { return Ok(Left::default()) };
         let text = chain(&error);
@@ -134,6 +135,11 @@ impl<D: Disk> NodeBoot<D> {
             }
             error => Err(boot_failed(&error)),
         }
+    }
+
+    fn state(&self) -> Result<NodeState, RunError> {
+        let state = load_state(&self.disk).map_err(|error| boot_failed(&error))?;
+        Ok(state.unwrap_or_default())
     }
 
     /// Keeps the damaged files aside and begins anew, if the peer may be asked for the data.
