@@ -1,5 +1,6 @@
 //! A pair without a mediator process, each node on a machine of its own.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -12,6 +13,8 @@ use crate::wait;
 /// What a test wants; everything else is as the product has it by default.
 #[derive(Clone, Debug, Default)]
 pub struct ApartOptions {
+    /// Lines of `[pair]` besides name and first primary.
+    pub pair: Vec<String>,
     /// Lines of `[switch]`, `by` included.
     pub switch: Vec<String>,
     /// Lines of `[replication]`.
@@ -40,23 +43,34 @@ pub struct Apart {
     /// What connects them. After the processes: it goes when they are gone.
     pub net: Network,
     config: PathBuf,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
+}
+
+/// Machines, and a folder with the nodes' secrets; `None` where this machine has no namespaces, and `test`
+/// was noted as skipped.
+pub(crate) fn machines(test: &str) -> Option<(Network, TempDir)> {
+    let net = match Network::create() {
+        Ok(net) => net,
+        Err(reason) => {
+            skipped(test, &reason);
+            return None;
+        }
+    };
+    let folder = TempDir::with_prefix("tandem-e2e-").expect("a temporary folder");
+    for (file, text) in [("token", ADMIN_TOKEN), ("secret", "e2e-peer-secret")] {
+        let path = folder.path().join(file);
+        std::fs::write(&path, text).expect("the folder is writable");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, mode).expect("the file is ours");
+    }
+    Some((net, folder))
 }
 
 impl Apart {
     /// Machines and configuration; nothing runs. `None` where this machine has no namespaces.
-    pub fn prepare(name: &'static str, options: &ApartOptions) -> Option<Self> {
-        let net = match Network::create() {
-            Ok(net) => net,
-            Err(reason) => {
-                skipped(name, &reason);
-                return None;
-            }
-        };
-        let folder = TempDir::with_prefix("tandem-e2e-").expect("a temporary folder");
+    pub fn prepare(name: &str, options: &ApartOptions) -> Option<Self> {
+        let (net, folder) = machines(name)?;
         let root = folder.path();
-        std::fs::write(root.join("token"), ADMIN_TOKEN).expect("the folder is writable");
-        std::fs::write(root.join("secret"), "e2e-peer-secret").expect("the folder is writable");
         let config = root.join("tandem.toml");
         std::fs::write(&config, config_text(options, root, &net)).expect("the folder is writable");
         let node = |name: &'static str| {
@@ -118,8 +132,9 @@ fn config_text(options: &ApartOptions, root: &Path, net: &Network) -> String {
         String::new()
     };
     format!(
-        "[pair]\nname = \"main\"\ninitial_primary = \"a\"\n{nodes}{vip}[replication]\n{}[switch]\n{}\
+        "[pair]\nname = \"main\"\ninitial_primary = \"a\"\n{}{nodes}{vip}[replication]\n{}[switch]\n{}\
          [auth]\ninsecure = true\nadmin_token_file = \"{}\"\npeer_secret_file = \"{}\"\n{}\n",
+        lines(&options.pair),
         lines(&options.replication),
         lines(&options.switch),
         root.join("token").display(),

@@ -2,19 +2,18 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::apart::machines;
 use crate::audit::{self, Audited};
 use crate::load::{Load, LoadOptions, Report};
 use crate::mediator::{Mediator, MediatorKind};
 use crate::net::{INTERFACE, Network, VIRTUAL_ADDRESS};
-use crate::node::{ADMIN_TOKEN, Node, Ports, START_DEADLINE, Said};
+use crate::node::{Node, Ports, START_DEADLINE, Said};
 use crate::rng::Rng;
-use crate::skip::skipped;
 use crate::wait;
 
 /// Until writes are acknowledged again after a fault: the longest time-outs of the pair and a busy machine.
@@ -93,20 +92,10 @@ impl MediatedPair {
 
     /// Machines and configuration; nothing runs.
     pub fn prepare(name: &'static str, options: &MediatedOptions) -> Option<Self> {
-        let net = match Network::create() {
-            Ok(net) => net,
-            Err(reason) => {
-                skipped(name, &reason);
-                return None;
-            }
-        };
-        let folder = TempDir::with_prefix("tandem-e2e-").expect("a temporary folder");
+        let (net, folder) = machines(name)?;
         let root = folder.path();
-        let secret = root.join("secret");
-        write_secret(&root.join("token"), ADMIN_TOKEN);
-        write_secret(&secret, "e2e-peer-secret");
         let kind = options.kind.unwrap_or_else(MediatorKind::from_environment);
-        let mediator = kind.prepare(&net.m, root, &secret);
+        let mediator = kind.prepare(&net.m, root, &root.join("secret"));
         let data = |index: usize, name: &str| {
             options.data[index].clone().unwrap_or_else(|| root.join(name))
         };
@@ -242,12 +231,6 @@ impl MediatedPair {
     pub fn virtual_address(&self) -> SocketAddr {
         (VIRTUAL_ADDRESS, Ports::DEFAULT.client).into()
     }
-}
-
-fn write_secret(path: &Path, secret: &str) {
-    std::fs::write(path, secret).expect("the folder is writable");
-    let mode = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(path, mode).expect("the file is ours");
 }
 
 fn load_options(name: &str) -> LoadOptions {

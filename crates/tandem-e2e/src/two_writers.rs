@@ -1,17 +1,14 @@
 //! Two machines whose nodes both accept writes, and the line between them that can be cut.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::apart::{Apart, ApartOptions};
 use crate::client::Client;
 use crate::net::Network;
-use crate::node::{ADMIN_TOKEN, Node, Ports};
-use crate::skip::skipped;
+use crate::node::Node;
 use crate::value::Value;
 use crate::wait;
 
@@ -24,7 +21,8 @@ pub struct Machines {
     pub a: Node,
     /// Node b.
     pub b: Node,
-    net: Network,
+    /// What connects them.
+    pub net: Network,
     // Last: removed after the processes are gone.
     _folder: TempDir,
 }
@@ -34,40 +32,9 @@ impl Machines {
     /// `test` was noted as skipped.
     #[track_caller]
     pub fn start(test: &str) -> Option<Self> {
-        let net = match Network::create() {
-            Ok(net) => net,
-            Err(reason) => {
-                skipped(test, &reason);
-                return None;
-            }
-        };
-        let folder = TempDir::with_prefix("tandem-e2e-").expect("a temporary folder");
-        let root = folder.path();
-        for (file, text) in [("token", ADMIN_TOKEN), ("secret", "e2e-peer-secret")] {
-            let path = root.join(file);
-            fs::write(&path, text).expect("the folder is writable");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("it is ours");
-        }
-        let mut text = "[pair]\nname = \"main\"\ntopology = \"primary-primary\"\n\n".to_owned();
-        for host in [&net.a, &net.b] {
-            let (name, ip, data) = (host.name(), host.ip(), root.join(host.name()));
-            let data = data.display();
-            writeln!(text, "[nodes.{name}]\nhost = \"{ip}\"\ndata_dir = \"{data}\"\n")
-                .expect("writing into a String cannot fail");
-        }
-        writeln!(
-            text,
-            "[auth]\ninsecure = true\nadmin_token_file = \"{0}/token\"\npeer_secret_file = \"{0}/secret\"",
-            root.display()
-        )
-        .expect("writing into a String cannot fail");
-        let config = root.join("tandem.toml");
-        fs::write(&config, text).expect("the folder is writable");
-        let node = |name: &'static str| {
-            let log = root.join(format!("{name}.log"));
-            Node::new(name, Ports::DEFAULT, &config, &root.join(name), &log)
-        };
-        let (mut a, mut b) = (node("a").on(&net.a), node("b").on(&net.b));
+        let pair = vec!["topology = \"primary-primary\"".to_owned()];
+        let options = ApartOptions { pair, ..ApartOptions::default() };
+        let Apart { mut a, mut b, net, folder, .. } = Apart::prepare(test, &options)?;
         a.start();
         b.start();
         let machines = Self { a, b, net, _folder: folder };
@@ -79,11 +46,8 @@ impl Machines {
     #[track_caller]
     pub fn cut(&self) {
         self.net.cut_pair();
-        for node in [&self.a, &self.b] {
-            node.wait_status("serves without its peer", |status| {
-                status.role() == "primary" && !status.is("peer.connected")
-            });
-        }
+        serves_alone(&self.a);
+        serves_alone(&self.b);
     }
 
     /// They do again.
@@ -103,11 +67,7 @@ impl Machines {
     /// Both serve and hold all that the other acknowledged.
     #[track_caller]
     pub fn wait_in_sync(&self) {
-        for node in [&self.a, &self.b] {
-            node.wait_status("serves, in sync", |status| {
-                status.role() == "primary" && status.is("in_sync")
-            });
-        }
+        in_sync(&self.a, &self.b);
     }
 
     /// Nothing is on its way any more, and every slot is the same on both.
@@ -140,6 +100,24 @@ impl Machines {
             status.role() == "primary" && status.number("pid") != u64::from(before)
         });
     }
+}
+
+/// Waits until both serve and hold all that the other acknowledged.
+#[track_caller]
+pub fn in_sync(a: &Node, b: &Node) {
+    for node in [a, b] {
+        node.wait_status("serves, in sync", |status| {
+            status.role() == "primary" && status.is("in_sync")
+        });
+    }
+}
+
+/// Waits until it serves and knows that it is alone.
+#[track_caller]
+pub fn serves_alone(node: &Node) {
+    node.wait_status("serves without its peer", |status| {
+        status.role() == "primary" && !status.is("peer.connected")
+    });
 }
 
 /// Sends words without spaces; an error comes back as a value.

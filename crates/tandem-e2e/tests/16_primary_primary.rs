@@ -2,21 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test: it may panic")]
 
-use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tandem_e2e::client::Client;
-use tandem_e2e::net::Network;
-use tandem_e2e::node::{ADMIN_TOKEN, Node, Ports};
+use tandem_e2e::node::Node;
 use tandem_e2e::pair::{Pair, PairOptions};
 use tandem_e2e::rng::Rng;
-use tandem_e2e::skip::skipped;
+use tandem_e2e::two_writers::{Machines, in_sync, serves_alone};
 use tandem_e2e::value::Value;
 use tandem_e2e::wait;
-use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,22 +27,6 @@ fn start(options: &PairOptions) -> Pair {
     pair.b.start();
     in_sync(&pair.a, &pair.b);
     pair
-}
-
-#[track_caller]
-fn in_sync(a: &Node, b: &Node) {
-    for node in [a, b] {
-        node.wait_status("serves, in sync", |status| {
-            status.role() == "primary" && status.is("in_sync")
-        });
-    }
-}
-
-#[track_caller]
-fn serves_alone(node: &Node) {
-    node.wait_status("serves without its peer", |status| {
-        status.role() == "primary" && !status.is("peer.connected")
-    });
 }
 
 /// Nothing is on its way any more, and every slot is the same on both.
@@ -320,58 +300,9 @@ fn processes_that_die_at_any_time_lose_nothing_and_repeat_nothing() {
     assert_eq!(run(&mut pair.a.client(), "SCARD members").int(), Some(600));
 }
 
-/// Two machines whose line can be cut.
-struct Machines {
-    a: Node,
-    b: Node,
-    net: Network,
-    _folder: TempDir,
-}
-
-fn machines(name: &str) -> Option<Machines> {
-    let net = match Network::create() {
-        Ok(net) => net,
-        Err(reason) => {
-            skipped(name, &reason);
-            return None;
-        }
-    };
-    let folder = TempDir::with_prefix("tandem-e2e-").unwrap();
-    let root = folder.path();
-    for (file, text) in [("token", ADMIN_TOKEN), ("secret", "e2e-peer-secret")] {
-        fs::write(root.join(file), text).unwrap();
-        fs::set_permissions(root.join(file), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    let mut text = "[pair]\nname = \"main\"\ntopology = \"primary-primary\"\n\n".to_owned();
-    for host in [&net.a, &net.b] {
-        let (name, ip) = (host.name(), host.ip());
-        let data = root.join(name);
-        writeln!(text, "[nodes.{name}]\nhost = \"{ip}\"\ndata_dir = \"{}\"\n", data.display())
-            .unwrap();
-    }
-    writeln!(
-        text,
-        "[auth]\ninsecure = true\nadmin_token_file = \"{}\"\npeer_secret_file = \"{}\"",
-        root.join("token").display(),
-        root.join("secret").display()
-    )
-    .unwrap();
-    let config = root.join("tandem.toml");
-    fs::write(&config, text).unwrap();
-    let node = |name: &'static str| {
-        let log = root.join(format!("{name}.log"));
-        Node::new(name, Ports::DEFAULT, &config, &root.join(name), &log)
-    };
-    let (mut a, mut b) = (node("a").on(&net.a), node("b").on(&net.b));
-    a.start();
-    b.start();
-    in_sync(&a, &b);
-    Some(Machines { a, b, net, _folder: folder })
-}
-
 #[test]
 fn a_line_that_comes_and_goes_costs_nothing() {
-    let Some(pair) = machines("a_line_that_comes_and_goes_costs_nothing") else { return };
+    let Some(pair) = Machines::start("a_line_that_comes_and_goes_costs_nothing") else { return };
     let (mut a, mut b) = (pair.a.client(), pair.b.client());
     run(&mut a, "SET stock 100");
     equal(&pair.a, &pair.b);
