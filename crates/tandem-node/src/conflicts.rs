@@ -19,6 +19,7 @@ mod catalogue;
 mod desk;
 mod file;
 mod lines;
+mod listing;
 mod save_error;
 mod since;
 mod talk;

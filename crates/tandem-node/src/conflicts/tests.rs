@@ -27,6 +27,11 @@ fn meta() -> RecordMeta {
 
 /// A log with a few records before the fork and some after it; where the fork is.
 fn log(disk: &SimDisk) -> (Lsn, Chain) {
+    log_with(disk, 0, EXTRA)
+}
+
+/// The same with `probes` records that change nothing, and `writes` after them, past the fork.
+fn log_with(disk: &SimDisk, probes: u64, writes: u64) -> (Lsn, Chain) {
     use tandem_disk::Disk;
     disk.create_dir(DIR_OF_LOG).unwrap();
     create_log(disk, DIR_OF_LOG, PAIR, Tip::EMPTY, &EpochHistory::new()).unwrap();
@@ -50,7 +55,10 @@ fn log(disk: &SimDisk) -> (Lsn, Chain) {
     writer.prepare().unwrap();
     writer.write(&mut batch).unwrap();
     let tip = appender.tip();
-    for number in 0..EXTRA {
+    for _ in 0..probes {
+        appender.append(RecordKind::Effects, EffectBuf::new().effects(), meta()).unwrap();
+    }
+    for number in 0..writes {
         let mut effects = EffectBuf::new();
         let value = format!("lost {number}");
         let effect = Effect::SetString { value: value.as_bytes(), deadline: None };
@@ -194,4 +202,28 @@ fn an_undecided_file_is_never_removed_to_make_room() {
         ConflictNews::Held { held: Held::Part(0), freed, .. } => assert_eq!(freed, [held.id]),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_file_holds_the_fork_although_probes_come_first() {
+    let (disk, peer) = (SimDisk::new(1), SimDisk::new(2));
+    let (to, chain) = log_with(&disk, 2, 1);
+    let fork = Fork { to, chain, acked: Acked::Unknown };
+    go_on(&disk, &peer, fork, &settings()).unwrap();
+    assert_eq!(end_of_log(&disk), to);
+    let entries = catalogue(&peer).unwrap();
+    let [entry] = &entries[..] else { panic!("{entries:?}") };
+    assert_eq!((entry.from, entry.chain_from, entry.records), (to, chain, 1));
+}
+
+#[test]
+fn where_nothing_was_written_past_the_fork_the_log_is_cut_without_a_file() {
+    let disk = SimDisk::new(1);
+    let (to, chain) = log_with(&disk, 3, 0);
+    let place = LogPlace { dir: DIR_OF_LOG, pair: PAIR };
+    let fork = Fork { to, chain, acked: Acked::Unknown };
+    let saved = save_fork(&disk, place, &settings(), fork, NOW).unwrap();
+    assert_eq!((saved.file, saved.records), (None, 0));
+    assert_eq!(end_of_log(&disk), to);
+    assert_eq!(catalogue(&disk).unwrap(), []);
 }
