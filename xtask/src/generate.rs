@@ -1,6 +1,7 @@
 //! The reference pages, written from the tables in the code.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
@@ -20,20 +21,11 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         _ => bail!("say `--check` or nothing"),
     };
     let mut stale = Vec::new();
+    let program = shell::program()?;
     for (path, word) in PAGES {
-        let text = shell::output(shell::cargo(&[
-            "run",
-            "--locked",
-            "--quiet",
-            // The end-to-end tests build this very program.
-            "--profile",
-            "e2e",
-            "--package",
-            "tandem",
-            "--",
-            "reference",
-            word,
-        ]))?;
+        let mut print = Command::new(&program);
+        print.args(["reference", word]);
+        let text = shell::output(print)?;
         let file = shell::root().join(path);
         let old = fs::read_to_string(&file).unwrap_or_default();
         if old == text {

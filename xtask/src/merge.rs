@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::shell;
+use crate::{shell, sim};
 
 /// Histories without `--schedules`.
 const SCHEDULES: &str = "1000000";
@@ -31,23 +31,27 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         value.parse::<u64>().with_context(|| format!("{word} wants a number"))?;
         environment.push((name, value.clone()));
     }
-    let mut command = test("merge", &[]);
-    command.arg(which).envs(environment);
+    let mut command = shell::cargo(&[
+        "test",
+        "--locked",
+        "--profile",
+        "e2e",
+        "--package",
+        "tandem-merge",
+        "--test",
+        "merge",
+        "--",
+        "--nocapture",
+        which,
+    ]);
+    command.envs(environment);
     shell::run(command)
 }
 
 /// Every rule taken away once.
 pub(crate) fn planted_rules() -> Command {
-    let mut command = test("planted", &["--features", "planted"]);
+    let mut command = sim::planted("merge_planted");
     // A rule is missing for the whole process, so no other test may run beside this one.
     command.args(["--exact", "every_rule_is_missed"]);
     command
-}
-
-fn test(name: &str, more: &[&str]) -> Command {
-    let mut words = vec!["test", "--locked", "--profile", "e2e", "--package", "tandem-merge"];
-    words.extend(["--test", name]);
-    words.extend(more);
-    words.extend(["--", "--nocapture"]);
-    shell::cargo(&words)
 }

@@ -23,6 +23,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Builds the program as the tests use it, and says where it is.
+///
+/// It is chosen from the whole workspace, as the tests are: so both share what they are built from.
+pub(crate) fn program() -> anyhow::Result<PathBuf> {
+    run(cargo(&["build", "--locked", "--profile", "e2e", "--workspace", "--bin", "tandem"]))?;
+    Ok(target().join("e2e/tandem"))
+}
+
 /// A command as a person would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let words: Vec<String> = std::iter::once(command.get_program())

@@ -42,18 +42,34 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 
 /// The pairs with automatic switching.
 pub(crate) fn mediated() -> Command {
-    test("mediated", &[])
+    // Chosen from the whole workspace, as the unit tests are: so both share what they are built from.
+    test(&["--workspace"], "mediated")
 }
 
 /// Every rule taken away once.
 pub(crate) fn planted_rules() -> Command {
-    test("planted", &["--features", "planted"])
+    planted("planted")
 }
 
-fn test(name: &str, more: &[&str]) -> Command {
-    let mut words = vec!["test", "--locked", "--profile", "e2e", "--package", "tandem-sim"];
-    words.extend(["--test", name]);
-    words.extend(more);
-    words.extend(["--", "--nocapture"]);
+/// The test `name` of those that take rules away. All are built together, whichever runs: cargo unites the
+/// features of what is built together, and each alone would build what they share anew.
+pub(crate) fn planted(name: &str) -> Command {
+    let which = [
+        "--package",
+        "tandem-switch",
+        "--package",
+        "tandem-merge",
+        "--package",
+        "tandem-sim",
+        "--features",
+        "tandem-switch/planted,tandem-merge/planted,tandem-sim/planted",
+    ];
+    test(&which, name)
+}
+
+fn test(packages: &[&str], name: &str) -> Command {
+    let mut words = vec!["test", "--locked", "--profile", "e2e"];
+    words.extend(packages);
+    words.extend(["--test", name, "--", "--nocapture"]);
     shell::cargo(&words)
 }

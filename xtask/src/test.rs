@@ -28,7 +28,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         tally.stage("documentation tests", doc)?;
     }
     if wanted("model") {
-        tally.stage("model of the switch", model())?;
+        // Every interleaving of small worlds, walks through large ones, and each rule taken away.
+        tally.stage("model of the switch", sim::planted("model"))?;
+        tally.stage("rules of the unaided pair taken away", sim::planted("unaided_planted"))?;
         tally.stage("rules of the merge taken away", merge::planted_rules())?;
     }
     if wanted("sim") {
@@ -45,13 +47,6 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         tally.e2e(&[], None)?;
     }
     tally.finish()
-}
-
-/// Every interleaving of small worlds, walks through large ones, and each rule taken away.
-fn model() -> Command {
-    let words = ["test", "--locked", "--profile", "e2e", "--package", "tandem-switch"];
-    let which = ["--features", "planted", "--test", "model", "--", "--nocapture"];
-    shell::cargo(&[&words[..], &which[..]].concat())
 }
 
 /// `e2e [ARGUMENTS]`: some or all end-to-end tests.
@@ -96,12 +91,11 @@ impl Tally {
     /// Tools, the program in a profile that is quick to build and fast enough under load, the tests.
     fn e2e(&mut self, arguments: &[String], budget: Option<&str>) -> anyhow::Result<()> {
         let clients = tools::ensure();
-        let build = ["build", "--locked", "--profile", "e2e", "--package", "tandem"];
-        shell::run(shell::cargo(&build))?;
+        let program = shell::program()?;
         let list = shell::target().join("e2e-skipped.txt");
         // The tests append to it; a list of an earlier run would be counted again.
         fs::write(&list, "")?;
-        let mut command = e2e_command(&clients, &list, arguments);
+        let mut command = e2e_command(&program, &clients, &list, arguments);
         command.envs(budget.map(|times| ("TANDEM_E2E_BUDGET", times)));
         self.stage("end-to-end tests", command)?;
         let text = fs::read_to_string(&list)?;
@@ -126,7 +120,7 @@ impl Tally {
 fn runner(which: Which) -> Command {
     let words: &[&str] = match (shell::has("cargo-nextest"), which) {
         (true, Which::Unit) => &["-E", "not package(tandem-e2e)"],
-        (true, Which::EndToEnd) => &["-E", "package(tandem-e2e)", "--test-threads", "1"],
+        (true, Which::EndToEnd) => &["-E", "package(tandem-e2e)", "--test-threads", "2"],
         (false, Which::Unit) => &["--exclude", "tandem-e2e"],
         (false, Which::EndToEnd) => &["--package", "tandem-e2e"],
     };
@@ -145,17 +139,23 @@ fn runner(which: Which) -> Command {
 enum Which {
     /// All but what starts processes under load.
     Unit,
-    /// These load two processors and measure time, so they run one after the other.
+    /// These load processors and measure time, so there is a bound on how many run beside each other;
+    /// `.config/nextest.toml` names those that run alone.
     EndToEnd,
 }
 
-fn e2e_command(clients: &tools::Clients, skipped: &Path, arguments: &[String]) -> Command {
+fn e2e_command(
+    program: &Path,
+    clients: &tools::Clients,
+    skipped: &Path,
+    arguments: &[String],
+) -> Command {
     let mut command = runner(Which::EndToEnd);
     command.args(arguments);
     if !shell::has("cargo-nextest") {
         command.args(["--", "--test-threads", "1"]);
     }
-    command.env("TANDEM_BIN", shell::target().join("e2e/tandem"));
+    command.env("TANDEM_BIN", program);
     command.env("TANDEM_E2E_SKIPPED", skipped);
     if let Some(python) = &clients.python {
         command.env("TANDEM_E2E_PYTHON", python);

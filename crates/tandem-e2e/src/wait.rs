@@ -8,7 +8,23 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// Looks again and again until `look` gives `Ok`; panics with the last `Err` after `deadline`.
 #[track_caller]
-pub fn until<T, E: Debug>(
+pub fn until<T, E: Debug>(what: &str, deadline: Duration, look: impl FnMut() -> Result<T, E>) -> T {
+    until_every(POLL_EVERY, what, deadline, look)
+}
+
+/// As [`until`] without a pause between two looks, for what lasts only milliseconds.
+#[track_caller]
+pub fn until_glimpsed<T, E: Debug>(
+    what: &str,
+    deadline: Duration,
+    look: impl FnMut() -> Result<T, E>,
+) -> T {
+    until_every(Duration::ZERO, what, deadline, look)
+}
+
+#[track_caller]
+fn until_every<T, E: Debug>(
+    pause: Duration,
     what: &str,
     deadline: Duration,
     mut look: impl FnMut() -> Result<T, E>,
@@ -24,7 +40,7 @@ pub fn until<T, E: Debug>(
                 );
             }
         }
-        std::thread::sleep(POLL_EVERY);
+        std::thread::sleep(pause);
     }
 }
 

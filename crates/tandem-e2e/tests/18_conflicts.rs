@@ -353,7 +353,7 @@ fn a_primary_that_dies_while_it_applies_has_applied_once() {
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| pair.b.verb(&["conflicts", "apply", &id]));
         let mut client = pair.b.client();
-        wait::until("some of it is written", PATIENCE, || {
+        wait::until_glimpsed("some of it is written", PATIENCE, || {
             let marks = client.ok(&["HLEN", &format!("tandem:conflicts:{id}")]).int();
             if marks > Some(0) { Ok(()) } else { Err(format!("{marks:?}")) }
         });
