@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::node::{ADMIN_TOKEN, Node, Ports, Said};
+use crate::proxy::Proxy;
 
 /// What a test wants its pair to be. Everything else is as the product has it by default.
 #[derive(Clone, Debug)]
@@ -111,6 +112,28 @@ impl Pair {
         pair.b.start();
         pair.wait_in_sync();
         pair
+    }
+
+    /// The same, but b reaches the client port of a by way of a proxy.
+    #[track_caller]
+    pub fn start_with_proxy(options: &PairOptions) -> (Self, Proxy) {
+        let mut pair = Self::prepare(options);
+        let proxy = Proxy::start(pair.a.address());
+        let text = std::fs::read_to_string(&pair.config).expect("it was written");
+        let text = text.replacen(
+            &format!("client_port = {}", pair.a.ports().client),
+            &format!("client_port = {}", proxy.address().port()),
+            1,
+        );
+        let folder = pair.config.with_file_name("");
+        let config = folder.join("b.toml");
+        std::fs::write(&config, text).expect("the folder is writable");
+        let data = pair.b.data().to_owned();
+        pair.b = Node::new("b", pair.b.ports(), &config, &data, &folder.join("b.log"));
+        pair.a.start();
+        pair.b.start();
+        pair.wait_in_sync();
+        (pair, proxy)
     }
 
     /// Starts only `a`, which by a person's word (`tandem solo`) begins without its peer.

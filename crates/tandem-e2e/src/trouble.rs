@@ -14,11 +14,14 @@ pub struct Injection {
 }
 
 impl Injection {
+    /// Whether it can be done here; the error says what is missing.
+    pub fn possible() -> Result<(), String> {
+        if has_program("strace") { Ok(()) } else { Err("strace is not installed".to_owned()) }
+    }
+
     /// `call` of `pid` and all its threads gets `fault`, such as `error=EIO`.
     pub fn start(pid: u32, call: &str, fault: &str) -> Result<Self, String> {
-        if !has_program("strace") {
-            return Err("strace is not installed".to_owned());
-        }
+        Self::possible()?;
         let strace = Command::new("strace")
             .args(["-f", "-o", "/dev/null", "-p", &pid.to_string()])
             .args(["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{fault}")])

@@ -1,11 +1,7 @@
 //! `by = "probe"`: the standby is a client of the primary. What its failures move, what they do not, and that
 //! no client notices its probes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test: it may panic, and tells the times it measured"
-)]
+#![expect(clippy::print_stdout, reason = "a test: it may panic, and tells the times it measured")]
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +9,7 @@ use tandem_e2e::apart::{Apart, ApartOptions};
 use tandem_e2e::audit::assert_nothing_lost;
 use tandem_e2e::client::Client;
 use tandem_e2e::load::{Load, LoadOptions};
-use tandem_e2e::node::{Node, Ports, START_DEADLINE};
+use tandem_e2e::node::{Node, START_DEADLINE};
 use tandem_e2e::pair::{Pair, PairOptions};
 use tandem_e2e::proxy::{Manner, Proxy};
 use tandem_e2e::skip::skipped;
@@ -128,21 +124,7 @@ fn without_a_fence_silence_proves_nothing_and_the_primary_goes_on() {
 
 /// A pair whose b reaches the client port of a by way of a proxy.
 fn with_proxy(options: &PairOptions) -> (Pair, Proxy) {
-    let mut pair = Pair::prepare(options);
-    let proxy = Proxy::start(pair.a.address());
-    let text = std::fs::read_to_string(pair.config()).unwrap();
-    let text = text.replacen(
-        &format!("client_port = {}", pair.a.ports().client),
-        &format!("client_port = {}", proxy.address().port()),
-        1,
-    );
-    let config = pair.folder().unwrap().join("b.toml");
-    std::fs::write(&config, text).unwrap();
-    let (ports, data): (Ports, _) = (pair.b.ports(), pair.b.data().to_owned());
-    pair.b = Node::new("b", ports, &config, &data, &pair.folder().unwrap().join("b.log"));
-    pair.a.start();
-    pair.b.start();
-    pair.wait_in_sync();
+    let (pair, proxy) = Pair::start_with_proxy(options);
     wait_probe(&pair.b, "answers");
     (pair, proxy)
 }
