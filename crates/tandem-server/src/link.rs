@@ -37,7 +37,8 @@ use crate::net::transport::{ReadOutcome, Transport};
 
 /// Token of the link's listener among the link's; lines count from 1.
 const LISTENER: u64 = 0;
-/// Connections that may be shaking hands; strangers can take no more.
+/// Connections that may be shaking hands; strangers can take no more. For one more the oldest goes: the peer
+/// needs milliseconds for its proof, whoever waits in silence needs for ever.
 const LINES_MAX: usize = 8;
 /// Time from connecting to the peer's proof.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(3);
@@ -248,16 +249,22 @@ impl Link {
         while let Some(listener) = self.listener.as_mut().filter(|_| self.waiting) {
             match listener.accept() {
                 Accepted::Stream(stream, peer) => {
-                    let shaking = self.lines.len() - usize::from(self.up.is_some());
-                    if shaking >= LINES_MAX {
-                        continue; // dropped; the peer comes again
-                    }
+                    self.make_room(turn);
                     self.add_line(stream, peer, false, turn);
                 }
                 // Files are reserved for the link; if they are gone too, the peer comes again.
                 Accepted::Empty | Accepted::Exhausted => self.waiting = false,
                 Accepted::Skip => {}
             }
+        }
+    }
+
+    /// Ends the oldest accepted connection that has proven nothing, if there are too many of them.
+    fn make_room(&mut self, turn: &mut Turn<'_>) {
+        let mut unproven = self.lines.iter().filter(|(_, it)| !it.dialer && it.proven.is_none());
+        let oldest = unproven.next().map(|(&index, _)| index);
+        if let Some(oldest) = oldest.filter(|_| unproven.count() + 1 >= LINES_MAX) {
+            self.end_line(oldest, &LineEnd::Crowded, turn);
         }
     }
 

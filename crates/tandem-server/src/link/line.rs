@@ -21,6 +21,9 @@ pub(crate) enum LineEnd {
     /// A node that only dials was dialled by a node.
     #[error("only the peer's supervisor may dial this node")]
     WrongWay,
+    /// Too many connections had proven nothing, and this one was the oldest.
+    #[error("connections that do not prove to be the peer crowd the link port; who makes them?")]
+    Crowded,
     /// The peer has not proven itself in time.
     #[error("no answer in time")]
     TooSlow,

@@ -198,6 +198,25 @@ fn strangers_on_the_link_port_do_not_keep_the_peer_out() {
 }
 
 #[test]
+fn however_many_silent_strangers_come_the_peer_gets_through() {
+    let mut a = End::listening(None);
+    let address = a.address.unwrap();
+    let mut strangers: Vec<_> =
+        (0..20).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    a.turn();
+    assert!(a.link.lines.len() <= LINES_MAX, "{}", a.link.lines.len());
+    let mut b = End::dialing(a.port(), None);
+    turn_until(&mut [&mut a, &mut b], "up", |ends| heard(ends, 0, "up") && heard(ends, 1, "up"));
+    assert!(a.link.last_trouble.is_empty(), "whoever comes up was no stranger");
+    // They come again and again, and the connection that is up stays.
+    strangers.extend((0..20).map(|_| std::net::TcpStream::connect(address).unwrap()));
+    b.link.send(b"hello");
+    turn_until(&mut [&mut a, &mut b], "heard", |ends| heard(ends, 0, "hello"));
+    turn_until(&mut [&mut a, &mut b], "told", |ends| ends[0].link.last_trouble.contains("crowd"));
+    assert_eq!(a.ear.heard, ["up", "hello"]);
+}
+
+#[test]
 fn a_newer_connection_of_the_same_peer_takes_the_place_of_the_old() {
     let mut a = End::listening(None);
     let mut old = End::dialing(a.port(), None);
