@@ -2,7 +2,7 @@
 //! load of clients, nothing acknowledged is lost, what they read was linearizable, and never do two nodes
 //! acknowledge.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tandem_e2e::family;
 use tandem_e2e::mediated::{MediatedOptions, MediatedPair, RECOVERY};
@@ -288,4 +288,34 @@ fn an_old_primary_with_an_extra_tail_keeps_it_aside_and_follows() {
     assert!(status.number("conflicts") > 0, "{}", status.json);
     assert_eq!(pair.b.client().ok(&["EXISTS", "extra0"]).int(), Some(0));
     pair.judge(load, 1);
+}
+
+#[test]
+fn a_command_that_takes_longer_than_a_session_is_no_dead_node() {
+    let Some(mut pair) = MediatedPair::start("a long command", &MediatedOptions::default()) else {
+        return;
+    };
+    let mut client = pair.a.client();
+    client.set_reply_timeout(RECOVERY).expect("a socket takes a timeout");
+    client.ok(&["SETBIT", "bits", "4294967295", "1"]);
+    let mut took = Duration::ZERO;
+    let mut times = 1_u32;
+    // As often in one transaction as it takes to be busy for longer than a session (1 s), but less long than
+    // `slow_after` (3 s).
+    while took < Duration::from_millis(1_500) {
+        let begun = Instant::now();
+        client.ok(&["MULTI"]);
+        for _ in 0..times {
+            client.ok(&["BITCOUNT", "bits"]);
+        }
+        let counts = client.ok(&["EXEC"]);
+        took = begun.elapsed();
+        assert!(counts.items().iter().all(|count| count.int() == Some(1)), "{counts:?}");
+        let once = (took / times).max(Duration::from_millis(1));
+        times = times.max(u32::try_from(2_000 / once.as_millis()).unwrap_or(1)).min(times * 8);
+    }
+    assert_eq!(pair.a.status().number("epoch"), 1, "b took over after {took:?}");
+    pair.wait_in_sync();
+    assert_eq!(pair.a.status().number("epoch"), 1, "b took over after {took:?}");
+    assert_eq!(pair.a.status().role(), "primary");
 }

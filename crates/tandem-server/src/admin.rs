@@ -6,17 +6,24 @@ use tandem_admin::{AdminReply, AdminRequest};
 use tandem_switch::MediatorEvent;
 use tokio::sync::oneshot;
 
+use crate::TurnClock;
 use crate::inbox::{Gone, Mail, Outbox};
 
 /// Sends operator requests to the data thread, from any thread.
 #[derive(Clone)]
 pub struct AdminHandle {
     outbox: Outbox,
+    turns: TurnClock,
 }
 
 impl AdminHandle {
-    pub(crate) const fn new(outbox: Outbox) -> Self {
-        Self { outbox }
+    pub(crate) const fn new(outbox: Outbox, turns: TurnClock) -> Self {
+        Self { outbox, turns }
+    }
+
+    /// Whether the data thread is busy, and since when.
+    pub fn turns(&self) -> TurnClock {
+        self.turns.clone()
     }
 
     /// Asks and waits for the answer without blocking the thread.

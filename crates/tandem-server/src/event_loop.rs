@@ -35,7 +35,7 @@ use crate::link::Link;
 use crate::loading::Loading;
 use crate::net::tls::Tls;
 use crate::workers::Workers;
-use crate::{Exit, RunError, clock};
+use crate::{Exit, RunError, TurnClock, clock};
 
 /// Events taken from the system at once.
 const EVENTS_MAX: usize = 1024;
@@ -80,6 +80,7 @@ pub(crate) struct EventLoop {
     edges: Attached,
     /// A drill: no link before this.
     isolated_until: Option<Monotonic>,
+    turns: TurnClock,
 }
 
 /// What an event loop is made of.
@@ -98,6 +99,8 @@ pub(crate) struct Parts {
     pub tls: Option<Tls>,
     /// How to read the data back.
     pub boot: Arc<dyn Boot>,
+    /// Tells other threads of long turns.
+    pub turns: TurnClock,
 }
 
 /// Token of the bell.
@@ -123,7 +126,7 @@ const fn own(token: u64) -> Token {
 impl EventLoop {
     /// Ready to run; the data is not loaded yet.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { poll, inbox, outbox, clients, link, tls, boot } = parts;
+        let Parts { poll, inbox, outbox, clients, link, tls, boot, turns } = parts;
         Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
@@ -145,6 +148,7 @@ impl EventLoop {
             shutdown_wanted: false,
             edges: Attached::default(),
             isolated_until: None,
+            turns,
         }
     }
 
@@ -171,6 +175,7 @@ impl EventLoop {
             return ControlFlow::Break(Err(RunError::Wait(error)));
         }
         let now = clock::now();
+        self.turns.begin(now.mono);
         self.take_events();
         self.take_mail(now)?;
         self.link.turn(now, self.brain.as_mut(), &mut self.out, self.tls.as_ref());
@@ -192,6 +197,7 @@ impl EventLoop {
         self.edges.report(now.mono, || brain.vitals());
         let identity = self.brain.identity();
         self.edges.beat(now.mono, || identity.boot_id());
+        self.turns.end();
         ControlFlow::Continue(())
     }
 

@@ -31,6 +31,7 @@ mod rounds;
 mod run;
 mod settings;
 mod signals;
+mod turn_clock;
 mod workers;
 
 pub use admin::AdminHandle;
@@ -40,3 +41,4 @@ pub use inbox::Gone;
 pub use net::tls::{TlsError, TlsFiles};
 pub use run::{Addresses, Exit, RunError, Server, run};
 pub use settings::ServerSettings;
+pub use turn_clock::TurnClock;

@@ -9,6 +9,7 @@ use tandem_fs::FsDisk;
 use tandem_log::LogOptions;
 use tandem_node::{Facts, Port};
 
+use crate::TurnClock;
 use crate::admin::AdminHandle;
 use crate::boot::node::NodeBoot;
 use crate::clients::Clients;
@@ -140,7 +141,8 @@ impl Server {
         let peer = link_settings(&settings);
         let line =
             Link::new(peer, registry()?, listener, outbox.clone()).map_err(RunError::Wait)?;
-        let admin = AdminHandle::new(outbox.clone());
+        let turns = TurnClock::default();
+        let admin = AdminHandle::new(outbox.clone(), turns.clone());
         let boot = Arc::new(NodeBoot {
             disk,
             options: LogOptions { segment_bytes: settings.segment_bytes },
@@ -153,7 +155,7 @@ impl Server {
             },
             settings: settings.node,
         });
-        let parts = Parts { poll, inbox, outbox, clients, link: line, tls, boot };
+        let parts = Parts { poll, inbox, outbox, clients, link: line, tls, boot, turns };
         Ok(Self {
             event_loop: EventLoop::new(parts),
             admin,

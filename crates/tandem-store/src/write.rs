@@ -180,7 +180,12 @@ impl Keys<'_> {
         let effect = Effect::SetRange { offset: u64::try_from(offset).unwrap_or(u64::MAX), bytes };
         self.patch(key, effect, true, |string| {
             let end = offset + bytes.len();
-            if string.len() < end {
+            if string.len() < end / 2 {
+                // Zeros from the allocator are not written one by one: a bit far out costs no second.
+                let mut longer = vec![0; end];
+                longer[..string.len()].copy_from_slice(string);
+                *string = longer;
+            } else if string.len() < end {
                 string.resize(end, 0);
             }
             string[offset..end].copy_from_slice(bytes);

@@ -15,6 +15,7 @@ mod prober;
 pub(crate) mod secrets;
 mod sentinel;
 mod starts;
+mod still_here;
 mod surroundings;
 pub(crate) mod tls;
 mod unaided;

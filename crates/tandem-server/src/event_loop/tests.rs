@@ -124,8 +124,9 @@ impl Server {
         let link = Link::new(settings, registry(), None, outbox.clone()).unwrap();
         let (go, wait) = mpsc::channel();
         let boot = Arc::new(EchoBoot { go: std::sync::Mutex::new(wait), clients_max });
-        let admin = crate::AdminHandle::new(outbox.clone());
-        let parts = Parts { poll, inbox, outbox, clients, link, tls: None, boot };
+        let turns = TurnClock::default();
+        let admin = crate::AdminHandle::new(outbox.clone(), turns.clone());
+        let parts = Parts { poll, inbox, outbox, clients, link, tls: None, boot, turns };
         let thread = thread::spawn(move || EventLoop::new(parts).run());
         Self { address, admin, go, thread: Some(thread) }
     }

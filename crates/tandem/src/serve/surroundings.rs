@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::serve::cut::Cut;
-use crate::serve::{mediator, prober, sentinel, unaided};
+use crate::serve::{mediator, prober, sentinel, still_here, unaided};
 
 /// How long the end of this process waits for the virtual address to be given up and the like.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ impl Surroundings {
         cut: &Cut,
         third: watch::Sender<Option<(String, u16)>>,
     ) -> anyhow::Result<mediator::Ask> {
-        let gate = cut.clone();
+        let (gate, turns) = (cut.clone(), admin.turns());
         let tell = move |event| {
             // The node may have ended.
             if gate.left().is_none() {
@@ -91,11 +91,12 @@ impl Surroundings {
         let (mut ask, task) = mediator::start(self.runtime.handle(), config, node, third, tell)?;
         self.last.push(task);
         let gate = cut.clone();
-        Ok(Box::new(move |request| {
+        let ask: mediator::Ask = Box::new(move |request| {
             if gate.left().is_none() {
                 ask(request);
             }
-        }))
+        });
+        Ok(still_here::help_out(self.runtime.handle(), config, turns, ask))
     }
 
     fn keep_address(
