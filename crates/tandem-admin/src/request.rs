@@ -21,7 +21,7 @@ pub struct PromoteRequest {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SoloRequest {
-    /// Even though the peer was heard a moment ago.
+    /// Even though the peer is connected.
     pub force: bool,
 }
 

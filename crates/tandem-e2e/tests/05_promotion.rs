@@ -173,6 +173,12 @@ fn nobody_serves_by_itself_from_an_empty_or_foreign_directory() {
     wait::stays_true("an empty peer takes nothing away", Duration::from_secs(2), || {
         pair.a.try_status().map_or(true, |status| status.role() != "primary")
     });
+    pair.a.wait_status("sees its peer", |status| status.is("peer.connected"));
+    for words in [&["solo"][..], &["solo", "--force"]] {
+        let said = pair.a.verb(words);
+        assert_eq!(said.code, 1, "an empty pair beside the data: {said:?}");
+        assert!(said.err.contains("holds the pair's data"), "{said:?}");
+    }
     pair.promote_b(&[]);
     assert_eq!(pair.b.client().ok(&["GET", "k"]).text().as_deref(), Some("v"));
     pair.wait_in_sync();
@@ -180,5 +186,24 @@ fn nobody_serves_by_itself_from_an_empty_or_foreign_directory() {
     let said = pair.a.verb(&["promote"]);
     assert_eq!(said.code, 0, "{said:?}");
     pair.a.wait_role("primary");
+    assert_eq!(pair.a.client().ok(&["GET", "k"]).text().as_deref(), Some("v"));
+}
+
+#[test]
+fn data_without_the_file_that_says_whose_it_is_is_not_taken_for_nothing() {
+    let mut pair = Pair::start(&PairOptions::new("primary-standby"));
+    pair.a.client().ok(&["SET", "k", "v"]);
+    pair.b.terminate();
+    pair.a.terminate();
+    let (state, kept) = (pair.a.data().join("state"), pair.a.data().join("state.kept"));
+    fs::rename(&state, &kept).expect("it is there");
+    pair.a.spawn();
+    assert_eq!(pair.a.wait_exit(), Some(1));
+    let log = pair.a.log();
+    assert!(log.contains("there is no file `state`, but gen-0/"), "{log}");
+    fs::rename(&kept, &state).expect("nothing was changed");
+    pair.a.start();
+    pair.b.start();
+    pair.wait_in_sync();
     assert_eq!(pair.a.client().ok(&["GET", "k"]).text().as_deref(), Some("v"));
 }

@@ -61,10 +61,14 @@ pub struct NodeState {
 pub enum StateError {
     /// The file is there but not readable as a state. Never start as if it were new: get the data from
     /// the peer, or restore the file.
-    #[error("the state file is damaged")]
+    #[error(
+        "the file {STATE_NAME} in the data directory is damaged, so nobody can tell whose data this is; nothing was changed. Restore a backup into an empty directory; or, if the peer was in sync and has all writes, move this data directory away and start again: the node then copies everything from its peer"
+    )]
     Damaged,
     /// A version that this program does not know.
-    #[error("state file of format version {0} is not known")]
+    #[error(
+        "the file {STATE_NAME} in the data directory has format version {0}, which this program does not know: use the version that wrote it, or a later one"
+    )]
     Version(u16),
     /// No space. The state on disk is as it was; it may be saved again, from the beginning, once there is.
     #[error("no space to {op} the state file")]

@@ -23,6 +23,7 @@ mod link;
 mod operator;
 mod status;
 mod switching;
+mod unknown_data;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -16,7 +16,10 @@ pub enum Wish {
         force: bool,
     },
     /// Go on alone, by this person's word.
-    Solo,
+    Solo {
+        /// Although the peer is connected.
+        force: bool,
+    },
     /// Planned change without loss; `None`: to the node that is not primary.
     Switch {
         /// The node that shall be primary.

@@ -195,7 +195,14 @@ impl Both {
         let answer = match (request, self.phase) {
             (Request::Stop, _) => Ok("the other node goes on".to_owned()),
             (
-                Request::Promote { force: true, .. } | Request::Solo,
+                Request::Solo { force: false },
+                Phase::New | Phase::Starting | Phase::Beginning | Phase::Waiting,
+            ) if self.alone_since.is_none() => refusal(
+                RefusalKind::WrongRole,
+                "the peer is connected, and this node takes in what it has first: wait for that (`tandem why`); with --force it begins without",
+            ),
+            (
+                Request::Promote { force: true, .. } | Request::Solo { .. },
                 Phase::New | Phase::Starting | Phase::Beginning | Phase::Waiting,
             ) => {
                 self.forced = true;

@@ -142,7 +142,10 @@ impl Direct {
             Request::Reject => self.decisions.reject(ticket, self.core.epoch_seen(), out),
             Request::Pause => self.core.pause(ticket, true, out),
             Request::Resume => self.core.pause(ticket, false, out),
-            Request::Promote { .. } | Request::Switch { .. } | Request::Solo | Request::Stop => {
+            Request::Promote { .. }
+            | Request::Switch { .. }
+            | Request::Solo { .. }
+            | Request::Stop => {
                 self.core.step(now, own, Input::Ask { ticket, request }, out);
             }
         }

@@ -362,7 +362,7 @@ impl Manual {
                 self.promote(now, ticket, promote::Accepted { accept_loss, force }, out);
             }
             Request::Switch { to } => self.switch(now, ticket, to, out),
-            Request::Solo => self.solo(ticket, out),
+            Request::Solo { force } => self.solo(ticket, force, out),
             Request::Stop => self.stop(now, ticket, out),
             Request::Confirm | Request::Reject | Request::Pause | Request::Resume => {
                 Self::nothing_automatic(ticket, out);

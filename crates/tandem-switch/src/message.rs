@@ -39,6 +39,22 @@ pub struct Greeting {
     pub unwell: bool,
 }
 
+impl Greeting {
+    /// Why a person's word that this peer is off cannot be taken, now that it is connected; `empty`: the node
+    /// that was asked holds no data. Beginning over data that is right there is refused also with force.
+    pub(crate) fn refuses_solo(&self, peer: &str, empty: bool, force: bool) -> Option<String> {
+        if empty && self.pair_id != PairId::NONE {
+            return Some(format!(
+                "node {peer} is connected and holds the pair's data, and this directory is empty: it gets a copy once {peer} is primary (`tandem promote` on {peer}). To begin a new, empty pair here, stop node {peer} first"
+            ));
+        }
+        let text = format!(
+            "node {peer} is connected, and `tandem solo` is your word that it is off and stays off: stop it first, or see `tandem why`; `--force` says so all the same"
+        );
+        (!force).then_some(text)
+    }
+}
+
 /// One message.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum PeerMessage {

@@ -27,7 +27,10 @@ pub enum Request {
         to: Option<NodeId>,
     },
     /// Serve alone, by this person's word that the peer neither serves nor will be promoted.
-    Solo,
+    Solo {
+        /// Although the peer is connected, so that it plainly is not off.
+        force: bool,
+    },
     /// The node is going to stop: a standby resigns, a primary hands over if it can.
     Stop,
     /// Carry out the pending proposal (R12).
@@ -322,6 +325,8 @@ pub enum DemoteCause {
     MediatorLost,
     /// Both nodes served, and `split_brain` decided for the other one, or for nobody.
     SplitBrain,
+    /// This reign was begun by force, and the mediator's record is of another pair.
+    OtherPair,
 }
 
 /// Why a person's request was not carried out. `text` says what, why, and what to do.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod epoch;
+mod error_chain;
 mod id;
 mod lsn;
 mod role;
@@ -12,6 +13,7 @@ mod slot;
 mod time;
 
 pub use epoch::{Epoch, EpochHistory, EpochStart, ForkId, HistoryError};
+pub use error_chain::error_chain;
 pub use id::{Incarnation, NodeId, Pair, PairId};
 pub use lsn::{Chain, LogPosition, Lsn};
 pub use role::Role;

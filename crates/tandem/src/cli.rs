@@ -221,7 +221,7 @@ pub(crate) struct PromoteOptions {
 
 #[derive(Args, Debug)]
 pub(crate) struct SoloOptions {
-    /// Although the peer was heard a moment ago.
+    /// Although the peer is connected.
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]

@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tandem_admin::{RoleName, StatusView};
+use tandem_types::error_chain;
 
 use crate::admin_client::{AdminClient, Outcome};
 use crate::cli::{AdminOptions, DemoOptions};
@@ -311,7 +312,7 @@ impl Demo {
                 out::line(format_args!("\n{} ({millis} ms)", done.message))?;
             }
             Ok(Outcome::Refused(refused)) => out::line(format_args!("\n{}", refused.line()))?,
-            Err(error) => out::line(format_args!("\n{error:#}"))?,
+            Err(error) => out::line(format_args!("\n{}", error_chain(&*error)))?,
         }
         Ok(())
     }

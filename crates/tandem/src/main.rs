@@ -29,6 +29,7 @@ mod witness;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tandem_types::error_chain;
 
 use crate::cli::{Cli, Command};
 
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if out::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tandem: {error:#}");
+            eprintln!("tandem: {}", error_chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tandem_admin::StatusView;
+use tandem_types::error_chain;
 
 use crate::admin_client::AdminClient;
 use crate::cli::{AdminOptions, StatusOptions};
@@ -25,7 +26,7 @@ pub(crate) fn run(admin: &AdminOptions, options: &StatusOptions) -> anyhow::Resu
             Ok(code)
         }
         Err(error) if error.is::<NotReachable>() => {
-            eprintln!("tandem: {error:#}");
+            eprintln!("tandem: {}", error_chain(&*error));
             Ok(not_reachable())
         }
         Err(error) => Err(error),
@@ -47,7 +48,7 @@ fn watch(client: &AdminClient, json: bool) -> anyhow::Result<ExitCode> {
         let text = match show(client, false) {
             Ok(_) if json => client.get("/api/v1/status")?.to_string(),
             Ok((text, _)) => text,
-            Err(error) => format!("{error:#}"),
+            Err(error) => error_chain(&*error),
         };
         let mut out = std::io::stdout().lock();
         if in_place {

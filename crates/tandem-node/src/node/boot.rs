@@ -20,6 +20,7 @@ use super::integrity::Integrity;
 use super::link::LinkState;
 use super::operator::Backups;
 use super::status::Journal;
+use super::unknown_data::refuse_unknown_data;
 use crate::apply_queue::ApplyQueue;
 use crate::conflicts::{Entry, catalogue, discard_temporary};
 use crate::generation::{
@@ -138,6 +139,16 @@ pub enum BootError {
         reason: String,
         /// The peer's name.
         peer: String,
+    },
+    /// Log or snapshots without the file that says whose they are.
+    #[error(
+        "there is no file `state`, but {file} holds {bytes} bytes: this is no new data directory, and nobody can tell whose data it is; nothing was changed. Put `state` back, or restore a backup into an empty directory; or, if the peer was in sync and has all writes, move this data directory away and start again: the node then copies everything from its peer"
+    )]
+    NoState {
+        /// A file of the log, or a snapshot.
+        file: String,
+        /// How long it is.
+        bytes: u64,
     },
     /// The directory was written by the other node of the pair.
     #[error(
@@ -295,6 +306,7 @@ fn load_or_create<D: Disk>(
         save_state(disk, &state)?;
         return Ok(state);
     }
+    refuse_unknown_data(disk)?;
     report.created = true;
     let incarnation = Incarnation::new(seeds.incarnation.max(1));
     let mut switch = tandem_switch::NodeState::new(incarnation);

@@ -64,7 +64,9 @@ impl Node {
                 return self
                     .ask(Asker::Admin(id), Wish::Promote { accept_loss, force: promote.force });
             }
-            AdminRequest::Solo(_) => return self.ask(Asker::Admin(id), Wish::Solo),
+            AdminRequest::Solo(solo) => {
+                return self.ask(Asker::Admin(id), Wish::Solo { force: solo.force });
+            }
             AdminRequest::Backup => return self.backup(id),
             AdminRequest::BackupEnd { id: backup } => {
                 self.backups.held.retain(|(held, _)| held != backup);
@@ -133,7 +135,7 @@ impl Node {
     fn ask(&mut self, asker: Asker, wish: Wish) {
         let request = match wish {
             Wish::Promote { accept_loss, force } => Request::Promote { accept_loss, force },
-            Wish::Solo => Request::Solo,
+            Wish::Solo { force } => Request::Solo { force },
             Wish::Switch { to } => Request::Switch { to },
             Wish::Confirm => Request::Confirm,
             Wish::Reject => Request::Reject,

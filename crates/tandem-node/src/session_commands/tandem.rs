@@ -36,7 +36,8 @@ pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
         }
         (b"waitpos", 5) => waitpos(visit, args),
         (b"promote", _) => promote(visit, args),
-        (b"solo", 2) => wish(visit, Wish::Solo),
+        (b"solo", 2) => wish(visit, Wish::Solo { force: false }),
+        (b"solo", 3) if is(args.get(2), "force") => wish(visit, Wish::Solo { force: true }),
         (b"switch", 2) => wish(visit, Wish::Switch { to: None }),
         (b"switch", 4) => switch_to(visit, args),
         (b"confirm", 2) => wish(visit, Wish::Confirm),
@@ -232,6 +233,6 @@ const HELP: &[&str] = &[
     "    Return what a returned primary had and the pair lacks.",
     "CONFLICTS APPLY <id> [DRYRUN] | DISCARD <id>",
     "    Write again what can be, or give it up.",
-    "SOLO",
+    "SOLO [FORCE]",
     "    Let the primary go on without its peer, on your word that the peer is off.",
 ];

@@ -10,7 +10,7 @@ use tandem_node::{
     BootReport, ConnId, Desk, Facts, Input, LogPlace, Node, Output, SaveError, SaveTrouble, Seeds,
     Settings, Stopwatch, cut_fork, generation_name, save_fork,
 };
-use tandem_types::{Lsn, Monotonic, Now};
+use tandem_types::{Lsn, Monotonic, Now, error_chain};
 
 use super::{AfterStop, Boot, Started};
 use crate::brain::{Brain, Identity};
@@ -18,9 +18,7 @@ use crate::inbox::Outbox;
 use crate::link::random_bytes;
 use crate::process_load::LoadMeter;
 use crate::workers::log::{LogThread, OpenLog, report_saved};
-use crate::workers::{
-    Reporter, Workers, chain, conflicts, log_reader, reaper, scrub, snapshot, spawn,
-};
+use crate::workers::{Reporter, Workers, conflicts, log_reader, reaper, scrub, snapshot, spawn};
 use crate::{RunError, clock, process_facts};
 
 /// Boots nodes from one data directory.
@@ -119,7 +117,7 @@ impl<D: Disk> NodeBoot<D> {
             }
         };
         let Err(error) = done else { return Ok(Left::default()) };
-        let text = chain(&error);
+        let text = error_chain(&error);
         match error {
             SaveError::Chain { .. } | SaveError::Log(_) | SaveError::NoState(_) => {
                 tracing::error!("{text}: a full copy replaces the data");
@@ -157,7 +155,11 @@ impl<D: Disk> NodeBoot<D> {
 
 /// Whether another start would end the same way: space may come back by itself, whatever else not.
 fn boot_failed(error: &(dyn std::error::Error + 'static)) -> RunError {
-    if is_full(error) { RunError::DiskFull(chain(error)) } else { RunError::Boot(chain(error)) }
+    if is_full(error) {
+        RunError::DiskFull(error_chain(error))
+    } else {
+        RunError::Boot(error_chain(error))
+    }
 }
 
 /// Whether the disk was full.

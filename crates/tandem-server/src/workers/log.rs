@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tandem_disk::Disk;
 use tandem_log::{Batch, LogOptions, Room, SegmentWriter, StateError, WriteError};
 use tandem_node::{ConflictNews, Fsync, Input, LogCommand, LogFault, LogPlace, Saved, Settings};
-use tandem_types::{Lsn, PairId};
+use tandem_types::{Lsn, PairId, error_chain};
 
-use super::{Reporter, chain, log_reader};
+use super::{Reporter, log_reader};
 use crate::boot::generation::{self, GenerationError};
 use crate::clock;
 
@@ -99,13 +99,13 @@ struct Failed(String);
 
 impl From<GenerationError> for Failed {
     fn from(error: GenerationError) -> Self {
-        Self(chain(&error))
+        Self(error_chain(&error))
     }
 }
 
 impl From<WriteError> for Failed {
     fn from(error: WriteError) -> Self {
-        Self(chain(&error))
+        Self(error_chain(&error))
     }
 }
 
@@ -214,7 +214,7 @@ impl<D: Disk> LogThread<D> {
                             self.tell_full("no space for the state file");
                             return Ok(());
                         }
-                        Err(error) => return Err(Failed(chain(&error))),
+                        Err(error) => return Err(Failed(error_chain(&error))),
                     }
                 }
                 LogOrder::Do(other) => {
@@ -353,7 +353,7 @@ impl<D: Disk> LogThread<D> {
                 }
             }
             // Better out of the pair than without these records.
-            Err(error) => return Err(Failed(chain(&error))),
+            Err(error) => return Err(Failed(error_chain(&error))),
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tandem_disk::Disk;
 use tandem_log::{Decoded, LogReader, ReadError, decode};
 use tandem_node::Input;
-use tandem_types::{Chain, Lsn};
+use tandem_types::{Chain, Lsn, error_chain};
 
-use super::{Reporter, chain};
+use super::Reporter;
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +92,6 @@ fn chain_at<D: Disk>(reader: &mut LogReader<D>, lsn: Lsn) -> Result<Option<Chain
 /// What is damaged on disk counts as gone: the peer gets a full copy of what is in memory instead.
 fn complain(error: &ReadError) {
     if !matches!(error, ReadError::Gone { .. }) {
-        tracing::error!("read the log for the peer: {}", chain(error));
+        tracing::error!("read the log for the peer: {}", error_chain(error));
     }
 }

@@ -263,7 +263,7 @@ impl Manual {
     }
 
     /// Alone by a person's word.
-    pub(super) fn solo(&mut self, ticket: Ticket, out: &mut Vec<Output>) {
+    pub(super) fn solo(&mut self, ticket: Ticket, force: bool, out: &mut Vec<Output>) {
         let refuse = |kind, text: &str, out: &mut Vec<Output>| {
             Self::refuse_with(ticket, kind, text.to_owned(), out);
         };
@@ -278,10 +278,16 @@ impl Manual {
             );
         }
         let peer_serves = self.greeting().is_some_and(|greeting| greeting.role == Role::Primary);
+        let there = self.greeting().and_then(|it| {
+            it.refuses_solo(self.settings.peer_name(), self.state.is_empty(), force)
+        });
         match self.phase {
             Phase::Primary { .. } => self.solo_as_primary(ticket, out),
             _ if peer_serves => {
                 refuse(RefusalKind::WrongRole, "the peer is primary and connected", out);
+            }
+            Phase::Joining | Phase::Claiming { .. } if let Some(text) = there => {
+                refuse(RefusalKind::WrongRole, &text, out);
             }
             Phase::Joining | Phase::Claiming { .. } => {
                 let deadline = Monotonic::ZERO.plus(Duration::MAX);
@@ -365,6 +371,9 @@ impl Manual {
             self.asked = None;
             let how = match cause {
                 PromoteCause::Forced => "; writes that were not here are lost if they existed",
+                PromoteCause::Solo => {
+                    ", alone by your word; writes that only the peer has are not here"
+                }
                 _ => "; no acknowledged write was lost",
             };
             let text = format!("this node is primary of epoch {}{how}", reign.epoch);

@@ -251,7 +251,7 @@ fn a_returning_primary_goes_on_alone_only_if_it_was_alone() {
             assert_eq!(play.serving(), None, "{name}");
             let why = play.brain.why(Monotonic::from_millis(play.now));
             assert!(why.forcing.unwrap().contains("tandem solo"), "{name}");
-            assert!(play.asks(Request::Solo).unwrap().is_ok(), "{name}");
+            assert!(play.asks(Request::Solo { force: false }).unwrap().is_ok(), "{name}");
             assert_eq!(play.serving(), Some(E5), "{name}");
         }
     }
@@ -590,7 +590,9 @@ fn a_node_whose_data_is_set_aside_follows_and_takes_no_role_from_anybody() {
             play.give(Input::PeerUp).says(PeerMessage::Greeting(greeting));
         }
         play.after(1_000);
-        for request in [Request::Promote { accept_loss: 0, force: true }, Request::Solo] {
+        for request in
+            [Request::Promote { accept_loss: 0, force: true }, Request::Solo { force: true }]
+        {
             play.give(Input::Ask { ticket: Ticket(1), request });
         }
         let refused = |output: &Output| {
@@ -622,4 +624,35 @@ fn a_node_whose_data_is_set_aside_lets_the_peer_return() {
     play.says(PeerMessage::Claim { epoch, fork, reign: Some(reign(E4, NodeId::B)) });
     let grants = |it: &Output| matches!(it, Output::Send(PeerMessage::Grant { .. }));
     assert!(play.out.iter().any(grants), "{:?}", play.out);
+}
+
+#[test]
+fn nobody_begins_an_empty_pair_beside_a_peer_that_has_data() {
+    let with_data = greeting(Role::Joining, NodeId::B, set(true, true, 9));
+    for (peer, force, begins) in
+        [(Some(with_data), false, false), (Some(with_data), true, false), (None, false, true)]
+    {
+        let mut play = Play::durable(NodeState::new(Incarnation::new(77)));
+        if let Some(greeting) = peer {
+            play.give(Input::PeerUp).says(PeerMessage::Greeting(greeting));
+        }
+        let what = format!("{peer:?}, force {force}");
+        let answer = play.asks(Request::Solo { force });
+        assert_eq!(play.serving().is_some(), begins, "{what}: {answer:?}");
+        if !begins {
+            let refusal = answer.unwrap().unwrap_err();
+            assert!(refusal.text.contains("is connected"), "{what}: {refusal:?}");
+        }
+    }
+}
+
+#[test]
+fn a_returning_primary_whose_peer_is_there_goes_on_alone_only_by_force() {
+    let there = greeting(Role::Joining, NodeId::A, set(true, true, 9));
+    for force in [false, true] {
+        let mut play = Play::durable(state(NodeId::A, set(true, true, 3)));
+        play.give(Input::PeerUp).says(PeerMessage::Greeting(there));
+        let answer = play.asks(Request::Solo { force });
+        assert_eq!(play.serving().is_some(), force, "{answer:?}");
+    }
 }

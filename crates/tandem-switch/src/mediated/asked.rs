@@ -63,6 +63,9 @@ impl Mediated {
             self.asked = None;
             let how = match cause {
                 PromoteCause::Forced => "; writes that were not here are lost if they existed",
+                PromoteCause::Solo => {
+                    ", alone by your word; writes that only the peer has are not here"
+                }
                 _ => "; no acknowledged write was lost",
             };
             let text = format!("this node is primary of epoch {}{how}", reign.epoch);

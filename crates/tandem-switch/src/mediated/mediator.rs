@@ -265,6 +265,11 @@ impl Mediated {
         before: Option<crate::Reign>,
         out: &mut Vec<Output>,
     ) {
+        if self.standing() == Standing::Foreign && self.by_force && self.state.recorded.is_none() {
+            // A person began a pair here that the mediator never heard of, and under its name there is another
+            // one: only one of the two is this pair, and a record is better than a word.
+            return self.demote(DemoteCause::OtherPair, out);
+        }
         let Standing::Valid(_, record) = self.standing() else { return };
         if self.state.is_empty() && record.pair_id == PairId::NONE {
             return;

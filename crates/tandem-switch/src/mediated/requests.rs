@@ -23,7 +23,7 @@ impl Mediated {
                 self.promote(now, ticket, Accepted { accept_loss, force }, out);
             }
             Request::Switch { to } => self.switch(now, ticket, to, out),
-            Request::Solo => self.solo(now, ticket, out),
+            Request::Solo { force } => self.solo(now, (ticket, force), out),
             Request::Stop => self.stop(now, ticket, out),
             Request::Confirm => self.confirm(ticket, out),
             Request::Reject => self.reject(ticket, out),
@@ -223,7 +223,7 @@ impl Mediated {
     }
 
     /// Alone by a person's word.
-    fn solo(&mut self, now: Monotonic, ticket: Ticket, out: &mut Vec<Output>) {
+    fn solo(&mut self, now: Monotonic, (ticket, force): (Ticket, bool), out: &mut Vec<Output>) {
         let refuse = |kind, text: &str, out: &mut Vec<Output>| {
             Self::refuse_with(ticket, kind, text.to_owned(), out);
         };
@@ -242,6 +242,9 @@ impl Mediated {
             Phase::Primary { .. } => self.solo_as_primary(now, ticket, out),
             Phase::Joining if self.peer_serves() => {
                 refuse(RefusalKind::WrongRole, "the peer is primary and connected", out);
+            }
+            Phase::Joining if let Some(text) = self.refuses_solo(force) => {
+                refuse(RefusalKind::WrongRole, &text, out);
             }
             Phase::Joining if self.state.is_empty() => match self.standing() {
                 Standing::Absent if self.mediator.is_fresh() => {
@@ -271,6 +274,12 @@ impl Mediated {
                 refuse(RefusalKind::Busy, "a change of role is under way", out);
             }
         }
+    }
+
+    /// Why nobody may begin without a peer that is there.
+    fn refuses_solo(&self, force: bool) -> Option<String> {
+        let greeting = self.greeting()?;
+        greeting.refuses_solo(self.settings.peer_name(), self.state.is_empty(), force)
     }
 
     fn solo_as_primary(&mut self, now: Monotonic, ticket: Ticket, out: &mut Vec<Output>) {

@@ -252,7 +252,7 @@ impl World {
             33..34 if running && self.plan.forces => {
                 self.ask(id, Request::Promote { accept_loss: 0, force: true });
             }
-            34..35 if running && self.plan.forces => self.ask(id, Request::Solo),
+            34..35 if running && self.plan.forces => self.ask(id, Request::Solo { force: true }),
             35..36 if self.plan.wipes => self.wipe(id),
             _ => {}
         }
@@ -267,7 +267,7 @@ impl World {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.say(id, (&ticket, &request));
-        if matches!(request, Request::Solo | Request::Promote { force: true, .. }) {
+        if matches!(request, Request::Solo { .. } | Request::Promote { force: true, .. }) {
             self.loss_accepted = true;
         }
         if let Some(run) = &mut self.node(id).run {
