@@ -324,7 +324,7 @@ impl StatusView {
     /// The pair's health as seen from this node.
     ///
     /// No primary: neither this node nor a peer heard over a living link says it is one, or this
-    /// primary is stalled. Degraded: not both in sync, link down, configuration differs, conflicts
+    /// primary is stalled. Degraded: not both in sync, link down, something waited for, configuration differs, conflicts
     /// or a pending switch wait for a person.
     pub fn health(&self) -> Health {
         let here = self.role == RoleName::Primary;
@@ -337,6 +337,7 @@ impl StatusView {
             || !self.config_differs.is_empty()
             || self.conflicts > 0
             || self.repair.is_some()
+            || self.waiting_for.is_some()
             || self.verify.as_ref().is_some_and(|verify| verify.result == "differs")
             || self.pending.is_some()
             || self.mediator.as_ref().is_some_and(|mediator| !mediator.connected);

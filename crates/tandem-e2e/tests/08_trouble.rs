@@ -112,6 +112,16 @@ fn a_full_disk_refuses_writes_and_reads_go_on() {
         assert!(acknowledged < 20_000, "the disk never became full");
     };
     assert!(error.starts_with("MISCONF"), "{error}");
+    assert!(error.contains("the disk of a is full"), "{error}");
+    let status = pair.a.status();
+    assert!(
+        status.is("stalled") && status.text("waiting_for").contains("is full"),
+        "{}",
+        status.json
+    );
+    let why = pair.a.verb(&["why"]);
+    assert!(why.out.contains("a person: free space on a"), "{why:?}");
+    assert_eq!(pair.a.verb(&["status"]).code, 2, "no primary that takes writes");
     pair.a.process().assert_running();
     assert_eq!(client.ok(&["GET", "first"]).text().as_deref(), Some("v"));
     for number in 0..acknowledged {
@@ -128,6 +138,42 @@ fn a_full_disk_refuses_writes_and_reads_go_on() {
     pair.a.wait_role("primary");
     let mut client = pair.a.client();
     assert_eq!(client.ok(&["DBSIZE"]).int(), Some(acknowledged + 2));
+}
+
+#[test]
+fn a_standby_whose_disk_is_full_is_named_and_a_person_may_go_on_without_it() {
+    let disk = match SmallDisk::mount("200m") {
+        Ok(disk) => disk,
+        Err(reason) => return skipped("disk of the standby full", &reason),
+    };
+    let mut options = PairOptions::new("primary-standby").switch("slow_after = \"1s\"");
+    options.data[1] = Some(disk.path().join("data"));
+    let pair = Pair::start(&options);
+    let mut client = pair.a.client();
+    client.set_reply_timeout(Duration::from_secs(1)).expect("a socket takes a timeout");
+    let ballast = disk.fill(512 << 10);
+    let value = "v".repeat(64 << 10);
+    let mut number = 0;
+    while client.command(&["SET", &format!("k{number}"), &value]).is_ok() {
+        number += 1;
+        assert!(number < 20_000, "the disk never became full");
+    }
+    let status = pair.a.wait_status("says that writes wait", |status| status.is("stalled"));
+    assert!(status.text("waiting_for").contains("for b, which is connected"), "{}", status.json);
+    assert!(pair.a.log().contains("does not make them durable"), "{}", pair.a.log());
+    let why = pair.b.verb(&["why"]);
+    assert!(why.out.contains("free space on b"), "{why:?}");
+    assert_eq!(pair.b.verb(&["status"]).code, 1, "the standby needs attention");
+    wait::until("a person goes on without it", Duration::from_secs(20), || {
+        let said = pair.a.verb(&["solo"]);
+        if said.code == 0 { Ok(()) } else { Err(said) }
+    });
+    pair.a.client().ok(&["SET", "alone", "v"]);
+    fs::remove_file(&ballast).expect("removed");
+    pair.wait_in_sync();
+    pair.a.wait_status("is well again", |status| {
+        !status.is("stalled") && status.at("waiting_for").is_null()
+    });
 }
 
 #[test]

@@ -99,6 +99,8 @@ pub enum Input<'a> {
         written_end: Lsn,
         /// Durable.
         durable_end: Lsn,
+        /// There is room for more: what [`LogFault::Full`] said is over.
+        room: bool,
     },
     /// The log thread is in trouble.
     LogFault(LogFault),

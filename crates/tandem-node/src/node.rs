@@ -24,6 +24,7 @@ mod operator;
 mod status;
 mod switching;
 mod unknown_data;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -132,6 +133,8 @@ pub struct Node {
     journal: Journal,
     seeds: Seeds,
     disk_full: Option<String>,
+    /// It was said that writes wait.
+    wait_told: bool,
     health: Health,
     stopping: bool,
     /// The role was handed over; the process ends once nobody is served through it any more.
@@ -166,8 +169,8 @@ impl Node {
                 self.carry_out_operations();
             }
             Input::Closed { conn } => self.clients.closed(&mut self.core, conn),
-            Input::LogProgress { written_end, durable_end } => {
-                self.log_progress(written_end, durable_end);
+            Input::LogProgress { written_end, durable_end, room } => {
+                self.log_progress(written_end, durable_end, room);
             }
             Input::LogFault(fault) => self.log_fault(fault),
             Input::StateSaved { seq } => self.state_saved(seq),
@@ -214,6 +217,7 @@ impl Node {
             // Once it has passed, whoever waited was refused.
             self.core.view.starting_until.filter(|&until| until > self.core.now.mono),
             self.health_deadline(),
+            self.waiting_deadline(),
             self.verify_deadline(),
             self.integrity.deadline(self.is_primary()),
             self.comparing.deadline(),
@@ -274,6 +278,7 @@ impl Node {
         self.beat(heart::Input::Tick);
         self.switch_step(tandem_switch::Input::Tick);
         self.lead(leader::Input::Tick);
+        self.tell_of_follower();
         self.follow(follower::Input::Tick);
         self.refresh_view();
         self.clients.tick(&mut self.core);
@@ -296,6 +301,7 @@ impl Node {
         self.update_commit();
         self.release_forwarded();
         self.look_at_health();
+        self.tell_of_waiting();
         self.tell_switch();
         self.background();
         while let Some(garbage) = self.core.store.take_garbage() {
@@ -347,12 +353,12 @@ impl Node {
         self.save(SavedFor::History);
     }
 
-    fn log_progress(&mut self, written_end: Lsn, durable_end: Lsn) {
+    fn log_progress(&mut self, written_end: Lsn, durable_end: Lsn, room: bool) {
         let at = &mut self.core.positions;
         at.written_end = at.written_end.max(written_end);
         at.durable_end = at.durable_end.max(durable_end);
         self.records_done();
-        if self.disk_full.take().is_some() {
+        if room && self.disk_full.take().is_some() {
             self.event(Severity::Note, "the log can be written again: space is back".into());
             self.refresh_view();
         }
@@ -437,6 +443,7 @@ impl Node {
 
     /// `commit_end` moved: replies may leave.
     fn committed(&mut self) {
+        self.health.answered(self.core.positions.commit_end);
         self.clients.committed(&mut self.core);
         self.release_forwarded();
         self.conflicts_committed();

@@ -127,7 +127,12 @@ impl Leader {
             Input::ChunkTaken { lsn, first, last, bytes } => {
                 self.chunk_taken(PendingChunk::new(lsn, first, last, bytes));
             }
-            Input::Tick => {}
+            Input::Tick => {
+                // Who acknowledges nothing must not be taken for caught up for ever.
+                if let Some(session) = &mut self.session {
+                    session.watch_round(now, self.reign.end, &self.settings);
+                }
+            }
         }
         self.pump(now, out);
     }
@@ -416,7 +421,7 @@ impl Leader {
     pub fn deadline(&self) -> Option<Monotonic> {
         match self.session.as_ref()?.stage {
             Stage::CopyPaused { .. } => Some(self.pause.not_before()),
-            _ => None,
+            _ => self.session.as_ref()?.round_due(&self.settings),
         }
     }
 }

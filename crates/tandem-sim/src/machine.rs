@@ -467,11 +467,11 @@ impl Machine {
                 writer.write(&mut batch).map_err(words)?;
                 let durable_end = writer.sync().map_err(words)?;
                 writer.prepare().map_err(words)?;
-                Ok(Some(Input::LogProgress { written_end: durable_end, durable_end }))
+                Ok(Some(Input::LogProgress { written_end: durable_end, durable_end, room: true }))
             }
             LogCommand::Sync => {
                 let durable_end = writer.sync().map_err(words)?;
-                Ok(Some(Input::LogProgress { written_end: durable_end, durable_end }))
+                Ok(Some(Input::LogProgress { written_end: durable_end, durable_end, room: true }))
             }
             LogCommand::SetPair { pair_id } => {
                 writer.set_pair(pair_id);

@@ -468,6 +468,7 @@ impl Node {
             journal: Journal::default(),
             seeds,
             disk_full: None,
+            wait_told: false,
             health: super::health::Health::default(),
             stopping: false,
             exits_after_linger: false,

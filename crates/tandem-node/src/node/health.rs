@@ -54,6 +54,8 @@ impl Outstanding {
 pub(super) struct Health {
     records: Outstanding,
     states: Outstanding,
+    /// Records whose writers wait for an answer.
+    answers: Outstanding,
     /// What every request of the last second had to wait before it was carried out.
     waited: Duration,
     told: Option<Trouble>,
@@ -62,6 +64,17 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn record_handed(&mut self, end: tandem_types::Lsn, now: Monotonic) {
         self.records.handed(end.get(), now);
+        self.answers.handed(end.get(), now);
+    }
+
+    /// Everything before `end` may be answered.
+    pub(super) fn answered(&mut self, end: tandem_types::Lsn) {
+        self.answers.done(end.get());
+    }
+
+    /// Since when the oldest record has waited to be answered.
+    pub(super) fn unanswered_since(&self) -> Option<Monotonic> {
+        self.answers.since()
     }
 
     pub(super) fn state_handed(&mut self, seq: u64, now: Monotonic) {

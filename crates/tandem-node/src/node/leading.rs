@@ -72,6 +72,13 @@ impl Node {
     /// The follower's positions came.
     pub(super) fn acknowledged(&mut self, ack: Ack) {
         self.lead(Input::Ack(ack));
+        self.tell_of_follower();
+        self.update_commit();
+        self.clients.committed(&mut self.core);
+    }
+
+    /// The switch hears how far the follower is.
+    pub(super) fn tell_of_follower(&mut self) {
         let Some(leader) = &self.leader else { return };
         let progress = leader.progress();
         let at = &mut self.core.positions;
@@ -85,8 +92,6 @@ impl Node {
             caught_up: progress.caught_up,
         };
         self.switch_step(tandem_switch::Input::Follower(ends));
-        self.update_commit();
-        self.clients.committed(&mut self.core);
     }
 
     fn look_up_chain(&mut self, lsn: Lsn) {

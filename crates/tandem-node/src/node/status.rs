@@ -129,7 +129,7 @@ impl Node {
             commit_lsn: at.commit_end.get(),
             in_sync: self.core.view.peer_in_sync,
             in_sync_set: self.in_sync_names(),
-            stalled: self.switch.is_stalled(),
+            stalled: self.is_stalled(),
             waiting_for: self.core.view.waiting_for.clone(),
             peer: self.peer_view(),
             channels: self.channel_views(),
@@ -160,6 +160,11 @@ impl Node {
             kept_files: self.integrity.kept(),
             warnings: self.warnings(),
         }
+    }
+
+    /// A primary that acknowledges nothing now.
+    fn is_stalled(&self) -> bool {
+        self.switch.is_stalled() || (self.is_primary() && self.writes_wait().is_some())
     }
 
     /// How long a primary that needs the peer's word may still answer reads.
@@ -426,7 +431,12 @@ impl Node {
             supplied_by: why.who.unwrap_or_default(),
             left_ms,
         });
-        let waiting = kept_out.into_iter().chain(waiting);
+        let writes = self.writes_wait().filter(|_| waiting.is_none()).map(|waits| WaitView {
+            fact: waits.fact,
+            supplied_by: waits.supplied_by,
+            left_ms: None,
+        });
+        let waiting = kept_out.into_iter().chain(writes).chain(waiting);
         let command = if self.is_primary() || self.switch.role() == Role::Joining {
             "tandem solo"
         } else {
@@ -475,7 +485,7 @@ impl Node {
         }
         view.count("tandem_epoch", self.core.view.epoch.get());
         view.flag("tandem_in_sync", &[], self.core.view.peer_in_sync);
-        view.flag("tandem_stalled", &[], self.switch.is_stalled());
+        view.flag("tandem_stalled", &[], self.is_stalled());
         view.flag("tandem_config_mismatch", &[], !self.config_differs().is_empty());
         view.count("tandem_conflicts_open", self.conflicts.open());
         view.number("tandem_switches_total", &["manual"], as_f64(self.journal.switches));

@@ -327,8 +327,10 @@ impl Node {
         let repair =
             repair.map(|repair| format!("{} (damaged: {})", repair.waiting_for, repair.reason));
         let kept_out = self.conflict_wait().map(|(fact, _)| fact);
-        let waiting_for =
-            repair.or(kept_out).or_else(|| self.switch.why(self.core.now.mono).waiting_for);
+        let waiting_for = repair
+            .or(kept_out)
+            .or_else(|| self.switch.why(self.core.now.mono).waiting_for)
+            .or_else(|| self.writes_wait().map(|waits| waits.fact));
         let view = &mut self.core.view;
         view.starting_until = starts.then(|| view.starting_until.unwrap_or(hold_until));
         view.primary_address =

@@ -1,6 +1,7 @@
 //! One follower's connection, from its request to the end of the link.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tandem_types::{Chain, Lsn, Monotonic, SlotId};
 
@@ -141,6 +142,9 @@ struct Acked {
     durable_end: Lsn,
     applied_end: Lsn,
 }
+
+/// A round is judged only after its time, not at it.
+const JUST_AFTER: Duration = Duration::from_millis(1);
 
 /// One round of catching up, as in Raft's membership change: a follower that needs less than
 /// `failure_timeout` for what was missing when the round began can be waited for.
@@ -286,6 +290,26 @@ impl Session {
         } else if took > settings.failure_timeout {
             self.caught_up = false;
         }
+    }
+
+    /// Judges a round in which nothing is acknowledged.
+    pub(super) fn watch_round(&mut self, now: Monotonic, end: Lsn, settings: &Settings) {
+        if !matches!(self.stage, Stage::Streaming) {
+            return;
+        }
+        if self.held_end(settings) >= self.round.target {
+            // The time in which there was nothing to acknowledge does not count.
+            self.round = Round { target: end, began: now };
+        } else if now.since(self.round.began) > settings.failure_timeout {
+            self.caught_up = false;
+        }
+    }
+
+    /// When a follower that has not come further by then has not caught up.
+    pub(super) fn round_due(&self, settings: &Settings) -> Option<Monotonic> {
+        let waits = self.caught_up && self.held_end(settings) < self.round.target;
+        let due = self.round.began.plus(settings.failure_timeout + JUST_AFTER);
+        (waits && matches!(self.stage, Stage::Streaming)).then_some(due)
     }
 
     const fn held_end(&self, settings: &Settings) -> Lsn {

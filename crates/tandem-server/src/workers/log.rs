@@ -366,7 +366,7 @@ impl<D: Disk> LogThread<D> {
             Fsync::Always => self.writer.durable_end(),
             Fsync::Interval(_) | Fsync::Never => written_end,
         };
-        Input::LogProgress { written_end, durable_end }
+        Input::LogProgress { written_end, durable_end, room: !self.told_full }
     }
 }
 

@@ -107,11 +107,13 @@ impl Machine {
     }
 
     fn end_one(&mut self) {
-        let Some(doing) = self.thread.as_mut().and_then(|it| it.doing.take()) else { return };
+        let Some(thread) = self.thread.as_mut() else { return };
+        let room = !thread.told_full;
+        let Some(doing) = thread.doing.take() else { return };
         let Some(writer) = &mut self.writer else { return };
         let done = match doing {
             Doing::Sync => writer.sync().map_err(|error| error.to_string()).map(|durable_end| {
-                Some(Input::LogProgress { written_end: durable_end, durable_end })
+                Some(Input::LogProgress { written_end: durable_end, durable_end, room })
             }),
             Doing::Order(command) => self.do_log(command),
         };
@@ -133,7 +135,8 @@ impl Machine {
                 thread.told_full = false;
                 let durable_end: Lsn = writer.durable_end();
                 let written_end = durable_end;
-                self.answers.push_back(Input::LogProgress { written_end, durable_end });
+                let room = true;
+                self.answers.push_back(Input::LogProgress { written_end, durable_end, room });
             }
             Ok(Room::Ample) => {}
             Err(error) => self.fail(error.to_string()),

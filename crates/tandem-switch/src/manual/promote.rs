@@ -282,7 +282,7 @@ impl Manual {
             it.refuses_solo(self.settings.peer_name(), self.state.is_empty(), force)
         });
         match self.phase {
-            Phase::Primary { .. } => self.solo_as_primary(ticket, out),
+            Phase::Primary { .. } => self.solo_as_primary(ticket, force, out),
             _ if peer_serves => {
                 refuse(RefusalKind::WrongRole, "the peer is primary and connected", out);
             }
@@ -315,11 +315,12 @@ impl Manual {
         }
     }
 
-    fn solo_as_primary(&mut self, ticket: Ticket, out: &mut Vec<Output>) {
+    fn solo_as_primary(&mut self, ticket: Ticket, force: bool, out: &mut Vec<Output>) {
+        let answers = self.peer.as_ref().is_some_and(|it| it.follower.caught_up);
         if !self.needs_peer() {
             Self::answer_done(ticket, "this node is alone in the in-sync set already", out);
-        } else if self.is_in_sync() && self.peer.as_ref().is_some_and(|it| it.follower.caught_up) {
-            let text = "the peer is in sync and answers; there is nothing to wait for".to_owned();
+        } else if !force && self.is_in_sync() && answers {
+            let text = "the peer is in sync and answers; there is nothing to wait for (`--force` goes on without it all the same)".to_owned();
             Self::refuse_with(ticket, RefusalKind::WrongRole, text, out);
         } else {
             self.call_off_hold("a person lets this node go on alone", out);

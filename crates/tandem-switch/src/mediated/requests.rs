@@ -239,7 +239,7 @@ impl Mediated {
         }
         let forced = Accepted { accept_loss: 0, force: true };
         match self.phase {
-            Phase::Primary { .. } => self.solo_as_primary(now, ticket, out),
+            Phase::Primary { .. } => self.solo_as_primary(now, (ticket, force), out),
             Phase::Joining if self.peer_serves() => {
                 refuse(RefusalKind::WrongRole, "the peer is primary and connected", out);
             }
@@ -282,12 +282,18 @@ impl Mediated {
         greeting.refuses_solo(self.settings.peer_name(), self.state.is_empty(), force)
     }
 
-    fn solo_as_primary(&mut self, now: Monotonic, ticket: Ticket, out: &mut Vec<Output>) {
+    fn solo_as_primary(
+        &mut self,
+        now: Monotonic,
+        (ticket, force): (Ticket, bool),
+        out: &mut Vec<Output>,
+    ) {
+        let answers = self.peer.as_ref().is_some_and(|it| it.follower.caught_up);
         if !self.counts_peer() {
             return Self::answer_done(ticket, "this node is alone in the in-sync set already", out);
         }
-        if self.member_confirmed() && self.peer.as_ref().is_some_and(|it| it.follower.caught_up) {
-            let text = "the peer is in sync and answers; there is nothing to wait for".to_owned();
+        if !force && self.member_confirmed() && answers {
+            let text = "the peer is in sync and answers; there is nothing to wait for (`--force` goes on without it all the same)".to_owned();
             return Self::refuse_with(ticket, RefusalKind::WrongRole, text, out);
         }
         self.call_off_hold("a person lets this node go on alone", out);

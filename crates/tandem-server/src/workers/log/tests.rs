@@ -255,7 +255,7 @@ fn orders_are_done_in_their_order() {
     loop {
         match log.hear() {
             Input::StateSaved { seq } => heard.push(format!("saved {seq}")),
-            Input::LogProgress { written_end, durable_end } => {
+            Input::LogProgress { written_end, durable_end, .. } => {
                 heard.push(format!("{written_end} {durable_end}"));
                 if heard.len() == 4 {
                     break;
