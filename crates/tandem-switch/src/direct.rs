@@ -66,6 +66,8 @@ pub struct Direct {
     resigning: Option<u64>,
     /// When a primary that fails its clients was asked to hand over.
     asked_at: Option<Monotonic>,
+    /// While the link is down: the peer serves a later reign than any of this node, says another channel.
+    outreigned: bool,
 }
 
 impl Direct {
@@ -90,6 +92,7 @@ impl Direct {
             left_alone: None,
             resigning: None,
             asked_at: None,
+            outreigned: false,
         }
     }
 
@@ -154,8 +157,11 @@ impl Direct {
     /// What the core must know of what only the autopilot sees.
     fn piloted(&self, now: Monotonic) -> Piloted {
         Piloted {
+            decides: true,
+            fences: self.unaided().fence,
             doubt: self.doubts(),
-            held_back: self.watch.is_cut_off(self.unaided()) && self.is_silent(now),
+            held_back: self.outreigned
+                || (self.watch.is_cut_off(self.unaided()) && self.is_silent(now)),
             unwell: self.trouble.is_some(),
         }
     }
@@ -164,6 +170,7 @@ impl Direct {
     fn look(&mut self, now: Monotonic, out: &mut Vec<Output>) {
         self.watch.note_link(now, self.core.is_linked());
         if let Some(greeting) = self.core.peer_greeting() {
+            self.outreigned = false;
             self.core.adopt_pause(greeting.pauses, out);
         }
         if let Some(boot) = self.core.peer_boot() {

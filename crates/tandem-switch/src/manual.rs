@@ -119,6 +119,8 @@ struct Peer {
     offered: Option<(InSyncSet, Lsn)>,
     /// It resigned in this connection: it is about to stop.
     left: bool,
+    /// This node's clock when it last asked the follower of its reign for a sign of life that came.
+    answered: Option<Monotonic>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -178,6 +180,7 @@ impl Manual {
             Input::Ask { ticket, request } => self.ask(now, ticket, request, out),
             Input::LogFailed => self.log_failed(out),
             Input::HigherEpoch(epoch) => self.saw_epoch(epoch, out),
+            Input::Confirmed { epoch, asked, lease: _ } => self.answered(epoch, asked),
             Input::Tick
             | Input::Mediator(_)
             | Input::PeerDied(_)
@@ -188,7 +191,6 @@ impl Manual {
             | Input::Probed { .. }
             | Input::Exchange(_)
             | Input::Address(_)
-            | Input::Confirmed { .. }
             | Input::Trouble(_) => {}
         }
         self.tend(now, out);
@@ -241,6 +243,7 @@ impl Manual {
             declined: false,
             offered: None,
             left: false,
+            answered: None,
         });
     }
 
@@ -262,6 +265,14 @@ impl Manual {
             && status.epoch == reign.epoch
         {
             self.heard = Some(Heard { at: now, appended_end: status.appended_end });
+        }
+    }
+
+    /// The follower has answered: it lived when it was asked.
+    fn answered(&mut self, epoch: Epoch, asked: Monotonic) {
+        let current = matches!(self.phase, Phase::Primary { reign, .. } if reign.epoch == epoch);
+        if let Some(peer) = self.peer.as_mut().filter(|_| current) {
+            peer.answered = peer.answered.max(Some(asked));
         }
     }
 

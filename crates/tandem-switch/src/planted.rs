@@ -62,17 +62,35 @@ pub enum Rule {
     AloneOnDisk,
     /// A resignation told on another channel counts only for the set that it names.
     ResignByRevision,
+    /// Whoever hears of a later reign of its peer begins none by itself until they have met.
+    OneReturns,
+    /// A primary that was restarted returns by itself only if it was alone.
+    ReturnsAlone,
+    /// A fence command that failed has made nothing sure.
+    FenceCertain,
+    /// A death certificate of an earlier boot says nothing about a later one.
+    CertificateOfThisBoot,
+    /// A node that does not see its own network judges nobody.
+    OwnNetwork,
+    /// A standby that saw the primary serve clients without it lacks what those wrote.
+    LeftBehind,
 }
 
 #[cfg(feature = "planted")]
 impl Rule {
     /// Those of a pair without a third party.
-    pub const UNAIDED: [Self; 5] = [
+    pub const UNAIDED: [Self; 11] = [
         Self::CertificateShowsSet,
         Self::UnbrokenContact,
         Self::AllChannels,
         Self::AloneOnDisk,
         Self::ResignByRevision,
+        Self::OneReturns,
+        Self::ReturnsAlone,
+        Self::FenceCertain,
+        Self::CertificateOfThisBoot,
+        Self::OwnNetwork,
+        Self::LeftBehind,
     ];
 
     /// Those of a pair with a mediator.

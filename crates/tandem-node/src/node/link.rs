@@ -11,7 +11,7 @@ use tandem_types::{Monotonic, PairId};
 
 use super::Node;
 use crate::planted::{NodeRule, holds};
-use crate::{Output, Severity};
+use crate::{Output, Severity, SwitchBy};
 
 /// What is known of the link and of the peer behind it.
 #[derive(Debug, Default)]
@@ -317,6 +317,11 @@ impl Node {
                         self.switch_step(tandem_switch::Input::Confirmed { epoch, asked, lease });
                     }
                     let status = heard.status;
+                    if self.core.settings.switch_by != SwitchBy::Mediator {
+                        // No lease is needed there; that it lives counts in a planned change.
+                        let (epoch, lease) = (status.epoch, Duration::ZERO);
+                        self.switch_step(tandem_switch::Input::Confirmed { epoch, asked, lease });
+                    }
                     self.follow(follower::Input::Answered { asked, status });
                     self.refresh_view();
                 }

@@ -52,6 +52,14 @@ impl Direct {
     /// No primary is followed right now.
     fn explain_absence(&self, now: Monotonic, why: &mut Why) {
         let probing = self.unaided().seen == Seen::AsClient && self.gone(now).is_some();
+        if self.outreigned && self.core.was_last_primary() {
+            let peer = self.peer_words();
+            why.now = format!("{peer} serves a later reign, says another channel than the link");
+            why.waiting_for = Some(format!("the link to {peer}"));
+            why.who = Some("the network".to_owned());
+            why.timers.clear();
+            return;
+        }
         if self.core.was_last_primary() || (self.core.is_linked() && !probing) {
             return;
         }

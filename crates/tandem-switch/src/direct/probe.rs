@@ -6,6 +6,7 @@ use std::time::Duration;
 use tandem_types::Monotonic;
 
 use super::Direct;
+use crate::planted::{Rule, holds};
 use crate::{Acknowledge, Probed, Seen, Unaided};
 
 /// What came of trying the primary, for people.
@@ -84,6 +85,7 @@ impl Direct {
         self.watch.attempted(&unaided, asked, probed);
         if let Probed::Answered { wrote, .. } = probed
             && self.goes_on_without_this_node(asked, wrote)
+            && holds(Rule::LeftBehind)
         {
             self.proofs.left_behind = true;
         }

@@ -1,6 +1,6 @@
 //! What replaces a person's word: death certificates and the fence, and when they may be believed.
 
-use tandem_types::{Monotonic, Role};
+use tandem_types::{Epoch, Monotonic, Role};
 
 use super::Direct;
 use super::watch::Watch;
@@ -67,7 +67,7 @@ impl Proofs {
             self.unbroken = None;
         }
         let stale = |it: &Testimony| watch.met().is_some_and(|met| met != it.boot);
-        if self.testimony.as_ref().is_some_and(stale) {
+        if self.testimony.as_ref().is_some_and(stale) && holds(Rule::CertificateOfThisBoot) {
             // Another boot has been met since, or that one never was.
             self.testimony = None;
         }
@@ -102,7 +102,8 @@ impl Direct {
     pub(super) fn testimony(&self) -> Option<Testimony> {
         let met = self.watch.met();
         let unknown = met.is_none() && !holds(Rule::UnbrokenContact);
-        self.proofs.testimony.filter(|it| met == Some(it.boot) || unknown)
+        let any = !holds(Rule::CertificateOfThisBoot);
+        self.proofs.testimony.filter(|it| met == Some(it.boot) || unknown || any)
     }
 
     /// What the primary's death certificate says about this node.
@@ -180,6 +181,7 @@ impl Direct {
         self.proofs.fence = match ended {
             Ok(()) if gone => Fence::Certain,
             Ok(()) => Fence::Idle,
+            Err(_) if !holds(Rule::FenceCertain) => Fence::Certain,
             Err(reason) => {
                 let pause = self.core.settings().failure_timeout * FENCE_AGAIN;
                 Fence::Failed { again: now.plus(pause), reason }
@@ -205,6 +207,12 @@ impl Direct {
         self.forget_fence();
         if self.watch.met() != Some(vitals.boot) {
             return; // Late news of a boot that is over.
+        }
+        let own = self.core.reign().map_or(Epoch::ZERO, |reign| reign.epoch);
+        if vitals.role == Role::Primary && vitals.epoch_seen > own && !self.core.is_linked() {
+            // Alone in its own set this node would begin a later reign, that node another one, and so on.
+            // Which of two histories goes on is said on the link.
+            self.outreigned = holds(Rule::OneReturns);
         }
         // R8: whatever it was, a later reign exists.
         self.core.saw(vitals.epoch_seen, out);

@@ -152,6 +152,12 @@ impl Play {
                         };
                         inputs.push_back(Input::Fenced(ended));
                     }
+                    Output::HoldWrites => {
+                        let epoch = self.brain.reign().unwrap().epoch;
+                        let asked = Monotonic::from_millis(self.now);
+                        let lease = Duration::ZERO;
+                        inputs.push_back(Input::Confirmed { epoch, asked, lease });
+                    }
                     _ => {}
                 }
             }
@@ -185,10 +191,14 @@ impl Play {
     }
 
     fn heard(&mut self, role: Role, resigned: Option<u64>) {
+        self.heard_in(E4, role, resigned);
+    }
+
+    fn heard_in(&mut self, epoch_seen: Epoch, role: Role, resigned: Option<u64>) {
         let vitals = Vitals {
             boot: PEER_BOOT,
             role,
-            epoch_seen: E4,
+            epoch_seen,
             appended_end: Lsn::new(20),
             durable_end: Lsn::new(20),
             resigned,
@@ -428,4 +438,68 @@ fn both_served_and_the_rule_decides_the_same_on_both() {
         let told = |it: &Output| matches!(it, Output::Event(Event::SplitBrain { .. }));
         assert!(play.out.iter().any(told), "{name}");
     }
+}
+
+/// A primary that has gone alone, and hears on another channel that its peer has become primary.
+#[test]
+fn of_two_primaries_without_a_link_the_one_that_hears_of_a_later_reign_waits_for_the_link() {
+    let bold = Unaided { on_silence: OnSilence::TakeOver, ..QUIET };
+    let mut play = Play::primary(automatic(Automation::Auto, bold));
+    let own = play.brain.reign().unwrap();
+    play.give(Input::PeerDown { silent: Duration::ZERO });
+    play.pass(400);
+    assert!(play.brain.is_serving() && !play.brain.needs_peer());
+    let later = own.epoch.next();
+    for _ in 0..50 {
+        play.heard_in(later, Role::Primary, None);
+        play.pass(50);
+    }
+    assert_eq!(play.brain.reign(), Some(own), "it begins no reign against one that is later");
+    assert!(!play.brain.is_serving());
+    let why = play.brain.why(Monotonic::from_millis(play.now));
+    assert_eq!(why.waiting_for.as_deref(), Some("the link to node right"));
+    // They meet.
+    play.give(Input::PeerUp);
+    let reign = Reign { epoch: later, fork: ForkId::new(5), primary: NodeId::B };
+    let set = InSyncSet { epoch: later, ..set(false, true, 9) };
+    let greeting = Greeting {
+        epoch_seen: later,
+        reign: Some(reign),
+        ..Play::greeting(Role::Primary, NodeId::B, set)
+    };
+    play.give(Input::PeerSaid(PeerMessage::Greeting(greeting)));
+    assert_eq!(play.brain.reign(), Some(reign));
+}
+
+/// Its peer may have been given the role while it was down: by its own death certificate, or by the fence.
+#[test]
+fn a_restarted_primary_that_sees_nobody_waits_also_when_it_acknowledges_alone() {
+    let local = |set: InSyncSet| InSyncSet { strength: Acknowledge::Local, ..set };
+    let (both, alone) = (set(true, true, 3), set(true, false, 3));
+    let fenced = Unaided { fence: true, ..QUIET };
+    let cases = [(both, QUIET, false), (alone, QUIET, true), (alone, fenced, false)];
+    for (members, unaided, returns) in cases {
+        let mut play = Play::new(NodeId::A, local(members), automatic(Automation::Auto, unaided));
+        play.brain = {
+            let state = *play.brain.state();
+            let settings =
+                Settings { acknowledge: Acknowledge::Local, ..play.brain.core.settings().clone() };
+            Direct::new(settings, state, BootFacts::default(), 11, Monotonic::ZERO)
+        };
+        play.pass(1_000);
+        assert_eq!(play.brain.is_serving(), returns, "{members:?}");
+    }
+}
+
+/// The next connection may be on its way already: what it brings first is the greeting.
+#[test]
+fn who_leaves_the_set_without_a_link_sends_nothing_into_it() {
+    let mut play = Play::standby(automatic(Automation::Auto, QUIET));
+    play.give(Input::PeerDown { silent: Duration::ZERO });
+    for _ in 0..40 {
+        play.heard(Role::Primary, None);
+        play.pass(10);
+    }
+    assert!(play.brain.state().resigned);
+    assert!(!play.out.iter().any(|output| matches!(output, Output::Send(_))));
 }

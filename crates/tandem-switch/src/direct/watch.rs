@@ -135,7 +135,9 @@ impl Watch {
             self.network.get_or_insert(now);
         } else {
             self.network = None;
-            self.attempts.forget();
+            if holds(Rule::OwnNetwork) {
+                self.attempts.forget();
+            }
         }
     }
 
@@ -155,7 +157,7 @@ impl Watch {
     /// It has not looked since then, or sees none.
     pub(super) fn lacks_network(&self, unaided: &Unaided, since: Monotonic) -> bool {
         let seen = self.reached.is_some_and(|(asked, reached)| reached && asked >= since);
-        unaided.pings && !seen
+        unaided.pings && !seen && holds(Rule::OwnNetwork)
     }
 
     pub(super) fn moved(&mut self, now: Monotonic, hint: AddressHint) {
@@ -178,7 +180,9 @@ impl Watch {
 
     pub(super) fn attempted(&mut self, unaided: &Unaided, asked: Monotonic, probed: Probed) {
         // What was begun while the own network was down ends badly also when that is back.
-        let blind = unaided.pings && self.network.is_none_or(|since| asked < since);
+        let blind = unaided.pings
+            && self.network.is_none_or(|since| asked < since)
+            && holds(Rule::OwnNetwork);
         let answered = matches!(probed, Probed::Answered { .. });
         let unsure = Probed::Unsure(OwnTrouble::Network);
         self.attempts.ended(asked, if blind && !answered { unsure } else { probed });

@@ -6,11 +6,13 @@ use super::joining::Start;
 use super::persist::Then;
 use super::{Manual, Phase};
 use crate::message::PeerMessage;
+use crate::planted::{Rule, holds};
 use crate::{DemoteCause, Event, InSyncSet, Member, Output, PromoteCause, Reign};
 
 /// New writes are held back until the peer has everything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Hold {
+    begun: Monotonic,
     /// Called off then.
     pub(super) deadline: Monotonic,
 }
@@ -48,7 +50,7 @@ impl Manual {
             return Err("the standby has not caught up yet".to_owned());
         }
         let deadline = now.plus(self.settings.hold);
-        self.phase = Phase::Primary { reign, hold: Some(Hold { deadline }) };
+        self.phase = Phase::Primary { reign, hold: Some(Hold { begun: now, deadline }) };
         out.push(Output::Event(Event::HandoverBegun));
         out.push(Output::HoldWrites);
         Ok(())
@@ -60,10 +62,15 @@ impl Manual {
         let end = self.own.appended_end;
         let drained = self.own.durable_end.min(self.own.commit_end) >= end
             && peer.follower.durable_end.min(peer.follower.applied_end) >= end;
-        if drained && self.writes.is_empty() {
+        // What it has, it may have told long ago. A peer that died since would leave nobody to serve, and
+        // with its disk gone nobody who may.
+        let answered = peer.answered.is_some_and(|asked| asked >= hold.begun);
+        let lives = answered || !holds(Rule::HeirAnswers);
+        if drained && lives && self.writes.is_empty() {
             self.give(reign, end, out);
         } else if now >= hold.deadline {
-            self.call_off_hold("the standby did not reach the end of the log in time", out);
+            let missing = if drained { "answer" } else { "reach the end of the log" };
+            self.call_off_hold(&format!("the standby did not {missing} in time"), out);
         }
     }
 

@@ -5,6 +5,7 @@ use tandem_types::{Epoch, ForkId, Monotonic, Role};
 use super::persist::Then;
 use super::{Manual, Phase};
 use crate::message::{Greeting, PeerMessage};
+use crate::planted::{Rule, holds};
 use crate::{Acknowledge, Event, InSyncSet, Output, PromoteCause, Reign};
 
 /// How a reign begins.
@@ -69,7 +70,14 @@ impl Manual {
     pub(super) fn may_start_alone(&self) -> bool {
         let me = self.state.member(self.settings.node);
         let alone = self.state.in_sync.is_some_and(|set| set.has(me) && !set.is_both());
-        alone || self.settings.acknowledge == Acknowledge::Local
+        let local = self.settings.acknowledge == Acknowledge::Local;
+        if !self.piloted.decides || !holds(Rule::ReturnsAlone) {
+            return alone || local;
+        }
+        // Where nodes decide, the peer may have been given the role while this one was down. Not if this one
+        // was alone in the set; but one that never waits for its peer is alone there after any silence, and
+        // may have been fenced since.
+        alone && !(local && self.piloted.fences)
     }
 
     /// Whether the latest reign this node knows was its own.

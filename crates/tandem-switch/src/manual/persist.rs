@@ -55,7 +55,9 @@ impl Manual {
     }
 
     fn after(&mut self, write: &Write, out: &mut Vec<Output>) {
-        let same_session = self.peer.as_ref().map(|peer| peer.session) == write.session;
+        // What was written while nobody was there is told by the greeting of the next connection.
+        let session = self.peer.as_ref().map(|peer| peer.session);
+        let same_session = session.is_some() && session == write.session;
         match write.then {
             Then::Nothing => {}
             Then::BeginReign(reign) => {

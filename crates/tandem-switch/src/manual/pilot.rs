@@ -16,6 +16,10 @@ use crate::{
 /// What the autopilot tells the brain before each step.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Piloted {
+    /// It decides in a person's place, on both nodes.
+    pub(crate) decides: bool,
+    /// They do it by the fence, if need be.
+    pub(crate) fences: bool,
     /// The primary may have gone alone without this node's knowledge: its copy of the set proves nothing.
     pub(crate) doubt: bool,
     /// It must not begin a reign by itself now: it cannot trust its own network.

@@ -23,6 +23,8 @@ struct Play {
     /// Writes reach the disk at once; otherwise only by [`Play::sync`].
     disk_is_fast: bool,
     unsynced: Vec<u64>,
+    /// The peer answers at once when it is asked for a sign of life.
+    peer_lives: bool,
     out: Vec<Output>,
 }
 
@@ -99,7 +101,8 @@ impl Play {
     fn new(state: NodeState, acknowledge: Acknowledge) -> Self {
         let brain = Manual::new(settings(acknowledge), state, 11, Monotonic::ZERO);
         let own = ends(20);
-        Self { brain, now: 0, own, disk_is_fast: true, unsynced: Vec::new(), out: Vec::new() }
+        let (unsynced, out) = (Vec::new(), Vec::new());
+        Self { brain, now: 0, own, disk_is_fast: true, unsynced, peer_lives: true, out }
     }
 
     fn durable(state: NodeState) -> Self {
@@ -121,6 +124,12 @@ impl Play {
                         let end = self.own.appended_end.next();
                         self.own = ends(end.get());
                         inputs.push_back(Input::ReignBegun { epoch: reign.epoch, end });
+                    }
+                    Output::HoldWrites if self.peer_lives => {
+                        let epoch = self.brain.reign().unwrap().epoch;
+                        let asked = Monotonic::from_millis(self.now);
+                        let lease = Duration::ZERO;
+                        inputs.push_back(Input::Confirmed { epoch, asked, lease });
                     }
                     _ => {}
                 }
@@ -487,6 +496,26 @@ fn a_planned_change_is_called_off_when_the_standby_does_not_get_there() {
     assert!(play.place(|it| matches!(it, Output::ReleaseWrites)).is_some());
     assert_eq!(play.answer().unwrap().unwrap_err().kind, RefusalKind::TimedOut);
     assert_eq!(play.serving(), Some(E5));
+}
+
+#[test]
+fn the_role_is_not_given_to_a_standby_that_does_not_answer_any_more() {
+    let mut play = primary_in_sync();
+    play.peer_lives = false;
+    let (epoch, lease) = (E5, Duration::ZERO);
+    let asked = Monotonic::from_millis(play.now);
+    play.give(Input::Confirmed { epoch, asked, lease });
+    play.after(1);
+    assert_eq!(play.asks(Request::Switch { to: None }), None);
+    play.after(199);
+    assert_eq!(play.serving(), Some(E5), "it answered before, not since");
+    play.after(1);
+    assert_eq!(play.answer().unwrap().unwrap_err().kind, RefusalKind::TimedOut);
+    assert_eq!(play.serving(), Some(E5));
+    play.asks(Request::Switch { to: None });
+    let asked = Monotonic::from_millis(play.now);
+    play.give(Input::Confirmed { epoch, asked, lease });
+    assert_eq!(play.serving(), None, "it answers: the role is given");
 }
 
 #[test]

@@ -16,11 +16,39 @@ pub(crate) struct Rec {
 #[derive(Clone, Debug)]
 pub(crate) enum Msg {
     Switch(Vec<u8>),
-    Follow { epoch: Epoch, log: Vec<Rec> },
-    CutBack { epoch: Epoch, to: usize },
-    Records { epoch: Epoch, from: usize, records: Vec<Rec>, commit: usize },
-    Ack { epoch: Epoch, received: usize, durable: usize, applied: usize },
-    Status { epoch: Epoch, appended: usize },
+    Follow {
+        epoch: Epoch,
+        log: Vec<Rec>,
+    },
+    CutBack {
+        epoch: Epoch,
+        to: usize,
+    },
+    Records {
+        epoch: Epoch,
+        from: usize,
+        records: Vec<Rec>,
+        commit: usize,
+    },
+    Ack {
+        epoch: Epoch,
+        received: usize,
+        durable: usize,
+        applied: usize,
+    },
+    Status {
+        epoch: Epoch,
+        appended: usize,
+    },
+    /// A sign of life is wanted, and given.
+    Ask {
+        epoch: Epoch,
+        asked: u64,
+    },
+    Answer {
+        epoch: Epoch,
+        asked: u64,
+    },
 }
 
 #[derive(Debug, Default)]

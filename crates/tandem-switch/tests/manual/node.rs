@@ -222,7 +222,11 @@ impl Run {
                 link.send(id, now + 1 + rng.below(20), msg);
             }
             Output::Unfollow => self.following = None,
-            Output::HoldWrites => self.holding = true,
+            Output::HoldWrites => {
+                self.holding = true;
+                let epoch = self.epoch().expect("it serves");
+                link.send(id, now + 1 + rng.below(20), Msg::Ask { epoch, asked: now });
+            }
             Output::ReleaseWrites => self.holding = false,
             Output::CloseLink { .. } => link.cut(),
             Output::Answer { .. } | Output::Event(_) | Output::Mediator(_) | Output::Fence => {}
@@ -279,6 +283,15 @@ impl Run {
                     };
                     self.give(Input::Follower(self.peer));
                 }
+            }
+            Msg::Ask { epoch, asked } => {
+                if self.following.is_some_and(|reign| reign.epoch == epoch) {
+                    link.send(id, now + 2, Msg::Answer { epoch, asked });
+                }
+            }
+            Msg::Answer { epoch, asked } => {
+                let (asked, lease) = (Monotonic::from_millis(asked), std::time::Duration::ZERO);
+                self.give(Input::Confirmed { epoch, asked, lease });
             }
             Msg::Status { epoch, appended } => {
                 self.give(Input::PeerStatus(PeerStatus { epoch, appended_end: lsn(appended) }));
