@@ -8,23 +8,29 @@ use crate::shell;
 
 /// Seeds that `cargo xtask test` runs; `TANDEM_SEEDS` says otherwise.
 pub(crate) const SEEDS: &str = "20000";
+/// The same of pairs without a third party: both together take a bit more than a minute on two cores.
+pub(crate) const SEEDS_DIRECT: &str = "4000";
+/// See [`SEEDS_DIRECT`].
+pub(crate) const SEEDS_PROBE: &str = "2500";
 
-/// `sim [--seeds N] [--from S] [--minutes M] [--seed ONE] [--planted]`.
+/// `sim [--direct | --probe] [--seeds N] [--from S] [--minutes M] [--seed ONE]`, or `sim --planted`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    let mut planted = false;
+    let mut which = "mediated";
     let mut environment = Vec::new();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
         let name = match word.as_str() {
-            "--planted" => {
-                planted = true;
+            "--planted" | "--direct" | "--probe" => {
+                which = word.trim_start_matches("--");
                 continue;
             }
             "--seeds" => "TANDEM_SEEDS",
             "--from" => "TANDEM_FROM",
             "--minutes" => "TANDEM_MINUTES",
             "--seed" => "TANDEM_SEED",
-            _ => bail!("say --seeds N, --from S, --minutes M, --seed ONE or --planted"),
+            _ => bail!(
+                "say --direct or --probe, --seeds N, --from S, --minutes M, --seed ONE, or --planted"
+            ),
         };
         let value = rest.next().with_context(|| format!("{word} wants a number"))?;
         value.parse::<u64>().with_context(|| format!("{word} wants a number"))?;
@@ -35,7 +41,12 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     if minutes_only {
         environment.push(("TANDEM_SEEDS", u64::from(u32::MAX).to_string()));
     }
-    let mut command = if planted { planted_rules() } else { mediated() };
+    let mut command = match which {
+        "planted" => planted_rules(),
+        "direct" => direct(),
+        "probe" => probe(),
+        _ => mediated(),
+    };
     command.envs(environment);
     shell::run(command)
 }
@@ -44,6 +55,16 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 pub(crate) fn mediated() -> Command {
     // Chosen from the whole workspace, as the unit tests are: so both share what they are built from.
     test(&["--workspace"], "mediated")
+}
+
+/// The pairs without a third party that watch one another on several channels.
+pub(crate) fn direct() -> Command {
+    test("direct", &[])
+}
+
+/// The pairs whose standby is a client of the primary.
+pub(crate) fn probe() -> Command {
+    test("probe", &[])
 }
 
 /// Every rule taken away once.

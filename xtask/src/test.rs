@@ -34,11 +34,17 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         tally.stage("rules of the merge taken away", merge::planted_rules())?;
     }
     if wanted("sim") {
-        let mut simulated = sim::mediated();
-        if std::env::var_os("TANDEM_SEEDS").is_none() {
-            simulated.env("TANDEM_SEEDS", sim::SEEDS);
+        let stages = [
+            ("simulated pairs with a mediator", sim::mediated(), sim::SEEDS),
+            ("simulated pairs without a third party", sim::direct(), sim::SEEDS_DIRECT),
+            ("simulated pairs with a prober", sim::probe(), sim::SEEDS_PROBE),
+        ];
+        for (name, mut simulated, seeds) in stages {
+            if std::env::var_os("TANDEM_SEEDS").is_none() {
+                simulated.env("TANDEM_SEEDS", seeds);
+            }
+            tally.stage(name, simulated)?;
         }
-        tally.stage("simulated pairs", simulated)?;
         let mut planted = sim::planted_rules();
         planted.env_remove("TANDEM_SEEDS");
         tally.stage("rules taken away", planted)?;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tandem_node::SwitchBy;
+
 use crate::plan::{Kind, Kinds, Plan};
 use crate::run::Run;
 use crate::{Plot, Tally};
@@ -30,8 +32,20 @@ pub struct Outcome {
 }
 
 /// One run.
-pub fn run_seed(seed: u64, kinds: Kinds, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
-    play(Plan::mediated(seed, kinds), told)
+pub fn run_seed(
+    by: SwitchBy,
+    seed: u64,
+    kinds: Kinds,
+    told: bool,
+) -> (Result<(), Failure>, Tally, Vec<String>) {
+    play(plan(by, seed, kinds), told)
+}
+
+fn plan(by: SwitchBy, seed: u64, kinds: Kinds) -> Plan {
+    match by {
+        SwitchBy::Direct | SwitchBy::Probe => Plan::unaided(by, seed, kinds),
+        SwitchBy::Manual | SwitchBy::Mediator | SwitchBy::Keepalived => Plan::mediated(seed, kinds),
+    }
 }
 
 /// One run that is all about one plot.
@@ -58,6 +72,8 @@ fn play(plan: Plan, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
 /// Many seeds.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
+    /// Who decides on a change of primary.
+    pub by: SwitchBy,
     /// The first seed.
     pub from: u64,
     /// So many of them.
@@ -111,7 +127,7 @@ impl Campaign {
     fn run_one(&self, seed: u64) -> (Result<(), Failure>, Tally) {
         let run = || match self.plot {
             Some(plot) => run_plot(seed, plot, false),
-            None => run_seed(seed, Kinds::ALL, false),
+            None => run_seed(self.by, seed, Kinds::ALL, false),
         };
         let (mut result, mut one, _) = run();
         one.runs = 1;
@@ -131,9 +147,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Leaves out kinds of faults as long as the run still fails: what is left is enough.
-pub fn smallest_kinds(seed: u64) -> (Kinds, Vec<Kind>) {
+pub fn smallest_kinds(by: SwitchBy, seed: u64) -> (Kinds, Vec<Kind>) {
     let mut kinds = Kinds::ALL;
-    let plan = Plan::mediated(seed, kinds);
+    let plan = plan(by, seed, kinds);
     let mut left: Vec<Kind> = plan.faults.iter().map(|(_, kind, _)| *kind).collect();
     left.sort_unstable();
     left.dedup();
@@ -145,7 +161,7 @@ pub fn smallest_kinds(seed: u64) -> (Kinds, Vec<Kind>) {
     }
     for kind in left.clone() {
         let fewer = kinds.without(kind);
-        if run_seed(seed, fewer, false).0.is_err() {
+        if run_seed(by, seed, fewer, false).0.is_err() {
             kinds = fewer;
             left.retain(|it| *it != kind);
         }
@@ -153,21 +169,31 @@ pub fn smallest_kinds(seed: u64) -> (Kinds, Vec<Kind>) {
     (kinds, left)
 }
 
+/// The test that plays such runs.
+const fn test_of(by: SwitchBy) -> &'static str {
+    match by {
+        SwitchBy::Direct => "direct",
+        SwitchBy::Probe => "probe",
+        SwitchBy::Manual | SwitchBy::Mediator | SwitchBy::Keepalived => "mediated",
+    }
+}
+
 /// Everything a person wants to know of a seed that failed.
-pub fn report(seed: u64, failure: &Failure) -> String {
-    let (kinds, left) = smallest_kinds(seed);
-    let (again, _, story) = run_seed(seed, kinds, true);
+pub fn report(by: SwitchBy, seed: u64, failure: &Failure) -> String {
+    let (kinds, left) = smallest_kinds(by, seed);
+    let (again, _, story) = run_seed(by, seed, kinds, true);
     let mut text = String::new();
     let what = again.err().unwrap_or_else(|| failure.clone());
     for line in &story {
         // Writing to a String cannot fail.
         let _ignored = writeln!(text, "{line}");
     }
-    let plan = Plan::mediated(seed, kinds);
+    let plan = plan(by, seed, kinds);
+    let test = test_of(by);
     let _ignored = write!(
         text,
         "\nseed {seed} failed: {}\nwith only these kinds of faults {left:?}: {}\n{plan:#?}\n\
-         again: TANDEM_SEED={seed} cargo test --profile e2e -p tandem-sim --test mediated -- --nocapture",
+         again: TANDEM_SEED={seed} cargo test --profile e2e -p tandem-sim --test {test} -- --nocapture",
         failure.what, what.what
     );
     text

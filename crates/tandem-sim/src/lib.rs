@@ -27,6 +27,8 @@ mod settings;
 mod tally;
 mod world;
 
+pub use tandem_node::SwitchBy;
+
 pub use campaign::{
     Campaign, Failure, Outcome as CampaignOutcome, report, run_plot, run_seed, smallest_kinds,
 };

@@ -9,9 +9,9 @@ use tandem_admin::{AdminReply, AdminRequest};
 use tandem_disk::{Disk, SimDisk};
 use tandem_log::{LogOptions, LogReader, SegmentWriter, WriteError, create_log, load_state};
 use tandem_node::{
-    AdminId, Boot, BootError, ConnId, ConnInfo, Desk, Facts, Fork, Input, LogCommand, LogFault,
-    LogPlace, Node, Output, Port, SaveError, Seeds, Settings, SnapshotCommand, boot, cut_fork,
-    damaged_file_name, damaged_name, generation_name, is_kept, remove_note, save_fork,
+    AdminId, Boot, BootError, ConflictNews, ConnId, ConnInfo, Desk, Facts, Fork, Input, LogCommand,
+    LogFault, LogPlace, Node, Output, Port, SaveError, Seeds, Settings, SnapshotCommand, boot,
+    cut_fork, damaged_file_name, damaged_name, generation_name, is_kept, remove_note, save_fork,
     save_records, scrub, set_aside,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
@@ -56,6 +56,8 @@ pub struct Left {
     pub admin: Vec<(AdminId, AdminReply)>,
     /// Requests to the mediator, in order.
     pub mediator: Vec<MediatorRequest>,
+    /// The fence command is to be run.
+    pub fence: bool,
     /// Sentences for people.
     pub events: Vec<String>,
 }
@@ -313,8 +315,8 @@ impl Machine {
                 | Output::Garbage(_)
                 | Output::DropStore(_)
                 | Output::VirtualAddress(_)
-                | Output::Fence
                 | Output::History(_) => {}
+                Output::Fence => left.fence = true,
                 Output::Mediator(request) => left.mediator.push(request),
                 Output::Log(command) => self.log(command),
                 Output::Snapshot(command) => self.snapshot(command),
@@ -426,9 +428,15 @@ impl Machine {
         let pair = load_state(&self.disk).ok().flatten().unwrap_or_default().pair;
         let dir = generation_name(self.generation);
         let place = LogPlace { dir: &dir, pair };
-        if let Err(error) = save_records(&self.disk, place, &self.settings, from, now.wall) {
-            self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
-            self.kill();
+        match save_records(&self.disk, place, &self.settings, from, now.wall) {
+            Ok(saved) => {
+                let news = saved.entry.map(|entry| Input::Conflicts(ConflictNews::Saved(entry)));
+                self.answers.extend(news);
+            }
+            Err(error) => {
+                self.stopped = Some(Stopped::Exit { status: 1, reason: error.to_string() });
+                self.kill();
+            }
         }
     }
 
@@ -490,7 +498,8 @@ impl Machine {
                 Ok(None)
             }
             LogCommand::Retain { needed_from } => {
-                let _removed = writer.retain(needed_from).map_err(words)?;
+                let held_from = writer.holds_from(self.settings.log_retention_bytes);
+                let _removed = writer.retain(needed_from.min(held_from)).map_err(words)?;
                 let (oldest, bytes) = (writer.oldest(), writer.total_bytes());
                 Ok(Some(Input::LogTrimmed { oldest, bytes }))
             }

@@ -13,6 +13,10 @@ use tandem_types::NodeId;
 use crate::Random;
 use crate::plot::Plot;
 
+mod unaided;
+
+pub(crate) use unaided::Outside;
+
 /// Nanoseconds of a millisecond.
 pub(crate) const MS: u64 = 1_000_000;
 
@@ -60,11 +64,19 @@ pub enum Kind {
     Plot,
     /// A machine comes back with a flipped bit in its log.
     Rot,
+    /// Channels besides the link are cut, in one direction or both (without a third party only).
+    Lines,
+    /// Nothing passes between the nodes on any channel, in one direction or both.
+    Silence,
+    /// A node reaches no ping target.
+    Pings,
+    /// The standby does not reach the primary's client port, and clients do.
+    Door,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Kill,
         Self::Power,
         Self::Both,
@@ -85,6 +97,10 @@ impl Kind {
         Self::Ambush,
         Self::Plot,
         Self::Rot,
+        Self::Lines,
+        Self::Silence,
+        Self::Pings,
+        Self::Door,
     ];
 
     const fn bit(self) -> u32 {
@@ -174,6 +190,16 @@ pub(crate) enum Fault {
     Emptied,
     /// The mediator gets the record before this one back, whatever is going on.
     Restored,
+    /// See [`Kind::Lines`]; `which`: one bit for each channel besides the link.
+    Lines { which: u8, towards: [bool; 2], lasting: u64 },
+    /// See [`Kind::Silence`].
+    Silence { towards: [bool; 2], reset: bool, lasting: u64 },
+    /// [`Kind::Isolate`] of a node that has no third party: no channel, no ping target, no client port.
+    Alone { host: usize, towards: [bool; 2], lasting: u64 },
+    /// See [`Kind::Pings`].
+    Pings { host: usize, lasting: u64 },
+    /// See [`Kind::Door`]; `host`: whose prober finds it closed.
+    Door { host: usize, lasting: u64 },
 }
 
 /// Whether the clocks keep to what the leases assume.
@@ -232,6 +258,8 @@ pub(crate) struct Plan {
     pub(crate) trouble: u64,
     /// Faults with their times, in order.
     pub(crate) faults: Vec<(u64, Kind, Fault)>,
+    /// What surrounds a pair without a third party.
+    pub(crate) outside: Outside,
 }
 
 const fn millis(random: &mut Random, low: u64, high: u64) -> Duration {
@@ -279,6 +307,7 @@ impl Plan {
             plot: None,
             trouble,
             faults: Vec::new(),
+            outside: Outside::default(),
         };
         plan.draw_faults(&mut random, kinds);
         let mut own = Random::new(seed ^ 0x706c_6f74);
@@ -368,7 +397,9 @@ impl Plan {
                     Fault::Reach { host, lasting: lasting + gap }
                 }
             }
-            Kind::Ambush | Kind::Plot => return,
+            Kind::Ambush | Kind::Plot | Kind::Lines | Kind::Silence | Kind::Pings | Kind::Door => {
+                return;
+            }
             Kind::Outage => Fault::Outage { lasting, forgets: own.once_in(2) },
             Kind::Amnesia => Fault::Amnesia { versions: own.below(4) },
             Kind::SlowDisk => {

@@ -7,10 +7,14 @@ mod agenda;
 mod clock;
 mod faults;
 mod host;
+mod journal;
 mod link;
 mod mediated;
+mod outside;
 mod play;
+mod prober;
 mod promises;
+mod silence;
 mod stage;
 mod trace;
 mod verdict;
@@ -43,14 +47,39 @@ const NODES: [NodeId; 2] = [NodeId::A, NodeId::B];
 /// Something that reaches a node's process.
 #[derive(Debug)]
 pub(crate) enum Arrived {
-    LinkUp { conn: u64 },
-    LinkData { conn: u64, bytes: Vec<u8> },
-    LinkLost { conn: u64 },
-    Accept { conn: ConnId, read_port: bool },
-    Bytes { conn: ConnId, bytes: Vec<u8> },
-    Hangup { conn: ConnId },
+    LinkUp {
+        conn: u64,
+    },
+    LinkData {
+        conn: u64,
+        bytes: Vec<u8>,
+    },
+    LinkLost {
+        conn: u64,
+    },
+    Accept {
+        conn: ConnId,
+        read_port: bool,
+    },
+    Bytes {
+        conn: ConnId,
+        bytes: Vec<u8>,
+    },
+    Hangup {
+        conn: ConnId,
+    },
     Mediator(Box<MediatorEvent>),
     Died(BootId),
+    Testified(tandem_switch::Testimony),
+    /// A frame of a channel besides the link.
+    Frame {
+        line: usize,
+        bytes: Vec<u8>,
+    },
+    /// What is seen of the peer outside.
+    Seen(tandem_switch::Input),
+    /// For the judge of the prober.
+    Judge(tandem_probe::Input),
     Admin(AdminRequest),
     Shutdown,
     WorkDone,
@@ -97,6 +126,10 @@ pub(crate) enum What {
     Ambush(crate::plan::Fault),
     /// It ends.
     Ease(faults::Ease),
+    /// Outside of the nodes of a pair without a third party.
+    Outer(outside::Outer),
+    /// The prober's attempts.
+    Probing(prober::Step),
 }
 
 /// The world of one run.
@@ -108,6 +141,8 @@ pub(crate) struct Run {
     random: Random,
     hosts: [Host; 2],
     link: Link,
+    /// Channels besides the link.
+    lines: Vec<outside::Line>,
     mediator: Mediator,
     mediator_clock: Clock,
     ways: [Way; 2],
@@ -122,6 +157,8 @@ pub(crate) struct Run {
     /// No faults any more.
     healed: bool,
     wiped: bool,
+    /// Whose disk that was.
+    bereft: usize,
     ambush_random: Random,
     /// The change of the record at which the plot goes on.
     awaits: Option<Moment>,
@@ -143,6 +180,7 @@ impl Run {
             agenda: Agenda::default(),
             hosts,
             link: Link::default(),
+            lines: outside::Line::all(&plan),
             mediator: Mediator::new(),
             mediator_clock: Clock::new(0, plan.rates[2], 0),
             ways: [Way::default(), Way::default()],
@@ -155,6 +193,7 @@ impl Run {
             trace: Trace::new(told),
             healed: false,
             wiped: false,
+            bereft: 0,
             ambush_random: Random::new(plan.seed ^ 0x616d_6275_7368),
             awaits: None,
             certified: Vec::new(),
@@ -172,7 +211,12 @@ impl Run {
         for host in 0..2 {
             let late = self.random.below(400) * MS;
             self.at(start + late, What::Ease(faults::Ease::Start(host)));
-            self.at(start, What::Session(host));
+            if !self.plan.is_unaided() {
+                self.at(start, What::Session(host));
+            }
+        }
+        if self.plan.is_unaided() {
+            self.begin_outside();
         }
         self.at(start, What::Dial);
         for index in 0..self.plan.clients {
@@ -241,6 +285,8 @@ impl Run {
             What::Plotted(fault) => self.strike_plotted(fault),
             What::Ambush(fault) => self.strike_with(Kind::Ambush, fault),
             What::Ease(ease) => self.ease(ease),
+            What::Outer(what) => self.happen_outside(what),
+            What::Probing(step) => self.happen_probing(step),
         }
     }
 
@@ -254,6 +300,9 @@ impl Run {
             return;
         }
         let Some(node) = &host.machine.node else { return };
+        if let Arrived::Judge(told) = arrived {
+            return self.tell_judge(which, told);
+        }
         let before = serving(node);
         let acknowledged = node.core().positions.commit_end;
         let boot = host.machine.boot_id();
@@ -325,6 +374,21 @@ impl Run {
             }
             Arrived::Mediator(event) => Input::Mediator(*event),
             Arrived::Died(boot) => Input::PeerDied(boot),
+            Arrived::Testified(testimony) => Input::PeerTestified(testimony),
+            Arrived::Seen(seen) => Input::Unaided(seen),
+            Arrived::Frame { line, mut bytes } => {
+                let heard = host.conversations.get_mut(line)?.receive(now.mono, &mut bytes);
+                // A frame brings one report at the most.
+                let heard = heard.first()?;
+                let tandem_channel::Heard { channel, asked, round_trip, vitals } = *heard;
+                Input::Unaided(tandem_switch::Input::ChannelHeard {
+                    channel,
+                    asked,
+                    round_trip,
+                    vitals,
+                })
+            }
+            Arrived::Judge(_) => return None,
             Arrived::Admin(request) => {
                 host.next_admin += 1;
                 Input::Admin { id: AdminId(host.next_admin), request }
@@ -353,6 +417,7 @@ impl Run {
             if text.starts_with("decided: taking over") {
                 self.decides_to_take_over(which);
             }
+            self.says_of_silence(which, text);
         }
         if before != after {
             self.trace.note(self.now, format_args!("{which}: serves {before:?} -> {after:?}"));
@@ -360,6 +425,9 @@ impl Run {
             let other = self.hosts[1 - which].machine.node.as_ref().and_then(serving);
             if after.is_some() && other.is_some() {
                 self.tally.rivals += 1;
+            }
+            if after.is_some() && self.plan.is_unaided() {
+                self.watch.reigns(self.now, which);
             }
         }
         for bytes in left.link {
@@ -371,12 +439,16 @@ impl Run {
         for conn in left.closed {
             self.hosts[which].conns.remove(&conn);
             self.drop_player(which, conn);
+            self.closes_to_prober(which, conn);
         }
         for request in left.mediator {
             self.ask_mediator(which, request);
         }
         for (_, reply) in left.admin {
             self.trace.note(self.now, format_args!("{which} answers {reply:?}"));
+        }
+        if left.fence {
+            self.fence(which);
         }
         if left.drop_link {
             self.hang_up(which);
@@ -394,9 +466,10 @@ impl Run {
         self.plan_wake(which);
     }
 
-    /// Whether durability is all that may be asked for.
+    /// Whether durability is all that may be asked for. No right of a pair without a third party rests on a
+    /// clock.
     fn clocks_are_bad(&self) -> bool {
-        self.plan.clocks == Clocks::Bad
+        self.plan.clocks == Clocks::Bad && !self.plan.is_unaided()
     }
 }
 

@@ -21,7 +21,8 @@ pub fn settings(node: NodeId, acknowledge: Acknowledge, topology: Topology) -> S
         fsync: Fsync::Always,
         max_staleness: Duration::ZERO,
         forward_writes: false,
-        log_retention_bytes: 64 << 10,
+        // Nothing is kept for a returning peer: full copies are frequent.
+        log_retention_bytes: 0,
         scrub_every: Duration::ZERO,
         snapshot_log_bytes: 32 << 10,
         tail_bytes_max: 16 << 10,

@@ -38,6 +38,20 @@ pub struct Tally {
     pub reboots: u64,
     /// Death certificates.
     pub certificates: u64,
+    /// Fence commands.
+    pub fences: u64,
+    /// Failures that a prober told.
+    pub probes_failed: u64,
+    /// Take-overs without proof.
+    pub unproven: u64,
+    /// A primary went on alone: by a certificate, by the fence, on silence.
+    pub alone_certified: u64,
+    /// See `alone_certified`.
+    pub alone_fenced: u64,
+    /// See `alone_certified`.
+    pub alone_silence: u64,
+    /// Acknowledged writes that are only in a conflict file at the end.
+    pub saved: u64,
     /// Changes of the record; those that were won though the node was told that nobody knows; outcomes
     /// told to be unknown.
     pub changes: u64,
@@ -78,7 +92,7 @@ pub struct Tally {
     /// See `copies`.
     pub cuts: u64,
     /// Faults that struck, by kind.
-    pub struck: [u64; 20],
+    pub struck: [u64; Kind::ALL.len()],
     /// Longest time from healing to a whole pair.
     pub slowest_heal_ms: u64,
 }
@@ -88,7 +102,9 @@ impl Tally {
         let mut count = |counter: fn(&mut Self) -> &mut u64| *counter(self) += 1;
         let has = |what: &str| text.contains(what);
         if has("primary of epoch") {
-            if has("(TookOver)") {
+            if has("(TookOverUnproven)") {
+                count(|it| &mut it.unproven);
+            } else if has("(TookOver)") {
                 count(|it| &mut it.take_overs);
             } else if has("(Handover)") {
                 count(|it| &mut it.handovers);
@@ -97,6 +113,12 @@ impl Tally {
             }
         } else if has("alone in the in-sync set (Recorded)") {
             count(|it| &mut it.shrinks);
+        } else if has("alone in the in-sync set (Certified)") {
+            count(|it| &mut it.alone_certified);
+        } else if has("alone in the in-sync set (Fenced)") {
+            count(|it| &mut it.alone_fenced);
+        } else if has("alone in the in-sync set (Silence)") {
+            count(|it| &mut it.alone_silence);
         } else if has("alone in the in-sync set (Resigned)") {
             count(|it| &mut it.resigned);
         } else if has("is in sync: it holds") {
@@ -138,7 +160,7 @@ impl Tally {
         for (here, there) in self.struck.iter_mut().zip(other.struck) {
             *here += there;
         }
-        let all: [fn(&mut Self) -> &mut u64; 32] = [
+        let all: [fn(&mut Self) -> &mut u64; 39] = [
             |it| &mut it.runs,
             |it| &mut it.events,
             |it| &mut it.simulated,
@@ -152,6 +174,13 @@ impl Tally {
             |it| &mut it.ends,
             |it| &mut it.reboots,
             |it| &mut it.certificates,
+            |it| &mut it.fences,
+            |it| &mut it.probes_failed,
+            |it| &mut it.unproven,
+            |it| &mut it.alone_certified,
+            |it| &mut it.alone_fenced,
+            |it| &mut it.alone_silence,
+            |it| &mut it.saved,
             |it| &mut it.changes,
             |it| &mut it.unknown_won,
             |it| &mut it.unknown_told,
@@ -242,6 +271,17 @@ impl fmt::Display for Tally {
             f,
             "processes: starts {}, ends by themselves {}, starts in place {}, certificates {}, disks lost {}, logs damaged {}",
             self.boots, self.ends, self.reboots, self.certificates, self.wipes, self.rots
+        )?;
+        writeln!(
+            f,
+            "without a third party: take-overs without proof {}, alone by certificate {}, by fence {}, on silence {}; fence commands {}, failed probes {}, acknowledged writes only saved {}",
+            self.unproven,
+            self.alone_certified,
+            self.alone_fenced,
+            self.alone_silence,
+            self.fences,
+            self.probes_failed,
+            self.saved
         )?;
         write!(f, "faults:")?;
         for (kind, count) in Kind::ALL.iter().zip(self.struck) {

@@ -3,7 +3,7 @@
 //! `TANDEM_SEED=n cargo test --profile e2e -p tandem-sim --test mediated -- --nocapture`;
 //! `TANDEM_SEEDS=n` runs more of them, `TANDEM_FROM=n` others, `TANDEM_PLOT=Name` those of one plot.
 
-use tandem_sim::{Campaign, Kinds, Plot, report, run_plot, run_seed};
+use tandem_sim::{Campaign, Kinds, Plot, SwitchBy, report, run_plot, run_seed};
 
 /// Seeds run when nothing else is said: `cargo xtask test` asks for more.
 const SEEDS: u64 = 200;
@@ -20,12 +20,12 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_one_node_serves() {
     if let Some(seed) = number("TANDEM_SEED") {
         let (result, tally, story) = match plot {
             Some(plot) => run_plot(seed, plot, true),
-            None => run_seed(seed, Kinds::ALL, true),
+            None => run_seed(SwitchBy::Mediator, seed, Kinds::ALL, true),
         };
         println!("{}\n{tally}", story.join("\n"));
         if let Err(failure) = result {
             assert!(plot.is_none(), "{}", failure.what);
-            panic!("{}", report(seed, &failure));
+            panic!("{}", report(SwitchBy::Mediator, seed, &failure));
         }
         return;
     }
@@ -34,7 +34,8 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_one_node_serves() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let from = number("TANDEM_FROM").unwrap_or(0);
     let most = number("TANDEM_FAILURES").map_or(1, |most| usize::try_from(most).unwrap_or(1));
-    let all = Campaign { from, seeds, most: minutes, failures_max: most, plot };
+    let all =
+        Campaign { by: SwitchBy::Mediator, from, seeds, most: minutes, failures_max: most, plot };
     let outcome = all.run(threads);
     let rate = u128::from(outcome.tally.runs) * 1_000 / outcome.took.as_millis().max(1);
     println!("{}\n{rate} seeds/s on {threads} threads", outcome.tally);
@@ -43,7 +44,7 @@ fn whatever_happens_nothing_acknowledged_is_lost_and_one_node_serves() {
     }
     if let Some((seed, failure)) = outcome.failures.first() {
         assert!(plot.is_none(), "seed {seed}: {}", failure.what);
-        panic!("{}", report(*seed, failure));
+        panic!("{}", report(SwitchBy::Mediator, *seed, failure));
     }
     if seeds >= 2_000 && plot.is_none() {
         let missing = outcome.tally.missing();

@@ -7,12 +7,14 @@
 use std::time::Duration;
 
 use tandem_node::NodeRule;
-use tandem_sim::{Campaign, Failure, Kinds, Plot, Tally, run_plot, run_seed};
+use tandem_sim::{Campaign, Failure, Kinds, Plot, SwitchBy, Tally, run_plot, run_seed};
 use tandem_switch::Rule;
 
 /// A rule, and the seeds among which its absence is looked for.
 struct Hunt {
     rule: Taken,
+    /// Who decides on a change of primary.
+    by: SwitchBy,
     /// What the runs are about; `None`: everything that a seed may bring.
     plot: Option<Plot>,
 }
@@ -21,7 +23,7 @@ impl Hunt {
     fn play(&self, seed: u64, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
         match self.plot {
             Some(plot) => run_plot(seed, plot, told),
-            None => run_seed(seed, Kinds::ALL, told),
+            None => run_seed(self.by, seed, Kinds::ALL, told),
         }
     }
 }
@@ -80,6 +82,21 @@ const fn plot_of(rule: Taken) -> Option<Plot> {
 
 /// So many runs must be enough.
 const SEEDS: u64 = 600;
+/// Where no plot leads to the moment in which a rule matters.
+const SEEDS_UNAIDED: u64 = 3_000;
+
+/// Every rule, and what its absence is looked for in.
+fn hunts() -> Vec<Hunt> {
+    let nodes = NodeRule::ALL.into_iter().map(Taken::Node);
+    let mediated = nodes.chain(Rule::ALL.into_iter().map(Taken::Switch));
+    let mediated = mediated.map(|rule| Hunt { rule, by: SwitchBy::Mediator, plot: plot_of(rule) });
+    let unaided = [Rule::HeirAnswers].into_iter().chain(Rule::UNAIDED).map(|rule| {
+        let probes = matches!(rule, Rule::OwnNetwork | Rule::LeftBehind);
+        let by = if probes { SwitchBy::Probe } else { SwitchBy::Direct };
+        Hunt { rule: Taken::Switch(rule), by, plot: None }
+    });
+    mediated.chain(unaided).collect()
+}
 /// The test demands seeds, not seconds: this only ends a run on a machine that hangs.
 const SAFETY_NET: Duration = Duration::from_mins(20);
 
@@ -91,8 +108,9 @@ const FROM: u64 = 1_000_000;
 
 fn hunt(hunt: &Hunt, seeds: u64) -> Option<(u64, String)> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let all =
-        Campaign { from: FROM, seeds, most: Some(SAFETY_NET), failures_max: 1, plot: hunt.plot };
+    let Hunt { by, plot, .. } = *hunt;
+    let most = Some(SAFETY_NET);
+    let all = Campaign { by, from: FROM, seeds, most, failures_max: 1, plot };
     let outcome = all.run(threads);
     if let Some((seed, _)) = outcome.failures.first() {
         // It must be the rule that is missed, and nothing else.
@@ -119,21 +137,27 @@ fn every_rule_that_is_taken_away_is_missed() {
     // A panic is one way to notice; its text is in the table.
     std::panic::set_hook(Box::new(|_| {}));
     let only = std::env::var("TANDEM_RULE").ok();
-    let nodes = NodeRule::ALL.into_iter().map(Taken::Node);
-    let rules: Vec<Taken> = nodes.chain(Rule::ALL.into_iter().map(Taken::Switch)).collect();
     let mut unnoticed = Vec::new();
     println!("{:<22} {:<11} {:>6}  how", "rule", "runs", "seeds");
-    for rule in rules.into_iter().filter(|it| only.as_ref().is_none_or(|only| *only == it.name())) {
-        let one = Hunt { rule, plot: plot_of(rule) };
+    for one in hunts() {
+        let rule = one.rule;
+        if only.as_ref().is_some_and(|only| *only != rule.name()) {
+            continue;
+        }
         put_back();
         rule.take_away();
         if let Some(seed) = number("TANDEM_SEED") {
             tell(&one, seed);
             continue;
         }
-        let seeds = number("TANDEM_SEEDS").unwrap_or(SEEDS);
+        let enough = if one.by == SwitchBy::Mediator { SEEDS } else { SEEDS_UNAIDED };
+        let seeds = number("TANDEM_SEEDS").unwrap_or(enough);
         let found = hunt(&one, seeds);
-        let plot = one.plot.map_or("any".to_owned(), |plot| format!("{plot:?}"));
+        let plot = match (one.by, one.plot) {
+            (SwitchBy::Mediator, None) => "any".to_owned(),
+            (SwitchBy::Mediator, Some(plot)) => format!("{plot:?}"),
+            (by, _) => by.word().to_owned(),
+        };
         let (after, how) = match &found {
             Some((after, how)) => (after.to_string(), how.clone()),
             None => (format!("({seeds})"), "NOT MISSED".to_owned()),

@@ -3,7 +3,7 @@
 use tandem_admin::{AdminRequest, PromoteRequest, SwitchRequest};
 use tandem_disk::Keep;
 use tandem_node::Acknowledge;
-use tandem_switch::Automation;
+use tandem_switch::{Automation, SplitBrain};
 use tandem_types::Role;
 
 use super::{Arrived, NODES, Run, What};
@@ -19,6 +19,11 @@ pub(crate) enum Ease {
     Outage(bool),
     Disk(usize),
     Net,
+    Lines(u8, [bool; 2]),
+    Silence([bool; 2]),
+    Alone(usize, [bool; 2]),
+    Pings(usize),
+    Door(usize),
 }
 
 impl Run {
@@ -35,7 +40,11 @@ impl Run {
         if self.healed || self.plan.ambush == 0 || !self.ambush_random.once_in(self.plan.ambush) {
             return;
         }
-        let fault = Plan::draw_ambush(&mut self.ambush_random);
+        let fault = if self.plan.is_unaided() {
+            self.plan.draw_unaided_ambush(&mut self.ambush_random)
+        } else {
+            Plan::draw_ambush(&mut self.ambush_random)
+        };
         let wait = self.ambush_random.below(30) * MS;
         self.after(wait, What::Ambush(fault));
     }
@@ -75,12 +84,14 @@ impl Run {
             Fault::Amnesia { versions } => self.lose_record(versions),
             Fault::SlowDisk { host, sync, lasting } => {
                 self.hosts[host].slow = Some(sync);
+                self.hosts[host].slow_since = self.now;
                 self.after(lasting, What::Ease(Ease::Disk(host)));
             }
             Fault::BadDisk { host } => self.hosts[host].breaks = true,
             Fault::FullDisk { host, lasting } => {
                 let disk = &self.hosts[host].machine.disk;
                 disk.set_capacity(Some(disk.used_bytes() + self.random.below(16 << 10)));
+                self.hosts[host].full = true;
                 self.after(lasting, What::Ease(Ease::Disk(host)));
             }
             Fault::Wipe { host, restart } => self.wipe(host, restart),
@@ -99,6 +110,27 @@ impl Run {
                 self.mediator.lose_record(u64::from(fault == Fault::Restored));
                 self.tally.amnesias += 1;
                 self.push();
+            }
+            Fault::Lines { which, towards, lasting } => {
+                self.cut_lines(which, towards);
+                self.after(lasting, What::Ease(Ease::Lines(which, towards)));
+            }
+            Fault::Silence { towards, reset, lasting } => {
+                self.silence(towards, reset);
+                self.after(lasting, What::Ease(Ease::Silence(towards)));
+            }
+            Fault::Alone { host, towards, lasting } => {
+                self.silence(towards, false);
+                self.cut_pings(host);
+                self.after(lasting, What::Ease(Ease::Alone(host, towards)));
+            }
+            Fault::Pings { host, lasting } => {
+                self.cut_pings(host);
+                self.after(lasting, What::Ease(Ease::Pings(host)));
+            }
+            Fault::Door { host, lasting } => {
+                self.hosts[host].door_cut += 1;
+                self.after(lasting, What::Ease(Ease::Door(host)));
             }
             Fault::SlowNet { delay, lasting } => {
                 self.delay = delay;
@@ -124,8 +156,23 @@ impl Run {
             }
             Ease::Reach(host) => self.open_way(host, false),
             Ease::Outage(forgets) => self.mediator_returns(forgets),
+            Ease::Lines(which, towards) => self.open_lines(which, towards),
+            Ease::Silence(towards) => self.end_silence(towards),
+            Ease::Alone(host, towards) => {
+                self.end_silence(towards);
+                self.open_pings(host, false);
+            }
+            Ease::Pings(host) => self.open_pings(host, false),
+            Ease::Door(host) => {
+                let host = &mut self.hosts[host];
+                host.door_cut = host.door_cut.saturating_sub(1);
+            }
             Ease::Disk(host) => {
-                self.hosts[host].slow = None;
+                let now = self.now;
+                if let Some(sync) = self.hosts[host].slow.take() {
+                    self.hosts[host].slow_until = (sync, now);
+                }
+                self.hosts[host].full = false;
                 self.hosts[host].machine.disk.set_capacity(None);
             }
             Ease::Net => self.delay = self.plan.delay,
@@ -137,8 +184,9 @@ impl Run {
         self.bury(host, certified, heard);
     }
 
-    fn power_cut(&mut self, host: usize, keep: u8, restart: u64) {
+    pub(super) fn power_cut(&mut self, host: usize, keep: u8, restart: u64) {
         self.kill(host, false, false);
+        self.hosts[host].powerless = true;
         let keep = match keep {
             0 => Keep::Nothing,
             255 => Keep::Everything,
@@ -173,6 +221,7 @@ impl Run {
             host.clock.miss(now - host.paused_at);
         }
         host.heard_at = now;
+        host.runs_since = now;
         host.wake_at = u64::MAX;
         let mut held: Vec<Arrived> = std::mem::take(&mut host.held).into();
         // Each connection keeps its order; which of them is looked at first is anybody's guess.
@@ -199,6 +248,62 @@ impl Run {
         self.after(lasting, What::Ease(Ease::Link(towards)));
     }
 
+    fn cut_lines(&mut self, which: u8, towards: [bool; 2]) {
+        for line in 0..self.lines.len() {
+            if which & (1 << line) != 0 {
+                self.cut_line(line, towards);
+            }
+        }
+    }
+
+    fn open_lines(&mut self, which: u8, towards: [bool; 2]) {
+        for line in 0..self.lines.len() {
+            if which & (1 << line) != 0 {
+                self.open_line(line, towards, false);
+            }
+        }
+    }
+
+    /// Nothing passes between the nodes any more.
+    fn silence(&mut self, towards: [bool; 2], reset: bool) {
+        for (host, cut) in towards.into_iter().enumerate() {
+            if cut {
+                self.link.silence(host);
+            }
+            // A connection needs both directions.
+            self.hosts[host].door_cut += 1;
+        }
+        self.cut_lines(u8::MAX, towards);
+        if reset {
+            self.reset_link();
+        }
+    }
+
+    fn end_silence(&mut self, towards: [bool; 2]) {
+        for (host, cut) in towards.into_iter().enumerate() {
+            if cut {
+                self.link.open(host);
+            }
+            let host = &mut self.hosts[host];
+            host.door_cut = host.door_cut.saturating_sub(1);
+        }
+        self.open_lines(u8::MAX, towards);
+        self.deliver_soon();
+    }
+
+    fn cut_pings(&mut self, host: usize) {
+        let host = &mut self.hosts[host];
+        if host.pings_cut == 0 {
+            host.pings_cut_since = self.now;
+        }
+        host.pings_cut += 1;
+    }
+
+    fn open_pings(&mut self, host: usize, all: bool) {
+        let host = &mut self.hosts[host];
+        host.pings_cut = if all { 0 } else { host.pings_cut.saturating_sub(1) };
+    }
+
     /// Only while both nodes can say what it was: anything else is a person's business.
     fn lose_record(&mut self, versions: u64) {
         let whole = self.whole().is_some() && self.reaches(0) && self.reaches(1);
@@ -211,6 +316,9 @@ impl Run {
 
     /// Whether the other disk holds everything that was promised, whatever becomes of this one.
     fn is_spare(&self, host: usize) -> bool {
+        if self.plan.is_unaided() {
+            return self.is_spare_on_disk(host);
+        }
         let epoch = |it: usize| self.hosts[it].machine.node.as_ref().map(|it| it.core().view.epoch);
         let recorded = self.mediator.record().is_some_and(|record| {
             record.is_both() && self.whole().and_then(epoch) == Some(record.epoch)
@@ -245,6 +353,7 @@ impl Run {
         self.hosts[host].slow = None;
         self.tally.wipes += 1;
         self.wiped = true;
+        self.bereft = host;
     }
 
     /// A bit of the log flips while the machine is off, where a start can tell.
@@ -257,6 +366,7 @@ impl Run {
         if self.hosts[host].machine.rot(seed) {
             self.tally.rots += 1;
             self.wiped = true;
+            self.bereft = host;
         }
     }
 
@@ -294,6 +404,7 @@ impl Run {
         for host in 0..2 {
             self.arrive(host, Arrived::Admin(AdminRequest::Resume));
         }
+        self.person_forces();
         let again = self.random.once_in(2);
         let request = match self.plan.automatic.automation {
             Automation::Auto => return,
@@ -305,18 +416,49 @@ impl Run {
         }
     }
 
+    /// What only a person may say: a disk is gone for good, and the other node goes on; or which of two
+    /// histories does (`split_brain = "manual"`).
+    fn person_forces(&mut self) {
+        if !self.plan.is_unaided() {
+            return;
+        }
+        let serves = |it: &super::Host| {
+            it.machine.node.as_ref().is_some_and(|it| super::serving(it).is_some())
+        };
+        if self.hosts.iter().any(serves) {
+            return;
+        }
+        let manual = self.plan.automatic.unaided.split_brain == SplitBrain::Manual;
+        let which = if self.is_mourning() {
+            1 - self.bereft
+        } else if manual && self.plan.may_split() {
+            self.random.index(2)
+        } else {
+            return;
+        };
+        let request = PromoteRequest { force: true, accept_loss: None };
+        self.trace.note(self.now, format_args!("---- a person promotes {which} by force"));
+        self.arrive(which, Arrived::Admin(AdminRequest::Promote(request)));
+    }
+
     /// Everything works again.
     pub(super) fn heal(&mut self) {
         self.trace.note(self.now, format_args!("==== everything is healed"));
         self.healed = true;
         self.link.open_all();
+        for line in 0..self.lines.len() {
+            self.open_line(line, [true; 2], true);
+        }
         self.deliver_soon();
         self.delay = self.plan.delay;
         self.mediator_returns(false);
         for host in 0..2 {
             self.open_way(host, true);
+            self.open_pings(host, true);
+            self.hosts[host].door_cut = 0;
             self.hosts[host].breaks = false;
             self.hosts[host].slow = None;
+            self.hosts[host].full = false;
             self.hosts[host].machine.disk.set_capacity(None);
             while self.hosts[host].paused > 0 {
                 self.resume(host);

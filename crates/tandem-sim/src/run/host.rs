@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use tandem_node::{ConnId, Facts, Settings};
+use tandem_channel::Conversation;
+use tandem_node::{ConnId, Facts, Settings, WithoutPeer};
 use tandem_switch::BootId;
 
 use super::clock::Clock;
-use super::{Arrived, NODES, Run, What, faults};
+use super::prober::Prober;
+use super::{Arrived, NODES, Run, What, faults, outside};
 use crate::machine::{Machine, Work};
 use crate::plan::{MS, Plan};
 use crate::{Random, settings};
@@ -48,6 +50,23 @@ pub(crate) struct Host {
     pub(crate) starting: bool,
     /// The log thread works, or waits for room.
     pub(crate) busy: bool,
+    /// Since when its disk is slow, and how slow it was until when.
+    pub(crate) slow_since: u64,
+    pub(crate) slow_until: (u64, u64),
+    /// Its disk is full.
+    pub(crate) full: bool,
+    /// The machine has no power, or has not begun yet.
+    pub(crate) powerless: bool,
+    /// Since when its process runs and does not stand still.
+    pub(crate) runs_since: u64,
+    /// So many reasons why it reaches no ping target, and since when.
+    pub(crate) pings_cut: u32,
+    pub(crate) pings_cut_since: u64,
+    /// So many reasons why it does not reach the other one's client port.
+    pub(crate) door_cut: u32,
+    /// Its sides of the channels besides the link.
+    pub(crate) conversations: Vec<Conversation>,
+    pub(crate) prober: Prober,
 }
 
 fn node_settings(plan: &Plan, index: usize) -> Settings {
@@ -58,6 +77,14 @@ fn node_settings(plan: &Plan, index: usize) -> Settings {
     settings.initial_primary = plan.initial_primary;
     settings.failure_timeout = plan.failure_timeout;
     settings.hold = plan.hold;
+    if plan.is_unaided() {
+        settings.conflicts = plan.outside.conflicts;
+        // What is saved must reach back to the fork, however long both went on.
+        settings.log_retention_bytes = 4 << 20;
+        if !plan.automatic.unaided.goes_alone {
+            settings.without_peer = WithoutPeer::Refuse;
+        }
+    }
     settings
 }
 
@@ -86,7 +113,30 @@ impl Host {
             stopping: false,
             starting: false,
             busy: false,
+            slow_since: 0,
+            slow_until: (0, 0),
+            full: false,
+            powerless: false,
+            runs_since: 0,
+            pings_cut: 0,
+            pings_cut_since: 0,
+            door_cut: 0,
+            conversations: Vec::new(),
+            prober: Prober::new(plan),
         }
+    }
+
+    /// For how long its process runs without standing still.
+    pub(crate) const fn runs_for(&self, now: u64) -> u64 {
+        if self.is_up() && self.paused == 0 { now.saturating_sub(self.runs_since) } else { 0 }
+    }
+
+    /// How long an order to its disk may have taken that was done about now.
+    pub(crate) fn slow_lately(&self, now: u64) -> u64 {
+        let (sync, until) = self.slow_until;
+        let past = if now < until + sync { sync } else { 0 };
+        // Orders wait for one another.
+        4 * self.slow.unwrap_or(0).max(past)
     }
 
     pub(crate) const fn is_up(&self) -> bool {
@@ -112,7 +162,11 @@ impl Run {
         host.wake_at = u64::MAX;
         host.busy = false;
         host.heard_at = now;
+        host.powerless = false;
+        host.runs_since = now;
         let seed = self.random.next();
+        host.conversations = outside::conversations(&self.plan, which, seed);
+        host.prober = Prober::new(&self.plan);
         let clock = host.clock.now(now);
         host.machine.start(clock, seed);
         self.tally.boots += 1;
@@ -158,6 +212,7 @@ impl Run {
         let boot: Option<BootId> = host.machine.boot_id();
         self.drop_players_of(which, heard);
         if heard {
+            self.close_all_to_prober(which);
             self.hang_up(which);
         } else {
             self.hosts[which].conn = 0;
@@ -165,6 +220,11 @@ impl Run {
         self.forget_way(which);
         let other = 1 - which;
         if certified
+            && let Some(boot) = boot
+            && self.plan.is_unaided()
+        {
+            self.begin_to_testify(which, boot);
+        } else if certified
             && let Some(boot) = boot
             && self.link.is_open(other)
         {
@@ -185,6 +245,8 @@ impl Run {
         host.wake_at = u64::MAX;
         self.trace.note(self.now, format_args!("{which} boots again in place"));
         self.tally.reboots += 1;
+        self.hosts[which].prober = Prober::new(&self.plan);
+        self.close_all_to_prober(which);
         self.drop_players_of(which, true);
         self.forget_way(which);
     }

@@ -8,7 +8,7 @@ use tandem_history::{Operation, Outcome, RegisterAction};
 use tandem_node::{ConnId, Topology};
 use tandem_resp::{ReplyParser, Value, write_request};
 
-use super::{Arrived, Run, What};
+use super::{Arrived, Run, What, journal};
 use crate::plan::{MS, Plan};
 
 /// Registers, and as many counters as fit beside them.
@@ -47,6 +47,12 @@ pub(crate) enum Call {
     Peek {
         key: usize,
     },
+    /// One more member of the journal, where histories may fork.
+    Note {
+        value: u64,
+    },
+    /// The whole journal.
+    Journal,
 }
 
 /// How a call ended, as its client learns it.
@@ -122,11 +128,20 @@ fn words(call: Call) -> (Vec<Vec<Vec<u8>>>, usize) {
         }
         Call::Rise { value } => one(vec![word("SET"), word("rising"), number(value)]),
         Call::Watch => one(vec![word("GET"), word("rising")]),
+        Call::Note { value } => one(vec![word("SADD"), word("journal"), journal::member(value)]),
+        Call::Journal => one(vec![word("SMEMBERS"), word("journal")]),
     }
 }
 
 pub(super) const fn writes(call: Call) -> bool {
-    matches!(call, Call::Set { .. } | Call::Add { .. } | Call::SetBoth { .. } | Call::Rise { .. })
+    matches!(
+        call,
+        Call::Set { .. }
+            | Call::Add { .. }
+            | Call::SetBoth { .. }
+            | Call::Rise { .. }
+            | Call::Note { .. }
+    )
 }
 
 /// A number in a reply; an absent key is `None`.
@@ -190,6 +205,9 @@ impl Run {
         if self.players[index].loyal {
             return Call::Get { key };
         }
+        if self.plan.may_split() && self.random.once_in(2) {
+            return Call::Note { value };
+        }
         let counter = self.random.index(COUNTERS);
         match self.random.below(12) {
             0..=3 => Call::Set { key, value },
@@ -234,6 +252,9 @@ impl Run {
         conn: ConnId,
         bytes: &[u8],
     ) {
+        if self.answers_prober(which, conn, bytes) {
+            return;
+        }
         let Some(index) = self.players.iter().position(|it| it.at == Some((which, conn))) else {
             return;
         };
@@ -253,7 +274,9 @@ impl Run {
                 {
                     Answer::Old
                 }
-                None if epoch.is_none() && call == Call::GetBoth => Answer::Old,
+                None if epoch.is_none() && matches!(call, Call::GetBoth | Call::Journal) => {
+                    Answer::Old
+                }
                 None if epoch.is_none() && call == Call::Watch && self.watch.closing => Answer::Old,
                 None => Answer::Done(value),
             };
@@ -372,6 +395,8 @@ impl Run {
                 action: CounterAction::Add { by, result: 0 },
             }),
             Call::Rise { .. }
+            | Call::Note { .. }
+            | Call::Journal
             | Call::Watch
             | Call::Peek { .. }
             | Call::Get { .. }
@@ -426,6 +451,8 @@ impl Run {
                 let action = CounterAction::Read(read);
                 self.watch.counters[key].push(Operation { called_at, outcome, action });
             }
+            Call::Note { value } => self.watch.noted.push(value),
+            Call::Journal => self.watch.journal = journal::numbers(value),
             Call::Rise { value } => self.watch.risen = self.watch.risen.max(value),
             Call::Watch => {
                 let seen = number(value).unwrap_or(0);
@@ -466,6 +493,9 @@ impl Run {
         let mut calls: Vec<Call> = (0..REGISTERS).map(|key| Call::Get { key }).collect();
         calls.extend((0..COUNTERS).map(|key| Call::Count { key }));
         calls.extend([Call::GetBoth, Call::Watch]);
+        if self.plan.may_split() {
+            calls.push(Call::Journal);
+        }
         for call in calls {
             if !self.insist(index, call) {
                 return self.watch.broken(format!("{call:?} was not answered at the end"));

@@ -16,7 +16,7 @@ use crate::plan::MS;
 /// Whether it tells that somebody is there.
 pub(super) fn is_heard(arrived: &Arrived) -> bool {
     match arrived {
-        Arrived::LinkUp { .. } | Arrived::LinkData { .. } => true,
+        Arrived::LinkUp { .. } | Arrived::LinkData { .. } | Arrived::Frame { .. } => true,
         Arrived::Mediator(event) => !matches!(
             **event,
             MediatorEvent::Down { .. }
@@ -55,6 +55,9 @@ impl Run {
     /// "The primary sees nobody: it stops" (R9). It has one failure time-out to miss the peer and one more
     /// to be sure.
     pub(super) fn nobody_reigns_blind(&mut self) {
+        if self.plan.is_unaided() {
+            return self.nobody_serves_blind();
+        }
         if self.clocks_are_bad() {
             return;
         }

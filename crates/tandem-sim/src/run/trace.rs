@@ -61,6 +61,10 @@ pub(super) const fn kind(arrived: &Arrived) -> u64 {
         Arrived::WorkDone => 11,
         Arrived::Room => 12,
         Arrived::Tick => 13,
+        Arrived::Testified(_) => 14,
+        Arrived::Frame { .. } => 15,
+        Arrived::Seen(_) => 16,
+        Arrived::Judge(_) => 17,
     }
 }
 
@@ -69,8 +73,11 @@ pub(super) const fn source(arrived: &Arrived) -> u64 {
     match arrived {
         Arrived::LinkUp { .. } | Arrived::LinkData { .. } | Arrived::LinkLost { .. } => 0,
         Arrived::Accept { .. } | Arrived::Bytes { .. } | Arrived::Hangup { .. } => 1,
-        Arrived::Mediator(_) => 2,
+        Arrived::Mediator(_) | Arrived::Frame { .. } => 2,
         Arrived::Died(_)
+        | Arrived::Testified(_)
+        | Arrived::Seen(_)
+        | Arrived::Judge(_)
         | Arrived::Admin(_)
         | Arrived::Shutdown
         | Arrived::WorkDone
@@ -104,6 +111,7 @@ pub(super) fn brief(arrived: &Arrived) -> String {
             MediatorEvent::View(seen) => format!("mediator: {}", view(seen)),
             other => format!("mediator: {other:?}"),
         },
+        Arrived::Frame { line, .. } => format!("report on channel {line}"),
         other => format!("{other:?}"),
     }
 }

@@ -1,5 +1,7 @@
 //! What must hold: while there are faults, and after all of them are healed.
 
+use std::collections::{BTreeSet, VecDeque};
+
 use tandem_history::wgl::{self, Counter, CounterAction};
 use tandem_history::{Operation, Outcome, RegisterAction, zones};
 use tandem_node::Acknowledge;
@@ -15,6 +17,9 @@ use crate::{Failure, Tally};
 const STEPS_MAX: u64 = 2_000_000;
 /// After everything works again, the pair has this long to be whole.
 const WHOLE_WITHIN: u64 = 40_000 * MS;
+
+/// So many reigns within a second are begun by nodes that take no notice of one another.
+const REIGNS_A_SECOND: usize = 10;
 
 /// What the clients saw, and what the nodes were seen to do.
 #[derive(Debug, Default)]
@@ -35,7 +40,12 @@ pub(crate) struct Watch {
     epoch: u64,
     primary: Option<NodeId>,
     moved: bool,
+    /// When the reigns of the last second began.
+    begun: VecDeque<u64>,
     pub(super) closing: bool,
+    /// Members of the journal that were acknowledged, and those that are there at the end.
+    pub(super) noted: Vec<u64>,
+    pub(super) journal: BTreeSet<u64>,
     broken: Vec<String>,
 }
 
@@ -77,6 +87,19 @@ impl Watch {
     /// Whether no later epoch was ever in the record.
     pub(super) const fn is_latest(&self, epoch: u64) -> bool {
         epoch == self.epoch
+    }
+
+    /// A node serves, without a record that says so.
+    pub(super) fn reigns(&mut self, now: u64, which: usize) {
+        self.begun.push_back(now);
+        self.begun.retain(|at| at + 1_000 * MS > now);
+        if self.begun.len() >= REIGNS_A_SECOND {
+            let time = super::trace::time(now);
+            self.broken.push(format!("{time}: the role goes back and forth"));
+        }
+        let node = super::NODES[which];
+        self.moved |= self.primary.is_some_and(|primary| primary != node);
+        self.primary = Some(node);
     }
 
     pub(super) fn record_changed(&mut self, now: u64, record: &Record) {
@@ -129,6 +152,10 @@ impl Run {
     fn must_hold(&mut self) -> bool {
         if self.clocks_are_bad() {
             // Which node answers when rests on clocks; what was acknowledged does not.
+            self.watch.broken.retain(|it| !it.contains("acknowledged a write in epoch"));
+        }
+        if self.plan.may_split() {
+            // That is what "take-over" accepts.
             self.watch.broken.retain(|it| !it.contains("acknowledged a write in epoch"));
         }
         self.watch.broken.is_empty()
@@ -218,6 +245,9 @@ impl Run {
     fn explained(&mut self) -> Result<(), String> {
         if !self.must_hold() {
             return Err(self.watch.broken[0].clone());
+        }
+        if self.plan.may_split() {
+            return self.nothing_vanished();
         }
         // What "local" may lose in a take-over is its own affair.
         if self.plan.acknowledge == Acknowledge::Local && self.watch.moved {

@@ -1,0 +1,73 @@
+//! One seed, told, or many: what the environment asks for.
+
+use std::time::Duration;
+
+use tandem_sim::{Campaign, Kinds, SwitchBy, Tally, report, run_seed};
+
+/// Seeds run when nothing else is said: `cargo xtask test` asks for more.
+const SEEDS: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Something that must happen, and how often it did.
+pub(crate) type Goal = (&'static str, fn(&Tally) -> u64);
+
+/// What happens in long enough runs of any pair without a third party.
+const GOALS: [Goal; 17] = [
+    ("take-overs on proof", |it| it.take_overs),
+    ("take-overs without proof", |it| it.unproven),
+    ("death certificates", |it| it.certificates),
+    ("fence commands", |it| it.fences),
+    ("alone by a certificate", |it| it.alone_certified),
+    ("alone by the fence", |it| it.alone_fenced),
+    ("alone on silence", |it| it.alone_silence),
+    ("hand-overs", |it| it.handovers),
+    ("returns", |it| it.returns),
+    ("grows", |it| it.grows),
+    ("resignations", |it| it.resigned),
+    ("isolated demotions", |it| it.isolated),
+    ("demotions by a later epoch", |it| it.overtaken),
+    ("lost disks", |it| it.wipes),
+    ("damaged logs", |it| it.rots),
+    ("logs cut back", |it| it.cuts),
+    ("acknowledged writes that are only saved", |it| it.saved),
+];
+
+/// Runs what is asked for. In many runs each of these must happen at least once.
+#[expect(clippy::print_stdout, reason = "people want to read what happened")]
+pub(crate) fn run(by: SwitchBy, more: &[Goal]) {
+    if let Some(seed) = number("TANDEM_SEED") {
+        let (result, tally, story) = run_seed(by, seed, Kinds::ALL, true);
+        println!("{}\n{tally}", story.join("\n"));
+        if let Err(failure) = result {
+            panic!("{}", report(by, seed, &failure));
+        }
+        return;
+    }
+    let seeds = number("TANDEM_SEEDS").unwrap_or(SEEDS);
+    let most = number("TANDEM_MINUTES").map(Duration::from_mins);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let from = number("TANDEM_FROM").unwrap_or(0);
+    let failures_max = number("TANDEM_FAILURES").map_or(1, |it| usize::try_from(it).unwrap_or(1));
+    let all = Campaign { by, from, seeds, most, failures_max, plot: None };
+    let outcome = all.run(threads);
+    let rate = u128::from(outcome.tally.runs) * 1_000 / outcome.took.as_millis().max(1);
+    println!("{}\n{rate} seeds/s on {threads} threads", outcome.tally);
+    for (seed, failure) in outcome.failures.iter().skip(1) {
+        println!("also: seed {seed}: {}", failure.what.lines().next().unwrap_or_default());
+    }
+    if let Some((seed, failure)) = outcome.failures.first() {
+        panic!("{}", report(by, *seed, failure));
+    }
+    if seeds >= 2_000 {
+        let missing: Vec<&str> = GOALS
+            .iter()
+            .chain(more)
+            .filter(|(_, count)| count(&outcome.tally) == 0)
+            .map(|(what, _)| *what)
+            .collect();
+        assert!(missing.is_empty(), "this never happened: {missing:?}");
+    }
+}
