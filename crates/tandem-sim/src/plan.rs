@@ -321,7 +321,11 @@ impl Plan {
 
     /// A run of this seed that is all about one plot.
     pub(crate) fn plotted(seed: u64, plot: Plot) -> Self {
-        let mut plan = Self::mediated(seed, Kinds::NONE);
+        let mut plan = if plot.is_unaided() {
+            Self::unaided(plot.decided_by(), seed, Kinds::NONE)
+        } else {
+            Self::mediated(seed, Kinds::NONE)
+        };
         plan.plot = Some(plot);
         plot.suit(&mut plan, &mut Random::new(seed ^ 0x706c_6f74));
         plan

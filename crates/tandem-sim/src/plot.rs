@@ -11,6 +11,8 @@ use tandem_switch::{Automation, WhenLost};
 use crate::Random;
 use crate::plan::{Clocks, Fault, Kind, MS, Plan};
 
+mod unaided;
+
 /// One of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Plot {
@@ -38,6 +40,25 @@ pub enum Plot {
     SlowHeir,
     /// The primary loses the mediator for longer than its presence lasts, and nothing else.
     Unseen,
+    /// Without a third party: nothing is heard of the standby, the primary's disk is slow when it goes alone,
+    /// and it dies while that is being written.
+    Hasty,
+    /// The standby dies, the primary goes alone by its certificate, and the standby comes back to silence.
+    Orphan,
+    /// The primary dies and is back at once; its supervisor's word comes late.
+    LateWord,
+    /// The primary of an asynchronous pair is fenced, or certified dead, and comes back to silence.
+    Revenant,
+    /// Both serve, and hear of one another on everything but the link.
+    Duel,
+    /// The standby dies unheard when the primary is about to hand over.
+    DeadSuccessor,
+    /// Nothing is heard of the peer on either side, and no fence command succeeds.
+    Misfire,
+    /// The network of the prober fails.
+    Blind,
+    /// The link is cut, the prober sees the primary go on without this node, and then sees it no more.
+    Deserted,
 }
 
 /// The change of the record at which a plot goes on.
@@ -57,7 +78,7 @@ pub(crate) struct Roles {
 }
 
 impl Plot {
-    /// All of them.
+    /// Those of a pair with a mediator.
     pub const ALL: [Self; 10] = [
         Self::Rift,
         Self::Farewell,
@@ -73,11 +94,15 @@ impl Plot {
 
     /// The plot of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| format!("{it:?}") == name)
+        let all = Self::ALL.into_iter().chain(Self::UNAIDED);
+        all.into_iter().find(|it| format!("{it:?}") == name)
     }
 
     /// Settings under which it comes to something.
     pub(crate) fn suit(self, plan: &mut Plan, random: &mut Random) {
+        if self.is_unaided() {
+            return self.suit_unaided(plan, random);
+        }
         let millis =
             |random: &mut Random, low, high| Duration::from_millis(random.between(low, high));
         plan.clocks = Clocks::Good;
@@ -130,6 +155,8 @@ impl Plot {
                 plan.failure_timeout = millis(random, 300, 600);
                 plan.automatic.session = millis(random, 600, 900);
             }
+            // See `suit_unaided`.
+            _ => {}
         }
         if matches!(self, Self::Emptied | Self::Restored) {
             // One loss at a time: a disk or another record would be a second one.
@@ -139,7 +166,15 @@ impl Plot {
     }
 
     /// Faults that come first, from the moment on at which both are in sync.
-    pub(crate) fn opening(self, roles: Roles, random: &mut Random) -> Vec<(u64, Fault)> {
+    pub(crate) fn opening(
+        self,
+        plan: &Plan,
+        roles: Roles,
+        random: &mut Random,
+    ) -> Vec<(u64, Fault)> {
+        if self.is_unaided() {
+            return self.open_unaided(plan, roles, random);
+        }
         let Roles { primary, standby } = roles;
         let mut faults = Vec::new();
         let mut add = |at: u64, fault: Fault| faults.push((at * MS, fault));
@@ -216,6 +251,8 @@ impl Plot {
                 add(at, Fault::Reach { host: primary, lasting: long });
                 add(at, Fault::Restored);
             }
+            // See `open_unaided`.
+            _ => {}
         }
         faults
     }

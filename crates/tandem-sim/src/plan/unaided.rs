@@ -8,6 +8,7 @@ use tandem_types::NodeId;
 
 use super::{Clocks, Fault, Kind, Kinds, MS, Plan, automatic, keep, millis, restart};
 use crate::Random;
+use crate::plot::Plot;
 
 /// What surrounds a pair without a third party.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -70,6 +71,14 @@ impl Plan {
             outside,
         };
         plan.draw_unaided_faults(&mut random, kinds);
+        let mut own = Random::new(seed ^ 0x706c_6f74);
+        if own.once_in(6) && kinds.has(Kind::Plot) {
+            let plot = Plot::UNAIDED[own.index(Plot::UNAIDED.len())];
+            if plot.decided_by() == by {
+                plan.plot = Some(plot);
+                plot.suit(&mut plan, &mut own);
+            }
+        }
         plan
     }
 

@@ -168,10 +168,7 @@ impl Run {
                 host.door_cut = host.door_cut.saturating_sub(1);
             }
             Ease::Disk(host) => {
-                let now = self.now;
-                if let Some(sync) = self.hosts[host].slow.take() {
-                    self.hosts[host].slow_until = (sync, now);
-                }
+                self.hosts[host].is_fast_again(self.now);
                 self.hosts[host].full = false;
                 self.hosts[host].machine.disk.set_capacity(None);
             }
@@ -350,7 +347,7 @@ impl Run {
         self.power_cut(host, 0, restart);
         let seed = self.random.next();
         self.hosts[host].machine.wipe(seed);
-        self.hosts[host].slow = None;
+        self.hosts[host].is_fast_again(self.now);
         self.tally.wipes += 1;
         self.wiped = true;
         self.bereft = host;
@@ -457,7 +454,7 @@ impl Run {
             self.open_pings(host, true);
             self.hosts[host].door_cut = 0;
             self.hosts[host].breaks = false;
-            self.hosts[host].slow = None;
+            self.hosts[host].is_fast_again(self.now);
             self.hosts[host].full = false;
             self.hosts[host].machine.disk.set_capacity(None);
             while self.hosts[host].paused > 0 {

@@ -131,6 +131,13 @@ impl Host {
         if self.is_up() && self.paused == 0 { now.saturating_sub(self.runs_since) } else { 0 }
     }
 
+    /// Its disk is as fast as ever.
+    pub(crate) const fn is_fast_again(&mut self, now: u64) {
+        if let Some(sync) = self.slow.take() {
+            self.slow_until = (sync, now);
+        }
+    }
+
     /// How long an order to its disk may have taken that was done about now.
     pub(crate) fn slow_lately(&self, now: u64) -> u64 {
         let (sync, until) = self.slow_until;

@@ -52,6 +52,10 @@ pub(crate) struct Prober {
     /// Failures in a row as the switch was told, and when the first was begun.
     pub(super) failures: u32,
     pub(super) failing_since: Option<u64>,
+    /// Since when the link is down, as this node says.
+    pub(super) unlinked_since: Option<u64>,
+    /// The primary has acknowledged a write of this prober since then: without this node.
+    pub(super) left_behind: bool,
 }
 
 impl Prober {
@@ -61,7 +65,15 @@ impl Prober {
             open: BTreeMap::new(),
             failures: 0,
             failing_since: None,
+            unlinked_since: None,
+            left_behind: false,
         }
+    }
+
+    /// The node says that the link is up, or down.
+    pub(super) fn linked(&mut self, now: u64, up: bool) {
+        self.unlinked_since = if up { None } else { self.unlinked_since.or(Some(now)) };
+        self.left_behind &= !up;
     }
 }
 
@@ -151,6 +163,9 @@ impl Run {
 
     fn note_probe(&mut self, which: usize, begun: u64, probed: Probed) {
         let prober = &mut self.hosts[which].prober;
+        if let Probed::Answered { wrote: true, .. } = probed {
+            prober.left_behind |= prober.unlinked_since.is_some_and(|since| since < begun);
+        }
         if matches!(probed, Probed::Answered { .. } | Probed::Unsure(_)) {
             prober.failures = 0;
             prober.failing_since = None;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tandem_node::Acknowledge;
+
 use super::{Run, serving};
 use crate::plan::{Clocks, MS};
 
@@ -14,6 +16,13 @@ impl Run {
     pub(super) fn says_of_silence(&mut self, which: usize, text: &str) {
         if !self.plan.is_unaided() {
             return;
+        }
+        let (link, now) = (text.starts_with("the link to "), self.now);
+        if link && (text.contains(" is up") || text.contains(" is down")) {
+            self.hosts[which].prober.linked(now, text.contains(" is up"));
+        }
+        if text.contains("ended here (HandedOver)") {
+            self.hands_over(which);
         }
         let silent = text.contains("is silent on every channel");
         if text.starts_with("decided: taking over") && text.contains("times in a row") {
@@ -69,9 +78,24 @@ impl Run {
         if hangs && host.slow_since < since.saturating_sub(MS) {
             wrong.push("and its own disk hangs".to_owned());
         }
+        if host.prober.left_behind && self.plan.acknowledge != Acknowledge::Local {
+            wrong.push("and saw the primary acknowledge without it".to_owned());
+        }
         for wrong in wrong {
             self.watch.broken(format!(
                 "{}: node {which} takes over as a client, {wrong}",
+                super::trace::time(self.now)
+            ));
+        }
+    }
+
+    /// R10: the heir has lived since the planned change began.
+    fn hands_over(&mut self, which: usize) {
+        let heir = &self.hosts[1 - which];
+        let begun = self.hosts[which].holds_since.unwrap_or(self.now);
+        if !heir.is_up() && heir.ended_at < begun {
+            self.watch.broken(format!(
+                "{}: node {which} gives its role to a node that had ended before",
                 super::trace::time(self.now)
             ));
         }
@@ -114,6 +138,6 @@ impl Run {
             && !resigned(1)
             && self.whole().is_some()
             && epoch(0) == epoch(1)
-            && self.plan.acknowledge == tandem_node::Acknowledge::Durable
+            && self.plan.acknowledge == Acknowledge::Durable
     }
 }

@@ -17,7 +17,7 @@ impl Run {
         let Some(primary) = ready else { return self.after(50 * MS, What::Stage) };
         self.trace.note(self.now, format_args!("---- the plot begins: {plot:?}"));
         let roles = Roles { primary, standby: 1 - primary };
-        let faults = plot.opening(roles, &mut self.ambush_random);
+        let faults = plot.opening(&self.plan, roles, &mut self.ambush_random);
         self.awaits = plot.awaits();
         for (wait, fault) in faults {
             self.after(wait, What::Plotted(fault));

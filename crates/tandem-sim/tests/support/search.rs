@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tandem_sim::{Campaign, Kinds, SwitchBy, Tally, report, run_seed};
+use tandem_sim::{Campaign, Kinds, Plot, SwitchBy, Tally, report, run_plot, run_seed};
 
 /// Seeds run when nothing else is said: `cargo xtask test` asks for more.
 const SEEDS: u64 = 200;
@@ -38,10 +38,16 @@ const GOALS: [Goal; 17] = [
 /// Runs what is asked for. In many runs each of these must happen at least once.
 #[expect(clippy::print_stdout, reason = "people want to read what happened")]
 pub(crate) fn run(by: SwitchBy, more: &[Goal]) {
+    let plot = std::env::var("TANDEM_PLOT").ok();
+    let plot = plot.map(|name| Plot::named(&name).unwrap_or_else(|| panic!("no plot {name}")));
     if let Some(seed) = number("TANDEM_SEED") {
-        let (result, tally, story) = run_seed(by, seed, Kinds::ALL, true);
+        let (result, tally, story) = match plot {
+            Some(plot) => run_plot(seed, plot, true),
+            None => run_seed(by, seed, Kinds::ALL, true),
+        };
         println!("{}\n{tally}", story.join("\n"));
         if let Err(failure) = result {
+            assert!(plot.is_none(), "{}", failure.what);
             panic!("{}", report(by, seed, &failure));
         }
         return;
@@ -51,7 +57,7 @@ pub(crate) fn run(by: SwitchBy, more: &[Goal]) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let from = number("TANDEM_FROM").unwrap_or(0);
     let failures_max = number("TANDEM_FAILURES").map_or(1, |it| usize::try_from(it).unwrap_or(1));
-    let all = Campaign { by, from, seeds, most, failures_max, plot: None };
+    let all = Campaign { by, from, seeds, most, failures_max, plot };
     let outcome = all.run(threads);
     let rate = u128::from(outcome.tally.runs) * 1_000 / outcome.took.as_millis().max(1);
     println!("{}\n{rate} seeds/s on {threads} threads", outcome.tally);
@@ -59,9 +65,10 @@ pub(crate) fn run(by: SwitchBy, more: &[Goal]) {
         println!("also: seed {seed}: {}", failure.what.lines().next().unwrap_or_default());
     }
     if let Some((seed, failure)) = outcome.failures.first() {
+        assert!(plot.is_none(), "seed {seed}: {}", failure.what);
         panic!("{}", report(by, *seed, failure));
     }
-    if seeds >= 2_000 {
+    if seeds >= 2_000 && plot.is_none() {
         let missing: Vec<&str> = GOALS
             .iter()
             .chain(more)
