@@ -170,7 +170,7 @@ pub fn smallest_kinds(by: SwitchBy, seed: u64) -> (Kinds, Vec<Kind>) {
 }
 
 /// The test that plays such runs.
-const fn test_of(by: SwitchBy) -> &'static str {
+const fn name_of_test(by: SwitchBy) -> &'static str {
     match by {
         SwitchBy::Direct => "direct",
         SwitchBy::Probe => "probe",
@@ -189,7 +189,7 @@ pub fn report(by: SwitchBy, seed: u64, failure: &Failure) -> String {
         let _ignored = writeln!(text, "{line}");
     }
     let plan = plan(by, seed, kinds);
-    let test = test_of(by);
+    let test = name_of_test(by);
     let _ignored = write!(
         text,
         "\nseed {seed} failed: {}\nwith only these kinds of faults {left:?}: {}\n{plan:#?}\n\

@@ -43,6 +43,8 @@ pub enum Plot {
     /// Without a third party: nothing is heard of the standby, the primary's disk is slow when it goes alone,
     /// and it dies while that is being written.
     Hasty,
+    /// Nothing is heard of the standby, the primary goes alone, and dies just before it can be heard again.
+    Disinherited,
     /// The standby dies, the primary goes alone by its certificate, and the standby comes back to silence.
     Orphan,
     /// The primary dies and is back at once; its supervisor's word comes late.

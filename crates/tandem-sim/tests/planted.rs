@@ -88,6 +88,7 @@ const SEEDS_UNAIDED: u64 = 3_000;
 /// The same for a pair without a third party.
 const fn plot_without_third_party(rule: Rule) -> Option<Plot> {
     match rule {
+        Rule::CertificateShowsSet => Some(Plot::Disinherited),
         Rule::AloneOnDisk => Some(Plot::Hasty),
         Rule::UnbrokenContact => Some(Plot::Orphan),
         Rule::ReturnsAlone => Some(Plot::Revenant),

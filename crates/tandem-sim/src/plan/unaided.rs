@@ -93,6 +93,11 @@ impl Plan {
         self.is_unaided() && !unaided.fence && unaided.on_silence == OnSilence::TakeOver
     }
 
+    /// A primary acknowledges without its peer, whose silence is enough.
+    pub(crate) fn goes_alone(&self) -> bool {
+        self.automatic.unaided.goes_alone || self.acknowledge == Acknowledge::Local
+    }
+
     fn draw_unaided_faults(&mut self, random: &mut Random, kinds: Kinds) {
         if random.once_in(2) && kinds.has(Kind::Ambush) {
             self.ambush = random.between(2, 8);

@@ -11,8 +11,9 @@ use crate::plan::{Clocks, Fault, MS, Plan};
 
 impl Plot {
     /// Those of a pair without a third party.
-    pub const UNAIDED: [Self; 9] = [
+    pub const UNAIDED: [Self; 10] = [
         Self::Hasty,
+        Self::Disinherited,
         Self::Orphan,
         Self::LateWord,
         Self::Revenant,
@@ -119,6 +120,11 @@ impl Plot {
                 let sync = random.between(1_200, 2_000) * MS;
                 add(at, Fault::SlowDisk { host: primary, sync, lasting: 3_000 * MS });
                 add(patience + random.between(20, 400), kill(primary, true, 6_000));
+            }
+            Self::Disinherited => {
+                let alone = patience + random.between(300, 900);
+                add(0, silence(alone + random.between(20, 300), random.once_in(2)));
+                add(alone, kill(primary, true, 6_000));
             }
             Self::Orphan => {
                 add(0, kill(standby, true, random.between(400, 900)));

@@ -154,7 +154,7 @@ impl Run {
             // Which node answers when rests on clocks; what was acknowledged does not.
             self.watch.broken.retain(|it| !it.contains("acknowledged a write in epoch"));
         }
-        if self.plan.may_split() {
+        if self.plan.may_split() && self.plan.goes_alone() {
             // That is what "take-over" accepts.
             self.watch.broken.retain(|it| !it.contains("acknowledged a write in epoch"));
         }
