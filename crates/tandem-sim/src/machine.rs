@@ -493,8 +493,8 @@ impl Machine {
                 self.start_generation(generation, tip, &history, pair_id)?;
                 Ok(None)
             }
-            LogCommand::RemoveOtherGenerations { generation, .. } => {
-                self.remove_others(generation).map_err(|error| error.to_string())?;
+            LogCommand::RemoveOtherGenerations { generation, set_aside } => {
+                self.remove_others(generation, set_aside).map_err(|error| error.to_string())?;
                 Ok(None)
             }
             LogCommand::Retain { needed_from } => {
@@ -531,12 +531,12 @@ impl Machine {
         Ok(())
     }
 
-    fn remove_others(&self, keep: u64) -> std::io::Result<()> {
+    fn remove_others(&self, keep: u64, set_aside: bool) -> std::io::Result<()> {
         for entry in self.disk.list("")? {
             let number = tandem_node::parse_generation_name(&entry.name);
             let Some(number) = number.filter(|number| *number != keep) else { continue };
             let files = self.disk.list(&entry.name)?;
-            if files.iter().any(|file| is_kept(&file.name)) {
+            if set_aside || files.iter().any(|file| is_kept(&file.name)) {
                 self.disk.rename(&entry.name, &damaged_name(number))?;
             } else {
                 for file in files {
