@@ -10,6 +10,9 @@ mod ops;
 
 use tandem_types::{Lsn, NodeId, Stamp};
 
+pub(crate) use self::ops::{
+    put_added, put_deadline, put_spans, read_added, read_deadline, read_f64, read_spans,
+};
 use self::ops::{put_op, read_op};
 use crate::op::{Chunk, Origin, Record};
 
@@ -92,12 +95,12 @@ impl Chunk {
     }
 }
 
-fn wide(count: usize) -> u64 {
+pub(crate) fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Seven bits a byte, lowest first.
-fn put_uint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_uint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         // Masked to seven bits.
         out.push(u8::try_from(value & 0x7f).unwrap_or(0) | 0x80);
@@ -106,26 +109,26 @@ fn put_uint(out: &mut Vec<u8>, mut value: u64) {
     out.push(u8::try_from(value).unwrap_or(0));
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_uint(out, wide(bytes.len()));
     out.extend_from_slice(bytes);
 }
 
 /// What is still to be read.
-struct Bytes<'b>(&'b [u8]);
+pub(crate) struct Bytes<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Bytes<'b> {
-    fn take(&mut self, count: usize) -> Result<&'b [u8], CodecError> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'b [u8], CodecError> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(CodecError::Length)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, CodecError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, CodecError> {
         self.take(1)?.first().copied().ok_or(CodecError::Length)
     }
 
-    fn uint(&mut self) -> Result<u64, CodecError> {
+    pub(crate) fn uint(&mut self) -> Result<u64, CodecError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -142,17 +145,17 @@ impl<'b> Bytes<'b> {
     }
 
     /// A number of things that follow: each takes a byte at least.
-    fn count(&mut self) -> Result<usize, CodecError> {
+    pub(crate) fn count(&mut self) -> Result<usize, CodecError> {
         let count = usize::try_from(self.uint()?).map_err(|_| CodecError::Length)?;
         if count > self.0.len() { Err(CodecError::Length) } else { Ok(count) }
     }
 
-    fn bytes(&mut self) -> Result<crate::item::Bytes, CodecError> {
+    pub(crate) fn bytes(&mut self) -> Result<crate::item::Bytes, CodecError> {
         let length = self.count()?;
         Ok(self.take(length)?.into())
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         self.take(N)?.first_chunk().copied().ok_or(CodecError::Length)
     }
 }

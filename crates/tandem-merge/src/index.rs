@@ -9,6 +9,7 @@
 //! over what came from the peer since.
 
 mod chain;
+mod saved;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,6 +17,7 @@ use tandem_types::{DB_COUNT, DbIndex, Lsn};
 
 pub(crate) use self::chain::{Assigned, Chain, ScoreChain, What};
 use crate::Spans;
+use crate::by_slot::BySlot;
 use crate::conflict::Item;
 use crate::item::{Bytes, Deadline, Key};
 use crate::op::{KeyOp, Op, Origin};
@@ -123,7 +125,7 @@ impl Pending {
 /// The own writes that the peer may not have seen.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    keys: BTreeMap<Key, Pending>,
+    keys: BySlot<Pending>,
     flushed: [Option<Origin>; DB_COUNT as usize],
     /// All of them, oldest first.
     flushes: [Vec<Lsn>; DB_COUNT as usize],
@@ -155,12 +157,18 @@ impl Index {
 
     /// An own write was done. Every own write comes here, in order, before the next record of the peer.
     pub fn note(&mut self, origin: &Origin, op: &Op) {
+        self.note_where(origin, op, &|_| false);
+    }
+
+    /// The same, but of keys that are `ahead` everything is noted already.
+    pub(crate) fn note_where(&mut self, origin: &Origin, op: &Op, ahead: &dyn Fn(&Key) -> bool) {
         match op {
+            Op::Key(key, _) if ahead(key) => {}
             Op::Flush(db) => {
                 self.flushed[db.index()] = Some(*origin);
                 let order = &mut self.order;
                 self.keys.retain(|key, pending| {
-                    if key.db != *db {
+                    if key.db != *db || ahead(key) {
                         return true;
                     }
                     if pending.list.is_empty() {
@@ -182,7 +190,7 @@ impl Index {
     fn note_key(&mut self, origin: &Origin, key: &Key, op: &KeyOp) {
         let flushes = &self.flushes[key.db.index()];
         let mut items = Vec::new();
-        let pending = self.keys.entry(key.clone()).or_default();
+        let pending = self.keys.get_or_default(key);
         pending.newest = origin.lsn;
         match op {
             KeyOp::Set { value, deadline } => {
@@ -319,7 +327,8 @@ impl Index {
 
     /// Keys of a database with own writes.
     pub(crate) fn keys_of(&self, db: DbIndex) -> Vec<Key> {
-        self.keys.keys().filter(|key| key.db == db).cloned().collect()
+        let keys = self.keys.iter().map(|(key, _)| key);
+        keys.filter(|key| key.db == db).cloned().collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_types::{DbIndex, NodeId, WallMillis};
+use tandem_types::{DbIndex, NodeId, SlotId, WallMillis};
 
 use crate::conflict::Conflict;
 use crate::ledger::LedgerOp;
@@ -19,6 +19,13 @@ pub struct Key {
     pub db: DbIndex,
     /// The name.
     pub name: Bytes,
+}
+
+impl Key {
+    /// Where it lives.
+    pub fn slot(&self) -> SlotId {
+        SlotId::of(self.db, &self.name)
+    }
 }
 
 /// When a key goes, as a write says it. Ordered: the greatest wins.
@@ -187,6 +194,11 @@ pub trait Space {
     fn enter(&mut self, origin: &Origin, op: &LedgerOp);
     /// What merging one chunk has decided, for people.
     fn told(&mut self, conflicts: &[Conflict]);
+    /// A log is being replayed, and this key came from a snapshot that was taken after the record: all that
+    /// the record did to it is there, and also what is noted of it.
+    fn is_ahead(&self, _key: &Key) -> bool {
+        false
+    }
 }
 
 /// How strongly a write claims to be the last: by time, then side A above side B.

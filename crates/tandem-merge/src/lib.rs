@@ -18,6 +18,7 @@
 //! **Not here:** logs, links, sockets, clocks. Records come in as values and leave as values.
 #![forbid(unsafe_code)]
 
+mod by_slot;
 mod clock;
 mod codec;
 mod compact;
@@ -37,6 +38,7 @@ pub mod sequence;
 mod site;
 mod spans;
 
+pub use by_slot::BySlot;
 pub use clock::{Clock, SKEW_MS_MAX};
 pub use codec::{CodecError, MERGE_VERSION};
 pub use compact::compact;

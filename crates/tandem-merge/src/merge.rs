@@ -67,6 +67,7 @@ impl Again {
 /// [`Index::stable`], and then writes what [`Merged::again`] asks for.
 pub fn merge(origin: &Origin, op: &Op, index: &mut Index, space: &mut dyn Space, out: &mut Merged) {
     match op {
+        Op::Key(key, _) if space.is_ahead(key) => {}
         Op::Key(key, op) => merge_key(origin, key, op, index, space, out),
         Op::Flush(db) => flush(origin, *db, index, space, out),
         Op::Ledger(op) => space.enter(origin, op),
@@ -343,6 +344,9 @@ fn type_clash(origin: &Origin, key: &Key, op: &KeyOp, space: &dyn Space, out: &m
 fn flush(origin: &Origin, db: DbIndex, index: &mut Index, space: &mut dyn Space, out: &mut Merged) {
     let mut left = Vec::new();
     for key in index.keys_of(db) {
+        if space.is_ahead(&key) {
+            continue;
+        }
         let whole = index.whole(&key).filter(|whole| whole.lsn >= origin.seen);
         let Some(pending) = index.take(&key) else { continue };
         let flushes = index.flushes_since(db, origin.seen);

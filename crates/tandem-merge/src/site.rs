@@ -7,11 +7,12 @@
 //! - Acknowledgements take effect in stream order only ([`Site::heard`]).
 //! - A record and what it makes this side write again are appended together ([`Site::again`]).
 
-use tandem_types::{Lsn, NodeId, Stamp, WallMillis};
+use tandem_types::{Lsn, NodeId, SlotId, Stamp, WallMillis};
 
 use crate::clock::Clock;
+use crate::codec::{Bytes, CodecError, put_uint};
 use crate::index::Index;
-use crate::item::Space;
+use crate::item::{Key, Space};
 use crate::merge::{Merged, apply_own, merge};
 use crate::op::{Chunk, Op, Origin, Record};
 use crate::planted::{Rule, holds};
@@ -108,11 +109,15 @@ impl Site {
 
     /// An own record whose operations the key space has already done.
     pub fn note(&mut self, record: &Record) {
+        self.note_where(record, &|_| false);
+    }
+
+    fn note_where(&mut self, record: &Record, ahead: &dyn Fn(&Key) -> bool) {
         let origin = &record.origin;
         assert!(origin.side == self.side, "a record of {:?} noted at {:?}", origin.side, self.side);
         assert!(origin.lsn == self.own_end, "record {} after {}", origin.lsn, self.own_end);
         for op in &record.ops {
-            self.index.note(origin, op);
+            self.index.note_where(origin, op, ahead);
         }
         self.own_end = origin.lsn.next();
     }
@@ -122,12 +127,13 @@ impl Site {
         for op in &record.ops {
             match op {
                 Op::Ledger(op) => space.enter(&record.origin, op),
+                Op::Key(key, _) if space.is_ahead(key) => {}
                 op => apply_own(self.side, op, space),
             }
         }
         // The wall clock may be behind what was written before the restart.
         self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
-        self.note(record);
+        self.note_where(record, &|key| space.is_ahead(key));
     }
 
     /// Whether what came from the peer is the next.
@@ -200,6 +206,53 @@ impl Site {
                 space.enter(&record.origin, op);
             }
         }
+    }
+
+    /// This side at rest, for a snapshot: all but what is noted of keys.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        for word in [
+            self.own_end.get(),
+            self.seen_end.get(),
+            self.stable_end.get(),
+            self.clock.last().get(),
+        ] {
+            put_uint(out, word);
+        }
+        self.index.encode(out);
+    }
+
+    /// The side of a snapshot. What is noted of keys comes with their slots ([`Self::load_slots`]).
+    ///
+    /// # Errors
+    /// As [`CodecError`] says.
+    pub fn decode(side: NodeId, skew_ms_max: u64, bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut bytes = Bytes(bytes);
+        let [own_end, seen_end, stable_end] =
+            [bytes.uint()?, bytes.uint()?, bytes.uint()?].map(Lsn::new);
+        let clock = Clock::new(Stamp::new(bytes.uint()?), skew_ms_max);
+        let index = Index::decode(side, &mut bytes)?;
+        if !bytes.0.is_empty() || stable_end > own_end {
+            return Err(CodecError::Length);
+        }
+        Ok(Self { side, clock, index, own_end, seen_end, stable_end })
+    }
+
+    /// What is noted of keys in the slots `first..=last`, for a snapshot.
+    pub fn encode_slots(&self, first: SlotId, last: SlotId, out: &mut Vec<u8>) {
+        self.index.encode_slots(first, last, out);
+    }
+
+    /// Takes over what a snapshot noted of keys in some slots.
+    ///
+    /// # Errors
+    /// As [`CodecError`] says.
+    pub fn load_slots(&mut self, bytes: &[u8]) -> Result<(), CodecError> {
+        self.index.load_slots(self.side, bytes)
+    }
+
+    /// No key is ahead of the records any more: the snapshot and the log have met.
+    pub fn loaded(&mut self) {
+        self.index.loaded(self.stable_end);
     }
 
     fn acknowledged(&mut self, seen: Lsn) {

@@ -3,7 +3,8 @@
 use foldhash::fast::FixedState;
 use std::hash::{BuildHasher, Hasher};
 
-use tandem_types::SLOT_COUNT;
+pub use tandem_types::slot_of;
+pub(crate) use tandem_types::stable_hash;
 
 /// A key, the slot it lives in, and its hash within that slot's table.
 #[derive(Clone, Copy, Debug)]
@@ -16,57 +17,12 @@ pub(crate) struct Key<'k> {
     pub(crate) hash: u64,
 }
 
-/// The slot of a key.
-///
-/// Part of the snapshot format (docs/formats/effects.md): changing it needs a new format version.
-/// It spreads keys and nothing more; what resists collision attacks is the seeded table hash.
-#[inline]
-#[must_use]
-pub fn slot_of(key: &[u8]) -> u16 {
-    slot_of_hash(stable_hash(0, key))
-}
-
-#[inline]
-const fn slot_of_hash(hash: u64) -> u16 {
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 4096")]
-    {
-        ((hash >> 40) % (SLOT_COUNT as u64)) as u16
-    }
-}
-
 /// Where a key stands among those of its slot in the order that `SCAN` walks: 16 bits that no table
 /// knows, so they mean the same after a resize, a restart and on the other node.
 pub(crate) fn scan_position(key: &[u8]) -> u16 {
     #[expect(clippy::cast_possible_truncation, reason = "16 of the 64 bits are wanted")]
     {
         (stable_hash(0, key) >> 8) as u16
-    }
-}
-
-/// A hash that is the same everywhere and for ever: a multiply-fold over 8-byte words.
-#[inline]
-pub(crate) fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
-    const WORD: usize = 8;
-    let mut state = 0x9e37_79b9_7f4a_7c15 ^ seed ^ (bytes.len() as u64);
-    let mut words = bytes.chunks_exact(WORD);
-    for word in &mut words {
-        let mut word_bytes = [0u8; WORD];
-        word_bytes.copy_from_slice(word);
-        state = fold(state ^ u64::from_le_bytes(word_bytes), 0xa076_1d64_78bd_642f);
-    }
-    let mut tail = [0u8; WORD];
-    let rest = words.remainder();
-    tail[..rest.len()].copy_from_slice(rest);
-    fold(state ^ u64::from_le_bytes(tail), 0xe703_7ed1_a0b4_28db)
-}
-
-/// High and low half of the 128-bit product, folded together.
-#[inline]
-const fn fold(a: u64, b: u64) -> u64 {
-    let product = (a as u128) * (b as u128);
-    #[expect(clippy::cast_possible_truncation, reason = "taking both halves is the point")]
-    {
-        (product as u64) ^ ((product >> 64) as u64)
     }
 }
 
@@ -115,6 +71,8 @@ pub(crate) const fn unpack_hash(packed: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use tandem_types::SLOT_COUNT;
+
     use super::*;
 
     #[test]

@@ -12,14 +12,15 @@ mod refusal;
 use std::collections::BTreeMap;
 
 use tandem_merge::{
-    Bytes, Change, Conflict, Content, Key, KeyOp, Kinds, LedgerOp, Op, Origin, Score, Space,
+    BySlot, Bytes, Change, Conflict, Content, Key, KeyOp, Kinds, LedgerOp, Op, Origin, Score, Space,
 };
-use tandem_types::{DbIndex, Lsn, NodeId, WallMillis};
+use tandem_types::{DbIndex, Lsn, NodeId, SLOT_COUNT, SlotId, WallMillis};
 
 use self::ops::content_of;
 pub(crate) use self::ops::{added, push_ops};
 pub(crate) use self::refusal::Purpose;
 pub use self::refusal::{Course, MergeRefusal, Rules, course};
+use crate::apply::SlotLsns;
 use crate::effect::Operations;
 use crate::entry::Entry;
 use crate::keys::Keys;
@@ -34,9 +35,9 @@ use crate::value::{Value, ValueRef};
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
     /// Values of types that are not shown.
-    hidden: BTreeMap<Key, Content>,
+    hidden: BySlot<Content>,
     /// Scores that were added to since they were assigned.
-    scores: BTreeMap<Key, BTreeMap<Bytes, Score>>,
+    scores: BySlot<BTreeMap<Bytes, Score>>,
 }
 
 /// The store while one record is merged.
@@ -44,12 +45,24 @@ pub(crate) struct Shadow {
 pub struct MergeSpace<'s> {
     store: &'s mut Store,
     lsn_end: Lsn,
+    /// A log is replayed on a snapshot: when its slots were taken.
+    ahead: Option<&'s SlotLsns>,
 }
 
 impl Store {
     /// The store, to merge the record that ends at `lsn_end` of the own log.
     pub const fn merge_space(&mut self, lsn_end: Lsn) -> MergeSpace<'_> {
-        MergeSpace { store: self, lsn_end }
+        MergeSpace { store: self, lsn_end, ahead: None }
+    }
+
+    /// The same while a log is replayed on a snapshot whose slots were taken at `ahead`: what a record did to
+    /// those that hold it already is not done again.
+    pub const fn replay_space<'s>(
+        &'s mut self,
+        lsn_end: Lsn,
+        ahead: Option<&'s SlotLsns>,
+    ) -> MergeSpace<'s> {
+        MergeSpace { store: self, lsn_end, ahead }
     }
 
     /// Brings what stands beside the key space in line with own operations, which commands have done.
@@ -201,7 +214,7 @@ impl MergeSpace<'_> {
         let shown = score.shown();
         self.store.shadow.forget_score(key, member);
         if (score.by_a, score.by_b) != (0.0, 0.0) {
-            let scores = self.store.shadow.scores.entry(key.clone()).or_default();
+            let scores = self.store.shadow.scores.get_or_default(key);
             scores.insert(member.into(), score);
         }
         let mut keys = self.keys(key.db);
@@ -310,9 +323,20 @@ impl Space for MergeSpace<'_> {
     }
 
     fn flush(&mut self, db: DbIndex) {
-        self.store.shadow.hidden.retain(|key, _| key.db != db);
-        self.store.shadow.scores.retain(|key, _| key.db != db);
-        self.keys(db).flush_db();
+        let (ahead, lsn_end) = (self.ahead, self.lsn_end);
+        let stays = |key: &Key| key.db != db || holds_already(ahead, key.slot(), lsn_end);
+        self.store.shadow.hidden.retain(|key, _| stays(key));
+        self.store.shadow.scores.retain(|key, _| stays(key));
+        let mut keys = self.keys(db);
+        if ahead.is_none() {
+            keys.flush_db();
+        } else {
+            for slot in 0..SLOT_COUNT {
+                if !holds_already(ahead, SlotId { db, slot }, lsn_end) {
+                    keys.clear_slot(slot);
+                }
+            }
+        }
         self.store.show_all(db, self.lsn_end);
     }
 
@@ -321,8 +345,19 @@ impl Space for MergeSpace<'_> {
     }
 
     fn told(&mut self, conflicts: &[Conflict]) {
-        self.store.told(self.lsn_end, conflicts);
+        // A snapshot holds what was told up to its end.
+        let news = if self.ahead.is_some() { &[] } else { conflicts };
+        self.store.told(self.lsn_end, news);
     }
+
+    fn is_ahead(&self, key: &Key) -> bool {
+        self.ahead.is_some() && holds_already(self.ahead, key.slot(), self.lsn_end)
+    }
+}
+
+/// Whether a slot was taken with the record that ends at `lsn_end` in it.
+fn holds_already(ahead: Option<&SlotLsns>, slot: SlotId, lsn_end: Lsn) -> bool {
+    ahead.is_some_and(|ahead| ahead.get(slot) >= lsn_end)
 }
 
 impl MergeSpace<'_> {

@@ -272,10 +272,18 @@ impl Store {
         })
     }
 
-    /// A full copy begins to come in; [`Self::new_incarnation`] is its end.
+    /// A full copy begins to come in; [`Self::new_incarnation`] is its end. Or a snapshot is loaded, up to
+    /// [`Self::end_load`].
     pub fn begin_copy(&mut self) {
         if let Some(two) = self.two_writers.as_deref_mut() {
             two.copying = true;
+        }
+    }
+
+    /// What was loaded is whole: it is this node's own.
+    pub fn end_load(&mut self) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            two.copying = false;
         }
     }
 

@@ -17,5 +17,5 @@ pub use error_chain::error_chain;
 pub use id::{Incarnation, NodeId, Pair, PairId};
 pub use lsn::{Chain, LogPosition, Lsn};
 pub use role::Role;
-pub use slot::{DB_COUNT, DbIndex, SLOT_COUNT, SlotId};
+pub use slot::{DB_COUNT, DbIndex, SLOT_COUNT, SlotId, slot_of, stable_hash};
 pub use time::{Monotonic, Now, Stamp, WallMillis};

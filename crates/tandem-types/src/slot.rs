@@ -45,7 +45,58 @@ pub struct SlotId {
     pub slot: u16,
 }
 
+/// The slot of a key, whatever its database.
+///
+/// Part of the snapshot format (docs/formats/effects.md): changing it needs a new format version.
+/// It spreads keys and nothing more; what resists collision attacks is the tables' seeded hash.
+#[inline]
+#[must_use]
+pub fn slot_of(key: &[u8]) -> u16 {
+    slot_of_hash(stable_hash(0, key))
+}
+
+#[inline]
+const fn slot_of_hash(hash: u64) -> u16 {
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below 4096")]
+    {
+        ((hash >> 40) % (SLOT_COUNT as u64)) as u16
+    }
+}
+
+/// A hash that is the same everywhere and for ever: a multiply-fold over 8-byte words.
+#[inline]
+pub fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
+    const WORD: usize = 8;
+    let mut state = 0x9e37_79b9_7f4a_7c15 ^ seed ^ (bytes.len() as u64);
+    let mut words = bytes.chunks_exact(WORD);
+    for word in &mut words {
+        let mut word_bytes = [0u8; WORD];
+        word_bytes.copy_from_slice(word);
+        state = fold(state ^ u64::from_le_bytes(word_bytes), 0xa076_1d64_78bd_642f);
+    }
+    let mut tail = [0u8; WORD];
+    let rest = words.remainder();
+    tail[..rest.len()].copy_from_slice(rest);
+    fold(state ^ u64::from_le_bytes(tail), 0xe703_7ed1_a0b4_28db)
+}
+
+/// High and low half of the 128-bit product, folded together.
+#[inline]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = (a as u128) * (b as u128);
+    #[expect(clippy::cast_possible_truncation, reason = "taking both halves is the point")]
+    {
+        (product as u64) ^ ((product >> 64) as u64)
+    }
+}
+
 impl SlotId {
+    /// The slot of a key.
+    #[inline]
+    pub fn of(db: DbIndex, key: &[u8]) -> Self {
+        Self { db, slot: slot_of(key) }
+    }
+
     /// The first slot of a walk over the whole key space.
     pub const FIRST: Self = Self { db: DbIndex::ZERO, slot: 0 };
 

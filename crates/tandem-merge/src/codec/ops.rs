@@ -168,7 +168,7 @@ pub(super) fn read_op(bytes: &mut Bytes<'_>) -> Result<Op, CodecError> {
 }
 
 /// 0: wiped, 1: never, else the time and two.
-fn put_deadline(out: &mut Vec<u8>, deadline: Deadline) {
+pub(crate) fn put_deadline(out: &mut Vec<u8>, deadline: Deadline) {
     put_uint(
         out,
         match deadline {
@@ -179,7 +179,7 @@ fn put_deadline(out: &mut Vec<u8>, deadline: Deadline) {
     );
 }
 
-fn read_deadline(bytes: &mut Bytes<'_>) -> Result<Deadline, CodecError> {
+pub(crate) fn read_deadline(bytes: &mut Bytes<'_>) -> Result<Deadline, CodecError> {
     Ok(match bytes.uint()? {
         0 => Deadline::Wiped,
         1 => Deadline::Never,
@@ -213,16 +213,16 @@ fn read_number(bytes: &mut Bytes<'_>) -> Result<Number, CodecError> {
     }
 }
 
-fn put_added(out: &mut Vec<u8>, added: &Added) {
+pub(crate) fn put_added(out: &mut Vec<u8>, added: &Added) {
     put_number(out, added.delta);
     put_number(out, added.result);
 }
 
-fn read_added(bytes: &mut Bytes<'_>) -> Result<Added, CodecError> {
+pub(crate) fn read_added(bytes: &mut Bytes<'_>) -> Result<Added, CodecError> {
     Ok(Added { delta: read_number(bytes)?, result: read_number(bytes)? })
 }
 
-fn read_f64(bytes: &mut Bytes<'_>) -> Result<f64, CodecError> {
+pub(crate) fn read_f64(bytes: &mut Bytes<'_>) -> Result<f64, CodecError> {
     let value = f64::from_le_bytes(bytes.fixed()?);
     if value.is_nan() { Err(CodecError::Value { what: "score", value: 0 }) } else { Ok(value) }
 }
@@ -239,7 +239,7 @@ fn read_all(bytes: &mut Bytes<'_>) -> Result<Vec<crate::item::Bytes>, CodecError
     (0..count).map(|_| bytes.bytes()).collect()
 }
 
-fn put_spans(out: &mut Vec<u8>, spans: &Spans) {
+pub(crate) fn put_spans(out: &mut Vec<u8>, spans: &Spans) {
     put_uint(out, wide(spans.steps().len()));
     for span in spans.steps() {
         match span {
@@ -263,7 +263,7 @@ fn put_spans(out: &mut Vec<u8>, spans: &Spans) {
     }
 }
 
-fn read_spans(bytes: &mut Bytes<'_>) -> Result<Spans, CodecError> {
+pub(crate) fn read_spans(bytes: &mut Bytes<'_>) -> Result<Spans, CodecError> {
     let mut spans = Spans::new();
     for _ in 0..bytes.count()? {
         match bytes.byte()? {

@@ -28,9 +28,9 @@ pub(crate) struct Assigned {
 /// Own writes on a string or on a field.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chain {
-    assigned: Option<Assigned>,
+    pub(super) assigned: Option<Assigned>,
     /// After the assignment, oldest first.
-    added: Vec<(Origin, Added)>,
+    pub(super) added: Vec<(Origin, Added)>,
     /// A result that both sides gave was reported: once is enough.
     pub(crate) duplicate_told: bool,
 }
@@ -47,6 +47,12 @@ impl Chain {
 
     pub(crate) fn add(&mut self, origin: &Origin, added: Added) {
         self.added.push((*origin, added));
+    }
+
+    /// The last own write.
+    pub(super) fn newest(&self) -> Option<Lsn> {
+        let added = self.added.last().map(|(origin, _)| origin.lsn);
+        added.or(self.assigned.as_ref().map(|it| it.origin.lsn))
     }
 
     pub(super) fn prune(&mut self, seen: Lsn) {
@@ -79,8 +85,8 @@ impl Chain {
 /// Own writes on a score.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScoreChain {
-    assigned: Option<(Origin, Option<f64>)>,
-    added: Vec<(Lsn, f64)>,
+    pub(super) assigned: Option<(Origin, Option<f64>)>,
+    pub(super) added: Vec<(Lsn, f64)>,
 }
 
 impl ScoreChain {
@@ -95,6 +101,12 @@ impl ScoreChain {
 
     pub(crate) fn add(&mut self, origin: &Origin, deltas: &[f64]) {
         self.added.extend(deltas.iter().map(|delta| (origin.lsn, *delta)));
+    }
+
+    /// The last own write.
+    pub(super) fn newest(&self) -> Option<Lsn> {
+        let added = self.added.last().map(|(lsn, _)| *lsn);
+        added.or(self.assigned.map(|(origin, _)| origin.lsn))
     }
 
     pub(super) fn prune(&mut self, seen: Lsn) {

@@ -14,6 +14,7 @@ pub fn plan(seed: u64) -> Plan {
         disk_losses: seed / 18 % 4 == 0,
         compaction: seed / 72 % 2 == 0,
         hard: seed / 144 % 3 == 0,
+        snapshots: false,
         careless: None,
     }
 }
@@ -59,4 +60,21 @@ fn both_sides_come_to_what_the_rule_says() {
     }
     let seeds: Vec<u64> = failures.iter().map(|(seed, _)| *seed).take(20).collect();
     assert!(failures.is_empty(), "{} histories failed, such as {seeds:?}", failures.len());
+}
+
+#[test]
+fn a_snapshot_and_the_log_behind_it_are_what_was_there() {
+    let schedules = number("TANDEM_SCHEDULES").unwrap_or(20_000);
+    let from = number("TANDEM_FROM").unwrap_or(0);
+    let mut tally = Tally::default();
+    for seed in from..from + schedules {
+        let plan = Plan { snapshots: true, steps: 80 + seed % 160, ..plan(seed) };
+        match run(seed, plan, false) {
+            Ok(one) => tally.add(&one),
+            Err(error) => panic!("seed {seed}: {error}"),
+        }
+    }
+    println!("{tally:?}");
+    assert_eq!(tally.forgotten, 0);
+    assert!(tally.moving > schedules / 2, "most are taken while writes go on");
 }

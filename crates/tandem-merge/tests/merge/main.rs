@@ -25,5 +25,6 @@ mod keyspace;
 mod oracle;
 mod rng;
 mod sequences;
+mod snapshot;
 mod spans;
 mod world;

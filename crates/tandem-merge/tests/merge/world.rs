@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 
-use tandem_merge::{Admission, Chunk, Clock, Conflict, Op, Origin, Record, Site, compact};
+use tandem_merge::{Admission, Chunk, Clock, Conflict, Op, Origin, Record, Site, Space, compact};
 use tandem_types::{Lsn, NodeId, Pair, Stamp, WallMillis};
 
 use crate::generate::{self, Done, Theme};
 use crate::keyspace::{Keyspace, shown};
 use crate::oracle::{self, Known};
 use crate::rng::Rng;
+use crate::snapshot::{Replaying, Snapshot};
 
 /// A rule of the surroundings that a test may take away.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Plan {
     pub disk_losses: bool,
     pub compaction: bool,
     pub hard: bool,
+    /// Snapshots are taken in pieces, and replays begin with them.
+    pub snapshots: bool,
     pub careless: Option<Careless>,
 }
 
@@ -82,6 +85,8 @@ struct Saved {
     at: usize,
     site: Site,
     space: Keyspace,
+    /// Some of it is ahead of the log there.
+    snapshot: Option<Snapshot>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +96,8 @@ struct Half {
     log: Vec<Logged>,
     durable: usize,
     saved: Saved,
+    /// A snapshot that is being taken.
+    taking: Option<Snapshot>,
     wall: u64,
     /// Towards the peer.
     queue: VecDeque<Message>,
@@ -110,6 +117,9 @@ pub struct Tally {
     pub conflicts: u64,
     pub compacted: u64,
     pub repeated: u64,
+    pub snapshots: u64,
+    /// Of these, while writes went on.
+    pub moving: u64,
     /// Crashes after which a side lacks what the other was told it has: never, if the rules hold.
     pub forgotten: u64,
 }
@@ -125,6 +135,8 @@ impl Tally {
         self.conflicts += other.conflicts;
         self.compacted += other.compacted;
         self.repeated += other.repeated;
+        self.snapshots += other.snapshots;
+        self.moving += other.moving;
         self.forgotten += other.forgotten;
     }
 }
@@ -144,13 +156,14 @@ const SIDES: [NodeId; 2] = [NodeId::A, NodeId::B];
 
 fn half(side: NodeId) -> Half {
     let site = Site::new(side, 500);
-    let saved = Saved { at: 0, site: site.clone(), space: Keyspace::default() };
+    let saved = Saved { at: 0, site: site.clone(), space: Keyspace::default(), snapshot: None };
     Half {
         site,
         space: Keyspace::default(),
         log: Vec::new(),
         durable: 0,
         saved,
+        taking: None,
         wall: 1_000,
         queue: VecDeque::new(),
         sent_end: Lsn::ZERO,
@@ -192,6 +205,9 @@ impl World {
         let side = *self.rng.pick(&SIDES);
         let advance = self.rng.below(4) * self.rng.below(3);
         self.halves[side].wall += advance;
+        if self.plan.snapshots && self.rng.chance(20) {
+            return self.snapshot(side);
+        }
         if self.plan.hard {
             return self.hard_step(side);
         }
@@ -428,8 +444,29 @@ impl World {
     fn save(&mut self, side: NodeId) {
         let half = &mut self.halves[side];
         half.durable = half.log.len();
-        half.saved =
-            Saved { at: half.log.len(), site: half.site.clone(), space: half.space.clone() };
+        let (site, space) = (half.site.clone(), half.space.clone());
+        half.saved = Saved { at: half.log.len(), site, space, snapshot: None };
+    }
+
+    /// Begins a snapshot, or takes its next piece; with the last one it counts.
+    fn snapshot(&mut self, side: NodeId) {
+        let half = &mut self.halves[side];
+        let at = half.log.len();
+        let Some(taking) = &mut half.taking else {
+            half.taking = Some(Snapshot::begin(&half.site, at));
+            return;
+        };
+        let names = [0, 1, 2, 3].map(generate::key);
+        if taking.advance(&half.site, &half.space, &names, at)
+            && let Some(snapshot) = half.taking.take()
+        {
+            half.durable = at;
+            let (site, space) = snapshot.load();
+            self.tally.snapshots += 1;
+            self.tally.moving += u64::from(snapshot.start < at);
+            half.saved = Saved { at: snapshot.start, site, space, snapshot: Some(snapshot) };
+        }
+        self.note(|| format!("{side:?} takes a piece of a snapshot"));
     }
 
     fn crash(&mut self, side: NodeId) {
@@ -447,23 +484,33 @@ impl World {
         half.log.truncate(half.durable);
         half.site = half.saved.site.clone();
         half.space = half.saved.space.clone();
+        half.taking = None;
         let mut last = None;
-        for logged in &half.log[half.saved.at..] {
+        for (at, logged) in half.log.iter().enumerate().skip(half.saved.at) {
+            let snapshot = half.saved.snapshot.as_ref();
+            let mut replaying =
+                snapshot.map(|snapshot| Replaying { space: &mut half.space, snapshot, at });
+            let ahead = |it: &&mut Replaying<'_>| it.at < it.snapshot.end();
+            let space: &mut dyn Space = match replaying.as_mut().filter(ahead) {
+                Some(replaying) => replaying,
+                None => &mut half.space,
+            };
             match logged {
                 Logged::Own(record) => {
                     let mut record = record.clone();
                     if careless == Some(Careless::Restamp) {
                         record.origin.stamp = Stamp::new(record.origin.stamp.get() + (200 << 16));
                     }
-                    half.site.replay(&record, &mut half.space);
+                    half.site.replay(&record, space);
                     last = None;
                 }
                 Logged::Theirs(chunk) => {
                     let wall = chunk.records[0].origin.stamp.wall();
-                    last = Some(half.site.merge(chunk, wall, &mut half.space));
+                    last = Some(half.site.merge(chunk, wall, space));
                 }
             }
         }
+        half.site.loaded();
         if self.halves[side.peer()].site.stable_end() > self.halves[side].site.seen_end() {
             self.tally.forgotten += 1;
         }
@@ -497,7 +544,8 @@ impl World {
         new.wall = wall;
         new.space = space;
         new.site = Site::at(side, Lsn::ZERO, end, Clock::new(stamp, 500));
-        new.saved = Saved { at: 0, site: new.site.clone(), space: new.space.clone() };
+        let (site, space) = (new.site.clone(), new.space.clone());
+        new.saved = Saved { at: 0, site, space, snapshot: None };
         self.halves[side] = new;
         let survivor = &mut self.halves[side.peer()];
         survivor.site = Site::at(side.peer(), end, Lsn::ZERO, Clock::new(stamp, 500));
@@ -506,7 +554,10 @@ impl World {
             at: survivor.log.len(),
             site: survivor.site.clone(),
             space: survivor.space.clone(),
+            snapshot: None,
         };
+        // One that spans the change would hold both lives.
+        survivor.taking = None;
         self.note(|| format!("{side:?} lost its disk"));
     }
 

@@ -28,6 +28,8 @@ mod oracle;
 mod rng;
 #[path = "../merge/sequences.rs"]
 mod sequences;
+#[path = "../merge/snapshot.rs"]
+mod snapshot;
 #[path = "../merge/world.rs"]
 mod world;
 

@@ -4,18 +4,15 @@
 use tandem_merge::{Key, KeyOp, Op, Score, Space};
 use tandem_types::{Lsn, NodeId, Pair, SlotId};
 
-use crate::key::{slot_of, stable_hash};
+use crate::key::stable_hash;
 use crate::store::Store;
 
 impl Store {
     /// What stands beside the slots `first..=last`, as operations of either side that make it so once the
     /// slots are there.
     pub fn beside(&mut self, first: SlotId, last: SlotId) -> Pair<Vec<Op>> {
-        let within = |key: &Key| {
-            let slot = SlotId { db: key.db, slot: slot_of(&key.name) };
-            first <= slot && slot <= last
-        };
-        let hidden: Vec<Key> = self.shadow.hidden.keys().filter(|it| within(it)).cloned().collect();
+        let hidden = self.shadow.hidden.within(first, last);
+        let hidden: Vec<Key> = hidden.map(|(key, _)| key.clone()).collect();
         let mut ops = Pair::<Vec<Op>>::default();
         for key in hidden {
             let space = self.merge_space(Lsn::ZERO);
@@ -27,7 +24,7 @@ impl Store {
             }
             ops.a.insert(0, Op::Key(key, KeyOp::Restore { content, deadline }));
         }
-        for (key, scores) in self.shadow.scores.iter().filter(|(key, _)| within(key)) {
+        for (key, scores) in self.shadow.scores.within(first, last) {
             if self.shadow.hidden.contains_key(key) {
                 continue;
             }
@@ -42,7 +39,7 @@ impl Store {
     /// `next` itself and those after it will come with everything in them. `None`: all have come.
     pub fn only_copied(&self, ops: &mut Vec<Op>, next: Option<SlotId>) {
         let Some(next) = next else { return };
-        let has_come = |key: &Key| SlotId { db: key.db, slot: slot_of(&key.name) } < next;
+        let has_come = |key: &Key| key.slot() < next;
         for op in std::mem::take(ops) {
             match op {
                 Op::Key(key, op) if has_come(&key) => ops.push(Op::Key(key, op)),
@@ -60,10 +57,10 @@ impl Store {
             let seed = stable_hash(u64::from(key.db.get()) + 1, &key.name);
             sum = sum.wrapping_add(stable_hash(seed, bytes));
         };
-        for (key, content) in &self.shadow.hidden {
+        for (key, content) in self.shadow.hidden.iter() {
             add(key, format!("{content:?}").as_bytes());
         }
-        for (key, scores) in &self.shadow.scores {
+        for (key, scores) in self.shadow.scores.iter() {
             for (member, score) in scores {
                 let totals = [score.base, score.by_a, score.by_b].map(f64::to_bits);
                 let bytes: Vec<u8> = totals.iter().flat_map(|bits| bits.to_le_bytes()).collect();
