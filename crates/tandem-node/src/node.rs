@@ -476,14 +476,13 @@ impl Node {
             self.snapshot_wanted = false;
             self.snapshot.start(self.generation, header, &mut self.core.out);
         }
-        self.snapshot.advance(&self.core.store, &self.core.positions, &mut self.core.out);
+        self.snapshot.advance(&mut self.core);
     }
 
     fn snapshot_is_due(&self) -> bool {
         let every = self.core.settings.snapshot_log_bytes;
         let due = every > 0 && self.log_bytes_since_snapshot >= every;
-        // With two writers recovery begins at the beginning: the whole log is kept.
-        !self.is_one_of_two() && self.copy.is_none() && (due || self.snapshot_wanted)
+        self.copy.is_none() && self.may_save_as_writer() && (due || self.snapshot_wanted)
     }
 
     fn snapshot_header(&self) -> tandem_snapshot::Header {
@@ -497,6 +496,11 @@ impl Node {
             epoch: tip.epoch,
             stamp: tip.stamp,
             history,
+            beside: self
+                .core
+                .writer
+                .as_ref()
+                .map_or_else(Vec::new, |writer| writer.save(&self.core.store, tip.end)),
         }
     }
 
@@ -532,6 +536,9 @@ impl Node {
     fn log_trimmed(&mut self, oldest: Lsn, bytes: u64) {
         self.oldest = self.oldest.max(oldest);
         self.log_disk_bytes = bytes;
+        if let Some(writer) = &mut self.core.writer {
+            writer.places.trimmed(oldest, self.core.positions.appended_end);
+        }
         self.lead(leader::Input::Trimmed { oldest });
     }
 

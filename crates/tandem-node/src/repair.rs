@@ -80,8 +80,8 @@ impl BootError {
 /// Sets the generation in use aside and begins an empty one in its place; the next [`crate::boot`] finds it.
 ///
 /// # Errors
-/// [`BootError::OnlyCopy`]: nobody else has what was acknowledged here; nothing was changed. Otherwise the
-/// disk failed, and the next start goes on with it.
+/// [`BootError::OnlyCopy`], [`BootError::OneOfTwo`]: perhaps nobody else has what was acknowledged here; nothing
+/// was changed. Otherwise the disk failed, and the next start goes on with it.
 pub fn set_aside<D: Disk>(
     disk: &D,
     settings: &Settings,
@@ -92,7 +92,12 @@ pub fn set_aside<D: Disk>(
     let old = crate::node::switch_state(&state)?;
     if holds_alone(settings, &old) {
         let (reason, peer) = (reason.to_owned(), settings.peer_name().to_owned());
-        return Err(BootError::OnlyCopy { reason, peer });
+        let two_writers = settings.topology == crate::Topology::PrimaryPrimary;
+        return Err(if two_writers {
+            BootError::OneOfTwo { reason, peer }
+        } else {
+            BootError::OnlyCopy { reason, peer }
+        });
     }
     let note = RepairNote { generation: state.generation, reason: reason.to_owned() };
     save_note(disk, &note).map_err(BootError::io("write", NOTE_NAME))?;

@@ -6,16 +6,18 @@
 //! **Not here:** the file (`tandem-snapshot`, written by the snapshot thread).
 
 use tandem_replication::message::push_slot;
-use tandem_store::Store;
-use tandem_types::Lsn;
+use tandem_types::{Lsn, SlotId};
 
 use crate::walk::SlotWalk;
-use crate::{Output, Positions, SnapshotCommand};
+use crate::{Core, Output, SnapshotCommand};
 
 /// Bytes of pieces that may wait for the snapshot thread.
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
 /// Bytes taken in one turn of the event loop: about a millisecond's work.
 const TURN_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of slots in one chunk, about, with two writers: what stands beside them is gathered once for each.
+const WRITER_CHUNK_BYTES: usize = 64 << 10;
 
 #[derive(Debug)]
 enum Phase {
@@ -30,11 +32,19 @@ enum Phase {
 pub(crate) struct SnapshotJob {
     phase: Phase,
     in_flight_bytes: usize,
+    /// Bytes taken in one turn.
+    turn_bytes: usize,
 }
 
 impl SnapshotJob {
     pub(crate) const fn new() -> Self {
-        Self { phase: Phase::Idle, in_flight_bytes: 0 }
+        Self { phase: Phase::Idle, in_flight_bytes: 0, turn_bytes: TURN_BYTES_MAX }
+    }
+
+    /// Takes one chunk in each turn, of one slot.
+    #[cfg(test)]
+    pub(crate) const fn slowly(&mut self) {
+        self.turn_bytes = 1;
     }
 
     pub(crate) const fn is_idle(&self) -> bool {
@@ -58,30 +68,34 @@ impl SnapshotJob {
         out.push(Output::Snapshot(SnapshotCommand::Begin { generation, header: Box::new(header) }));
     }
 
+    /// Whether slots are still to be taken.
+    pub(crate) const fn is_walking(&self) -> bool {
+        matches!(self.phase, Phase::Walking { .. })
+    }
+
     /// Does a slice of the work.
-    pub(crate) fn advance(&mut self, store: &Store, at: &Positions, out: &mut Vec<Output>) {
+    pub(crate) fn advance(&mut self, core: &mut Core) {
         if let Phase::Walking { walk, start } = &mut self.phase {
+            // Between two turns the key space of a writer is where its log ends.
+            let writer = core.writer.is_some();
+            let at = &core.positions;
+            let lsn = if writer { at.appended_end } else { at.applied_end };
             let mut taken = 0;
-            while self.in_flight_bytes < IN_FLIGHT_BYTES_MAX && taken < TURN_BYTES_MAX {
-                let Some(piece) = walk.take(store) else { break };
-                taken += piece.bytes.len() + 64;
-                let (lsn, first, last) = (at.applied_end, piece.first, piece.last);
-                let mut bytes = Vec::with_capacity(piece.bytes.len() + 16);
-                if !piece.bytes.is_empty() {
-                    push_slot(&mut bytes, last, &piece.bytes);
-                }
+            while self.in_flight_bytes < IN_FLIGHT_BYTES_MAX && taken < self.turn_bytes {
+                let Some((first, last, bytes)) = take(walk, core, self.turn_bytes) else { break };
+                taken += bytes.len() + 64;
                 self.in_flight_bytes += bytes.len();
-                out.push(Output::Snapshot(SnapshotCommand::Chunk { lsn, first, last, bytes }));
+                core.out.push(Output::Snapshot(SnapshotCommand::Chunk { lsn, first, last, bytes }));
             }
             if walk.is_done() {
-                self.phase = Phase::Settling { start: *start, end: at.applied_end };
+                self.phase = Phase::Settling { start: *start, end: lsn };
             }
         }
         if let Phase::Settling { start, end } = self.phase
-            && at.durable_end >= end
+            && core.positions.durable_end >= end
         {
             self.phase = Phase::Finishing { start };
-            out.push(Output::Snapshot(SnapshotCommand::Finish { end }));
+            core.out.push(Output::Snapshot(SnapshotCommand::Finish { end }));
         }
     }
 
@@ -109,4 +123,32 @@ impl SnapshotJob {
             self.in_flight_bytes = 0;
         }
     }
+}
+
+/// The content of the next chunk, and the slots that it speaks for.
+fn take(
+    walk: &mut SlotWalk,
+    core: &mut Core,
+    turn_bytes: usize,
+) -> Option<(SlotId, SlotId, Vec<u8>)> {
+    let chunk_bytes = if core.writer.is_some() { WRITER_CHUNK_BYTES.min(turn_bytes) } else { 1 };
+    let mut slots = Vec::new();
+    let mut span: Option<(SlotId, SlotId)> = None;
+    while slots.len() < chunk_bytes
+        && let Some(piece) = walk.take(&core.store)
+    {
+        span = Some((span.map_or(piece.first, |(first, _)| first), piece.last));
+        if !piece.bytes.is_empty() {
+            slots.reserve(piece.bytes.len() + 16);
+            push_slot(&mut slots, piece.last, &piece.bytes);
+        } else if core.writer.is_none() {
+            break;
+        }
+    }
+    let (first, last) = span?;
+    let bytes = match &core.writer {
+        Some(writer) => writer.save_slots(&mut core.store, (first, last), &slots),
+        None => slots,
+    };
+    Some((first, last, bytes))
 }

@@ -4,9 +4,13 @@ use std::io;
 
 use tandem_disk::Disk;
 use tandem_replication::message::SlotPieces;
-use tandem_snapshot::{Chunk, HeaderError, ReadError, list, read};
+use tandem_snapshot::{
+    Chunk, Finished, Header, HeaderError, ReadError, SnapshotName, list, read, read_header,
+};
 use tandem_store::{SlotLsns, Store};
-use tandem_types::{Chain, Lsn, PairId, SlotId};
+use tandem_types::{Chain, Lsn, NodeId, PairId, SlotId};
+
+use crate::writer::Writer;
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -23,6 +27,8 @@ pub(crate) struct Loaded {
     pub(crate) skipped: Vec<String>,
     /// Those of them that are damaged.
     pub(crate) bad: Vec<BadSnapshot>,
+    /// One was written with another number of writers: nothing is to be done with this directory.
+    pub(crate) other_topology: bool,
 }
 
 /// A snapshot file whose bytes are not what was written.
@@ -32,6 +38,57 @@ pub(crate) struct BadSnapshot {
     pub(crate) name: String,
     /// What is wrong with it, with the file and the byte.
     pub(crate) reason: String,
+}
+
+/// What a snapshot is loaded into.
+#[derive(Debug)]
+pub(crate) struct Vessel {
+    /// The key space.
+    pub(crate) store: Store,
+    /// When each slot was taken.
+    pub(crate) filter: SlotLsns,
+    /// With two writers: this node's side.
+    pub(crate) writer: Option<Writer>,
+}
+
+impl Vessel {
+    fn empty(new: &New<'_>) -> Self {
+        let writer = new.side.map(Writer::new);
+        Self { store: (new.store)(), filter: SlotLsns::new(), writer }
+    }
+
+    /// What stands at the beginning of a snapshot.
+    fn begin(new: &New<'_>, header: &Header) -> Result<Self, String> {
+        let mut vessel = Self::empty(new);
+        if let Some(side) = new.side {
+            let store = &mut vessel.store;
+            let writer = Writer::load_head(side, &header.beside, store, header.start);
+            vessel.writer = Some(writer.map_err(|error| error.to_string())?);
+        }
+        Ok(vessel)
+    }
+
+    /// Loads one chunk.
+    fn load(&mut self, chunk: &Chunk<'_>) -> Result<(), String> {
+        note(&mut self.filter, chunk.first, chunk.last, chunk.lsn);
+        if let Some(writer) = &mut self.writer {
+            let loaded = writer.load_slots(chunk.bytes, &mut self.store, chunk.lsn);
+            return loaded.map_err(|error| error.to_string());
+        }
+        for piece in SlotPieces::new(chunk.bytes) {
+            let (slot, content) = piece.map_err(|error| error.to_string())?;
+            self.store.load_slot(slot, chunk.lsn, content).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// How a vessel is made.
+pub(crate) struct New<'n> {
+    /// An empty key space, of two writers if there are two.
+    pub(crate) store: &'n dyn Fn() -> Store,
+    /// With two writers: which of them this is.
+    pub(crate) side: Option<NodeId>,
 }
 
 /// Loads the newest snapshot that is whole and needs no record from `end_max` on into an empty store, and
@@ -46,48 +103,95 @@ pub(crate) fn load_newest<D: Disk>(
     end_max: Lsn,
     new_store: impl Fn() -> Store,
 ) -> io::Result<(Store, SlotLsns, Loaded)> {
-    let (mut skipped, mut bad) = (Vec::new(), Vec::new());
+    let new = New { store: &new_store, side: None };
+    let (vessel, loaded) = load_newest_into(disk, dir, pair, end_max, &new)?;
+    Ok((vessel.store, vessel.filter, loaded))
+}
+
+/// The same, also for one of two writers.
+///
+/// # Errors
+/// As with [`load_newest`].
+pub(crate) fn load_newest_into<D: Disk>(
+    disk: &D,
+    dir: &str,
+    pair: PairId,
+    end_max: Lsn,
+    new: &New<'_>,
+) -> io::Result<(Vessel, Loaded)> {
+    let mut told = Loaded::default();
     for name in list(disk, dir)? {
         if name.end > end_max {
-            skipped.push(format!("{name}: the log ends before it, at record {end_max}"));
+            let text = format!("{name}: the log ends before it, at record {end_max}");
+            told.skipped.push(text);
             continue;
         }
-        let (mut store, mut filter) = (new_store(), SlotLsns::new());
-        // Chunks come in order and leave no slot out.
-        let mut next = Some(SlotId::FIRST);
-        let done = read(disk, dir, name, pair, &mut |chunk| {
-            if next != Some(chunk.first) || chunk.last < chunk.first {
-                return Err(format!("slots are missing before {:?}", chunk.first));
-            }
-            next = chunk.last.next();
-            load(&mut store, &mut filter, &chunk)
-        });
-        match done {
-            Ok(_) if next.is_some() => {
-                skipped.push(format!("{name}: slots are missing at its end"));
-            }
-            Ok(finished) => {
+        match load_one(disk, dir, pair, name, new) {
+            Ok((mut vessel, finished)) => {
+                vessel.store.end_load();
                 let loaded = Loaded {
                     start: finished.header.start,
                     end: finished.end,
                     chain: finished.header.chain,
                     name: Some(name.to_string()),
-                    skipped,
-                    bad,
+                    ..told
                 };
-                return Ok((store, filter, loaded));
+                return Ok((vessel, loaded));
             }
-            Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
+            Err(Unusable::OtherTopology) => {
+                told.other_topology = true;
+                break;
+            }
+            Err(Unusable::Incomplete) => {
+                told.skipped.push(format!("{name}: slots are missing at its end"));
+            }
+            Err(Unusable::Read(ReadError::Io { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound => {}
+            Err(Unusable::Read(error)) => {
                 let reason = error.to_string();
                 if is_damage(&error) {
-                    bad.push(BadSnapshot { name: name.to_string(), reason: reason.clone() });
+                    let name = name.to_string();
+                    told.bad.push(BadSnapshot { name, reason: reason.clone() });
                 }
-                skipped.push(reason);
+                told.skipped.push(reason);
             }
         }
     }
-    Ok((new_store(), SlotLsns::new(), Loaded { skipped, bad, ..Loaded::default() }))
+    Ok((Vessel::empty(new), told))
+}
+
+/// Why a snapshot cannot be loaded.
+enum Unusable {
+    Read(ReadError),
+    Incomplete,
+    OtherTopology,
+}
+
+fn load_one<D: Disk>(
+    disk: &D,
+    dir: &str,
+    pair: PairId,
+    name: SnapshotName,
+    new: &New<'_>,
+) -> Result<(Vessel, Finished), Unusable> {
+    let header = read_header(disk, dir, name, pair).map_err(Unusable::Read)?;
+    if new.side.is_some() == header.beside.is_empty() {
+        return Err(Unusable::OtherTopology);
+    }
+    let mut vessel = Vessel::begin(new, &header).map_err(|reason| {
+        Unusable::Read(ReadError::Visit { file: format!("{dir}/{name}"), reason })
+    })?;
+    // Chunks come in order and leave no slot out.
+    let mut next = Some(SlotId::FIRST);
+    let finished = read(disk, dir, name, pair, &mut |chunk| {
+        if next != Some(chunk.first) || chunk.last < chunk.first {
+            return Err(format!("slots are missing before {:?}", chunk.first));
+        }
+        next = chunk.last.next();
+        vessel.load(&chunk)
+    });
+    let finished = finished.map_err(Unusable::Read)?;
+    if next.is_some() { Err(Unusable::Incomplete) } else { Ok((vessel, finished)) }
 }
 
 /// Whether the file's bytes are not what was written, rather than another pair's or a later program's.
@@ -98,16 +202,6 @@ pub(crate) const fn is_damage(error: &ReadError) -> bool {
         | ReadError::ForeignPair { .. } => false,
         ReadError::Header { .. } | ReadError::Damaged { .. } | ReadError::Visit { .. } => true,
     }
-}
-
-/// Loads one chunk.
-fn load(store: &mut Store, filter: &mut SlotLsns, chunk: &Chunk<'_>) -> Result<(), String> {
-    note(filter, chunk.first, chunk.last, chunk.lsn);
-    for piece in SlotPieces::new(chunk.bytes) {
-        let (slot, content) = piece.map_err(|error| error.to_string())?;
-        store.load_slot(slot, chunk.lsn, content).map_err(|error| error.to_string())?;
-    }
-    Ok(())
 }
 
 /// Notes that all slots from `first` to `last` were taken at `lsn`.

@@ -5,21 +5,24 @@
 //!  the peer's chunk -> merge  -> record kind 3 (merged)  }-> one log, in the order the key space saw them
 //!  meeting, copying           -> record kind 4 (peer)   -'
 //! ```
-//! Replaying these in order gives the key space and the index of unacknowledged writes again, so there is
-//! nothing else to keep. What is done live and what is replayed goes through the same functions here.
+//! Replaying these in order, from the beginning or from a snapshot on, gives the key space and the index of
+//! unacknowledged writes again, so there is nothing else to keep. What is done live and what is replayed goes through the same functions here.
 //!
 //! **Not here:** the rules (`tandem-merge`), what is said over the link (`node/both`).
 
+mod beside;
 mod core;
 mod note;
 mod places;
 mod replay;
+mod saved;
 
-use tandem_merge::{Chunk, Merged, Op, SKEW_MS_MAX, Site, apply_own};
+use tandem_merge::{Chunk, Merged, SKEW_MS_MAX, Site};
 use tandem_replication::message::SlotPieces;
-use tandem_store::Store;
-use tandem_types::{Incarnation, Lsn, NodeId, SlotId, WallMillis};
+use tandem_store::{SlotLsns, Store};
+use tandem_types::{Incarnation, Lsn, NodeId, Pair, SlotId, WallMillis};
 
+pub(crate) use self::beside::{beside_bytes, ledger_bytes};
 pub(crate) use self::core::writer_facts;
 pub(crate) use self::note::{CopyPiece, PeerNote};
 pub(crate) use self::places::{Ends, Places};
@@ -41,6 +44,8 @@ pub struct Writer {
     pub(crate) places: Places,
     /// How far the peer was when the log last said so.
     noted: Lsn,
+    /// Segments that a snapshot covers may wait for the peer.
+    pub(crate) waits: bool,
 }
 
 /// A full copy that is coming in.
@@ -64,23 +69,35 @@ impl Writer {
             copying: None,
             places: Places::default(),
             noted: Lsn::ZERO,
+            waits: false,
         }
     }
 
     /// Merges what comes next from the peer. What it asks to be written again follows at once.
     pub(crate) fn merge(
         &mut self,
-        mut chunk: Chunk,
+        chunk: Chunk,
         wall: WallMillis,
         store: &mut Store,
         lsn_end: Lsn,
+    ) -> Merged {
+        self.replay_merge(chunk, wall, store, (lsn_end, None))
+    }
+
+    /// The same while a log is replayed on a snapshot whose slots were taken at `ahead`.
+    fn replay_merge(
+        &mut self,
+        mut chunk: Chunk,
+        wall: WallMillis,
+        store: &mut Store,
+        (lsn_end, ahead): (Lsn, Option<&SlotLsns>),
     ) -> Merged {
         if let Some(copying) = self.copying {
             for record in &mut chunk.records {
                 store.only_copied(&mut record.ops, copying.next);
             }
         }
-        self.site.merge(&chunk, wall, &mut store.merge_space(lsn_end))
+        self.site.merge(&chunk, wall, &mut store.replay_space(lsn_end, ahead))
     }
 
     /// Does what the log says of the peer.
@@ -130,22 +147,8 @@ impl Writer {
             let (slot, content) = slot.map_err(|error| fault(&error))?;
             store.load_slot(slot, lsn_end, content).map_err(|error| fault(&error))?;
         }
-        for bytes in [&piece.beside_a, &piece.beside_b] {
-            if bytes.is_empty() {
-                continue;
-            }
-            let chunk = Chunk::decode(bytes).map_err(|error| fault(&error))?;
-            for record in &chunk.records {
-                let side = record.origin.side;
-                for op in &record.ops {
-                    apply_own(side, op, &mut store.merge_space(lsn_end));
-                }
-                if record.ops.iter().any(|op| matches!(op, Op::Ledger(_))) {
-                    self.site.copied(record, &mut store.merge_space(lsn_end));
-                }
-            }
-        }
-        Ok(())
+        let beside = Pair { a: &*piece.beside_a, b: &*piece.beside_b };
+        self.load_beside(beside, store, lsn_end)
     }
 
     /// What the log should say of the peer's progress by now, so that a restart need not begin before it.
@@ -163,3 +166,6 @@ impl Writer {
         self.site.own_end() > Lsn::ZERO || self.site.seen_end() > Lsn::ZERO || !store.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

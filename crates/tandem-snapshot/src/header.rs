@@ -4,12 +4,14 @@ use tandem_types::{
     Chain, Epoch, EpochHistory, EpochStart, ForkId, HistoryError, Lsn, PairId, Stamp,
 };
 
-use crate::FORMAT_VERSION;
+use crate::{FORMAT_VERSION, SLOTS_ONLY_VERSION};
 
 const MAGIC: &[u8; 8] = b"TANDEMSN";
 /// Bytes before the epoch table.
 pub(crate) const FIXED_BYTES: usize = 72;
 const ENTRY_BYTES: usize = 24;
+/// Bytes before what stands beside the slots: its length and checksum.
+pub(crate) const BESIDE_HEADER_BYTES: usize = 16;
 /// Entries of an epoch table that are believed.
 const ENTRIES_MAX: usize = 1 << 20;
 
@@ -28,6 +30,9 @@ pub struct Header {
     pub stamp: Stamp,
     /// Every reign that began before `start`.
     pub history: EpochHistory,
+    /// What stood beside the slots at `start`, in the owner's encoding. Empty: nothing, and each chunk holds
+    /// slots alone.
+    pub beside: Vec<u8>,
 }
 
 /// Why bytes are not the header of a snapshot.
@@ -53,7 +58,8 @@ impl Header {
         let mut out = Vec::with_capacity(FIXED_BYTES + starts.len() * ENTRY_BYTES);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let version = if self.beside.is_empty() { SLOTS_ONLY_VERSION } else { FORMAT_VERSION };
+        out.extend_from_slice(&version.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(&self.pair_id.get().to_le_bytes());
         let fixed = [self.start.get(), self.chain.get(), self.epoch.get(), self.stamp.get()];
@@ -71,7 +77,25 @@ impl Header {
         if let Some(place) = out.get_mut(8..12) {
             place.copy_from_slice(&crc.to_le_bytes());
         }
+        if !self.beside.is_empty() {
+            let len = u64::try_from(self.beside.len()).unwrap_or(u64::MAX);
+            let crc = u64::from(crc32c::crc32c(&self.beside));
+            out.extend_from_slice(&len.to_le_bytes());
+            out.extend_from_slice(&crc.to_le_bytes());
+            out.extend_from_slice(&self.beside);
+        }
         out
+    }
+
+    /// Whether something stands beside the slots, as the fixed part says.
+    pub(crate) fn has_beside(fixed: &[u8]) -> bool {
+        let version = fixed.get(12..14).and_then(|bytes| bytes.try_into().ok());
+        version.map(u16::from_le_bytes) == Some(FORMAT_VERSION)
+    }
+
+    /// Length and checksum of what stands beside the slots.
+    pub(crate) fn beside_of(bytes: &[u8]) -> (usize, u64) {
+        (usize::try_from(u64_at(bytes, 0)).unwrap_or(usize::MAX), u64_at(bytes, 8))
     }
 
     /// Bytes of the whole header, as its fixed part says.
@@ -81,7 +105,7 @@ impl Header {
         }
         let version = fixed.get(12..14).and_then(|bytes| bytes.try_into().ok());
         match version.map(u16::from_le_bytes) {
-            Some(FORMAT_VERSION) => {}
+            Some(SLOTS_ONLY_VERSION | FORMAT_VERSION) => {}
             version => return Err(HeaderError::Version(version.unwrap_or(0))),
         }
         let entries = usize::try_from(u64_at(fixed, 64)).unwrap_or(usize::MAX);
@@ -115,6 +139,7 @@ impl Header {
             epoch: Epoch::new(u64_at(bytes, 48)),
             stamp: Stamp::new(u64_at(bytes, 56)),
             history: EpochHistory::from_starts(starts)?,
+            beside: Vec::new(),
         })
     }
 }

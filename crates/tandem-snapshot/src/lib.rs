@@ -19,11 +19,13 @@ mod write;
 pub use chunk::{Chunk, ChunkError};
 pub use files::{SnapshotName, discard_temporary, list, prune, remove_beyond};
 pub use header::{Header, HeaderError};
-pub use read::{Finished, ReadError, read};
+pub use read::{Finished, ReadError, read, read_header};
 pub use write::SnapshotWriter;
 
 /// Version of the file format; raised when an older program could misread a newer file.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
+/// What a file says that holds nothing beside slots: earlier programs read it.
+const SLOTS_ONLY_VERSION: u16 = 1;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use tandem_types::{Lsn, PairId};
 
 use crate::chunk::{CHUNK_HEADER_BYTES, Chunk, FOOTER_BYTES, Heading, content, heading, mix};
 use crate::files::path;
-use crate::header::FIXED_BYTES;
+use crate::header::{BESIDE_HEADER_BYTES, FIXED_BYTES};
 use crate::{ChunkError, Header, HeaderError, SnapshotName};
 
 /// A snapshot that was read to its end.
@@ -84,20 +84,44 @@ pub fn read<D: Disk>(
     visit: &mut dyn FnMut(Chunk<'_>) -> Result<(), String>,
 ) -> Result<Finished, ReadError> {
     let file = path(dir, &name.to_string());
-    let reader = disk.open(&file, Access::Read).and_then(|handle| {
-        let len = handle.len()?;
-        Ok(Reader { handle, len, offset: 0, window: Vec::new(), window_at: 0 })
-    });
-    let mut walk = Walk { file: &file, reader: reader.map_err(|source| io_error(&file, source))? };
-    let header = walk.header()?;
-    if header.pair_id != pair {
-        return Err(ReadError::ForeignPair { file, found: header.pair_id, expected: pair });
-    }
+    let (mut walk, header) = open(disk, &file, pair)?;
     let (end, chunks) = walk.chunks(visit)?;
     if header.start != name.start || end != name.end {
         return Err(walk.damaged(0, ChunkError::Value("name")));
     }
     Ok(Finished { header, end, chunks })
+}
+
+/// Reads what a snapshot says of itself, and nothing of its chunks.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn read_header<D: Disk>(
+    disk: &D,
+    dir: &str,
+    name: SnapshotName,
+    pair: PairId,
+) -> Result<Header, ReadError> {
+    let file = path(dir, &name.to_string());
+    open(disk, &file, pair).map(|(_, header)| header)
+}
+
+fn open<'f, D: Disk>(
+    disk: &D,
+    file: &'f str,
+    pair: PairId,
+) -> Result<(Walk<'f, D::File>, Header), ReadError> {
+    let reader = disk.open(file, Access::Read).and_then(|handle| {
+        let len = handle.len()?;
+        Ok(Reader { handle, len, offset: 0, window: Vec::new(), window_at: 0 })
+    });
+    let mut walk = Walk { file, reader: reader.map_err(|source| io_error(file, source))? };
+    let header = walk.header()?;
+    if header.pair_id != pair {
+        let (file, found, expected) = (file.to_owned(), header.pair_id, pair);
+        return Err(ReadError::ForeignPair { file, found, expected });
+    }
+    Ok((walk, header))
 }
 
 fn io_error(file: &str, source: io::Error) -> ReadError {
@@ -118,7 +142,18 @@ impl<F: DiskFile> Walk<'_, F> {
         let len = Header::len_of(&fixed).map_err(bad)?;
         let table = self.reader.take(len - FIXED_BYTES).map_err(io)?.ok_or(HeaderError::Damaged);
         let whole = [&fixed, table.map_err(bad)?].concat();
-        Header::decode(&whole).map_err(bad)
+        let mut header = Header::decode(&whole).map_err(bad)?;
+        if Header::has_beside(&fixed) {
+            let damaged = || bad(HeaderError::Damaged);
+            let bytes = self.reader.take(BESIDE_HEADER_BYTES).map_err(io)?.ok_or_else(damaged)?;
+            let (len, crc) = Header::beside_of(bytes);
+            let beside = self.reader.take(len).map_err(io)?.ok_or_else(damaged)?;
+            if u64::from(crc32c::crc32c(beside)) != crc || beside.is_empty() {
+                return Err(damaged());
+            }
+            header.beside = beside.to_vec();
+        }
+        Ok(header)
     }
 
     fn chunks(

@@ -18,7 +18,13 @@ fn header() -> Header {
         epoch: Epoch::new(1),
         stamp: Stamp::new(1234),
         history: EpochHistory::from_starts(vec![start]).unwrap(),
+        beside: Vec::new(),
     }
+}
+
+/// With and without something beside the slots.
+fn headers() -> [Header; 2] {
+    [header(), Header { beside: b"what stands beside".to_vec(), ..header() }]
 }
 
 fn slot(number: u16) -> SlotId {
@@ -36,7 +42,11 @@ fn chunks() -> Vec<Owned> {
 }
 
 fn write(disk: &SimDisk, end: u64) -> SnapshotName {
-    let mut writer = SnapshotWriter::begin(disk.clone(), "gen-0", &header()).unwrap();
+    write_with(disk, &header(), end)
+}
+
+fn write_with(disk: &SimDisk, header: &Header, end: u64) -> SnapshotName {
+    let mut writer = SnapshotWriter::begin(disk.clone(), "gen-0", header).unwrap();
     for (lsn, first, last, bytes) in chunks() {
         writer.chunk(&Chunk { lsn, first, last, bytes: &bytes }).unwrap();
     }
@@ -60,18 +70,25 @@ fn read_all(disk: &SimDisk, name: SnapshotName) -> Result<(Finished, Vec<Owned>)
 
 #[test]
 fn what_was_written_comes_back() {
-    let disk = disk();
-    let name = write(&disk, 15);
-    let (finished, seen) = read_all(&disk, name).unwrap();
-    assert_eq!(finished, Finished { header: header(), end: Lsn::new(15), chunks: 3 });
-    assert_eq!(seen, chunks());
-    assert_eq!(list(&disk, "gen-0").unwrap(), [name]);
+    for header in headers() {
+        let disk = disk();
+        let name = write_with(&disk, &header, 15);
+        let (finished, seen) = read_all(&disk, name).unwrap();
+        assert_eq!(read_header(&disk, "gen-0", name, PAIR).unwrap(), header);
+        assert_eq!(finished, Finished { header, end: Lsn::new(15), chunks: 3 });
+        assert_eq!(seen, chunks());
+        assert_eq!(list(&disk, "gen-0").unwrap(), [name]);
+    }
 }
 
 #[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
+    headers().iter().for_each(every_damage_is_noticed);
+}
+
+fn every_damage_is_noticed(header: &Header) {
     let disk = disk();
-    let name = write(&disk, 15);
+    let name = write_with(&disk, header, 15);
     let path = format!("gen-0/{name}");
     let file = disk.open(&path, Access::Write).unwrap();
     let good = file.read_all(1 << 20).unwrap();
@@ -79,7 +96,7 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
         for bit in [0x01, 0x80] {
             file.write_at(at as u64, &[good[at] ^ bit]).unwrap();
             assert!(
-                read_all(&disk, name).is_err() || is_padding(&good, at),
+                read_all(&disk, name).is_err() || is_padding(&good, header.encode().len(), at),
                 "bit {bit:#x} of byte {at}"
             );
         }
@@ -96,8 +113,8 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 }
 
 /// Bytes that mean nothing: the four after each chunk's checksum.
-fn is_padding(good: &[u8], at: usize) -> bool {
-    let mut offset = Header::len_of(good).unwrap();
+fn is_padding(good: &[u8], header_len: usize, at: usize) -> bool {
+    let mut offset = header_len;
     while offset < good.len() {
         if (offset + 36..offset + 40).contains(&at) {
             return true;

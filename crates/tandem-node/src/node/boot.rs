@@ -28,7 +28,7 @@ use crate::generation::{
 };
 use crate::repair::{RepairNote, find_note, finish_setting_aside, remove_note};
 use crate::snapshot_job::SnapshotJob;
-use crate::snapshots::{BadSnapshot, Loaded, load_newest};
+use crate::snapshots::{BadSnapshot, Loaded, New, Vessel, load_newest_into};
 use crate::writer::{Replayed, Writer};
 use crate::{Acknowledge, Clients, Core, Facts, Settings, Stopwatch, SwitchBy, Topology};
 
@@ -150,6 +150,16 @@ pub enum BootError {
         /// How long it is.
         bytes: u64,
     },
+    /// The data of one of two writers is damaged: what it wrote last may be here only.
+    #[error(
+        "{reason}. What this node wrote and {peer} does not have yet is here only, so it is not replaced by what {peer} has. Restore a backup into an empty directory; or, to give up the writes that {peer} lacks, move this data directory away and start this node again: it copies everything from {peer}"
+    )]
+    OneOfTwo {
+        /// What is damaged.
+        reason: String,
+        /// The peer's name.
+        peer: String,
+    },
     /// The directory was written by the other node of the pair.
     #[error(
         "this data directory belongs to the other node of the pair: start it with the right --node, or give this node its own directory"
@@ -188,41 +198,8 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     }
     remove_other_generations(disk, state.generation)?;
     tandem_snapshot::discard_temporary(disk, &dir).map_err(BootError::io("clean", &dir))?;
-    let mut end_max = Lsn::MAX;
-    let two_writers = settings.topology == Topology::PrimaryPrimary;
-    let (store, loaded, recovered, replayed) = loop {
-        let (mut store, filter, loaded) =
-            load_newest(disk, &dir, state.pair, end_max, || Store::new(seeds.store))
-                .map_err(BootError::io("read snapshots in", &dir))?;
-        let options =
-            RecoverOptions { pair: state.pair, from: loaded.start, verify: Verify::Needed };
-        if two_writers && loaded.name.is_some() {
-            return Err(BootError::OtherTopology);
-        }
-        let mut replayed = two_writers.then(|| {
-            store.begin_two_writers(crate::writer::writer_facts(settings));
-            Replayed::new(Writer::new(settings.node))
-        });
-        let recovered = recover(disk, &dir, &options, &mut |record| {
-            if let Some(replayed) = &mut replayed {
-                return Ok(replayed.record(record, &mut store)?);
-            }
-            match record.kind {
-                RecordKind::Effects => store.apply(record.lsn, record.payload, Some(&filter))?,
-                RecordKind::EpochStart => {}
-                RecordKind::Own | RecordKind::Merged | RecordKind::Peer => {
-                    return Err(Box::new(BootError::TwoWriters));
-                }
-            }
-            Ok(())
-        })?;
-        if recovered.tip().end >= loaded.end {
-            break (store, loaded, recovered, replayed);
-        }
-        // A power cut under a weaker fsync policy took the end of the log, but not the snapshot.
-        end_max = recovered.tip().end;
-    };
-    let Loaded { start, end: _, chain, skipped, bad, name } = loaded;
+    let (store, loaded, recovered, replayed) = read_back(disk, &dir, settings, &state, seeds)?;
+    let Loaded { start, chain, skipped, bad, name, .. } = loaded;
     let from_snapshot = name.is_some();
     report.snapshots.extend(name);
     report.snapshots.extend(skipped);
@@ -235,6 +212,9 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         return Err(BootError::Mixed { dir, at: start });
     }
     report.set_aside = set_snapshots_aside(disk, &dir, bad)?;
+    let kept = tandem_snapshot::list(disk, &dir).map_err(BootError::io("list", &dir))?;
+    // The one before serves if this one turns out to be damaged: the log is kept for it too.
+    let snapshot_start = kept.last().map_or(start, |oldest| oldest.start.min(start));
     report.records = recovered.visited();
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
     report.rewritten = recovered.rewritten().map(str::to_owned);
@@ -250,7 +230,7 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         state,
         store,
         recovered,
-        snapshot_start: start,
+        snapshot_start,
         conflicts,
         save_trouble: None,
         replayed,
@@ -259,6 +239,70 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
         kept,
         report,
     })
+}
+
+/// What was read back: key space, snapshot, log, and with two writers this node's side.
+type ReadBack = (Store, Loaded, Recovered, Option<Replayed>);
+
+/// Reads the newest usable snapshot and the log behind it.
+fn read_back<D: Disk>(
+    disk: &D,
+    dir: &str,
+    settings: &Settings,
+    state: &NodeState,
+    seeds: Seeds,
+) -> Result<ReadBack, BootError> {
+    let mut end_max = Lsn::MAX;
+    let two_writers = settings.topology == Topology::PrimaryPrimary;
+    let new_store = || {
+        let mut store = Store::new(seeds.store);
+        if two_writers {
+            store.begin_two_writers(crate::writer::writer_facts(settings));
+        }
+        store
+    };
+    let new = New { store: &new_store, side: two_writers.then_some(settings.node) };
+    loop {
+        let (vessel, loaded) = load_newest_into(disk, dir, state.pair, end_max, &new)
+            .map_err(BootError::io("read snapshots in", dir))?;
+        if loaded.other_topology {
+            let one = BootError::OtherTopology;
+            return Err(if two_writers { one } else { BootError::TwoWriters });
+        }
+        let options =
+            RecoverOptions { pair: state.pair, from: loaded.start, verify: Verify::Needed };
+        let Vessel { mut store, filter, writer } = vessel;
+        let mut replayed = writer.map(|writer| match loaded.name {
+            Some(_) => Replayed::on_snapshot(writer, filter.clone(), loaded.end),
+            None => Replayed::new(writer),
+        });
+        // A log that begins later says nothing by itself: which own records came before is not known.
+        let (mut first, start) = (true, loaded.start);
+        let recovered = recover(disk, dir, &options, &mut |record| {
+            if std::mem::take(&mut first) && record.lsn > start {
+                replayed = None;
+            }
+            if two_writers && replayed.is_none() {
+                return Ok(());
+            }
+            if let Some(replayed) = &mut replayed {
+                return Ok(replayed.record(record, &mut store)?);
+            }
+            match record.kind {
+                RecordKind::Effects => store.apply(record.lsn, record.payload, Some(&filter))?,
+                RecordKind::EpochStart => {}
+                RecordKind::Own | RecordKind::Merged | RecordKind::Peer => {
+                    return Err(Box::new(BootError::TwoWriters));
+                }
+            }
+            Ok(())
+        })?;
+        if recovered.tip().end >= loaded.end {
+            return Ok((store, loaded, recovered, replayed));
+        }
+        // A power cut under a weaker fsync policy took the end of the log, but not the snapshot.
+        end_max = recovered.tip().end;
+    }
 }
 
 /// Snapshots that an older one and the log have replaced: kept, and never looked at again.
@@ -414,7 +458,10 @@ impl Node {
             report,
         } = boot;
         let (writer, unsaid) = replayed.map(Replayed::into_parts).unzip();
-        let writer: Option<Writer> = writer;
+        let mut writer: Option<Writer> = writer;
+        if let Some(writer) = &mut writer {
+            writer.places.trimmed(recovered.oldest(), recovered.tip().end);
+        }
         let scrub_every = settings.scrub_every;
         let conflicts = Conflicts::new(conflicts, save_trouble, now.mono);
         let switch_state = switch_state(&state)?;

@@ -109,6 +109,28 @@ impl Node {
         }
     }
 
+    /// The peer's place is taken anew: a snapshot must not span that.
+    fn begin_snapshot_again(&mut self) {
+        if self.snapshot.is_walking() {
+            self.snapshot.abort(&mut self.core.out);
+            self.snapshot_wanted = true;
+        }
+    }
+
+    /// Whether a snapshot may begin: not while everything comes from the peer.
+    pub(super) fn may_save_as_writer(&self) -> bool {
+        let copying = self.core.writer.as_ref().is_some_and(|writer| writer.copying.is_some());
+        !copying && !self.exchange.leaving
+    }
+
+    /// Lets segments go that waited only for the peer.
+    pub(super) fn retain_if_it_waits(&mut self) {
+        let waits = self.core.writer.as_ref().is_some_and(|writer| writer.waits);
+        if waits && self.peer_needs_log_from() >= self.snapshot_start {
+            self.retain_log();
+        }
+    }
+
     /// The peer has said who it is.
     pub(super) fn exchange_up(&mut self) {
         if !self.is_one_of_two() {
@@ -164,7 +186,7 @@ impl Node {
         let said = self.exchange.sending.heard.said_at;
         let greeted = self.exchange.theirs.map_or(Lsn::ZERO, |greeting| greeting.own_end);
         Apart {
-            ahead: u64::try_from(places.unconfirmed_count()).unwrap_or(u64::MAX),
+            ahead: places.unconfirmed_count(),
             bytes: places.unconfirmed_bytes(),
             since: places.unconfirmed_since(),
             behind: said.max(greeted).records_since(writer.site.seen_end()).unwrap_or(0),

@@ -215,6 +215,7 @@ impl Node {
             epoch: tip.epoch,
             stamp: tip.stamp,
             history: start.history.clone(),
+            beside: Vec::new(),
         };
         self.core.out.push(Output::Log(LogCommand::StartGeneration {
             generation,

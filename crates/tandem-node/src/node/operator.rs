@@ -245,7 +245,7 @@ impl Node {
         if self.is_one_of_two() {
             let reply = AdminReply::refused(
                 "no backup was made",
-                "with two primaries this version takes no snapshots",
+                "with two primaries this version makes no backups",
                 "stop one node and copy its data directory",
             );
             return self.core.out.push(Output::AdminReply { id, reply });
@@ -297,6 +297,11 @@ impl Node {
             .chain([self.snapshot_start])
             .min()
             .unwrap_or(Lsn::ZERO);
+        let by_peer = self.peer_needs_log_from();
+        if let Some(writer) = &mut self.core.writer {
+            writer.waits = by_peer < needed;
+        }
+        let needed = needed.min(by_peer);
         self.core.out.push(Output::Log(LogCommand::Retain { needed_from: needed }));
     }
 }

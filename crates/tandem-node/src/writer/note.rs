@@ -113,8 +113,7 @@ impl<'a> CopyPiece<'a> {
             }
         }
         for bytes in [&self.slots, &self.beside_a, &self.beside_b] {
-            out.extend(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
-            out.extend_from_slice(bytes);
+            put_bytes(out, bytes);
         }
     }
 
@@ -147,30 +146,36 @@ impl<'a> CopyPiece<'a> {
     }
 }
 
+/// Appends them with their length before them.
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
 /// What is still to be read.
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], NoteError> {
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], NoteError> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(NoteError)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], NoteError> {
+    pub(super) fn fixed<const N: usize>(&mut self) -> Result<[u8; N], NoteError> {
         self.take(N)?.first_chunk().copied().ok_or(NoteError)
     }
 
-    fn byte(&mut self) -> Result<u8, NoteError> {
+    pub(super) fn byte(&mut self) -> Result<u8, NoteError> {
         let [byte] = self.fixed()?;
         Ok(byte)
     }
 
-    fn u64(&mut self) -> Result<u64, NoteError> {
+    pub(super) fn u64(&mut self) -> Result<u64, NoteError> {
         Ok(u64::from_le_bytes(self.fixed()?))
     }
 
-    fn bytes(&mut self) -> Result<&'a [u8], NoteError> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], NoteError> {
         let length = usize::try_from(self.u64()?).map_err(|_| NoteError)?;
         self.take(length)
     }

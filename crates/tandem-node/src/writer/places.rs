@@ -19,15 +19,17 @@ pub(crate) struct Ends {
     pub(crate) seen: Lsn,
 }
 
-/// An own record that the peer may not have on disk.
-#[derive(Clone, Copy, Debug)]
-struct Unconfirmed {
-    /// The own end behind it.
-    own_end: Lsn,
-    /// Where it stands in the log.
-    place: Lsn,
-    bytes: u32,
-    written: WallMillis,
+/// An own record that the peer may not have on disk; after a restart, some that follow one another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Unconfirmed {
+    /// The own end behind it, or behind the last of them.
+    pub(super) own_end: Lsn,
+    /// Where it stands in the log, or the first of them.
+    pub(super) place: Lsn,
+    /// Of all of them.
+    pub(super) bytes: u32,
+    /// When the first was written.
+    pub(super) written: WallMillis,
 }
 
 /// See the module.
@@ -36,6 +38,12 @@ pub(crate) struct Places {
     /// The end of the log after each record that may not be on disk yet, and the two ends there.
     pending: VecDeque<(Lsn, Ends)>,
     durable: Ends,
+    /// The end of the log at which these ends are those on disk.
+    durable_at: Lsn,
+    /// Of the own records, on disk or not.
+    own_end: Lsn,
+    /// The peer has the own records before this on its disk.
+    confirmed: Lsn,
     /// Own records that the peer may not have on disk, oldest first.
     unconfirmed: VecDeque<Unconfirmed>,
     unconfirmed_bytes: u64,
@@ -48,6 +56,7 @@ impl Places {
     pub(crate) fn own_appended(&mut self, own: Lsn, place: Lsn, bytes: usize, written: WallMillis) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.unconfirmed_bytes += u64::from(bytes);
+        self.own_end = own.next();
         self.unconfirmed.push_back(Unconfirmed { own_end: own.next(), place, bytes, written });
         if own.get().is_multiple_of(STEP) || self.marks.is_empty() {
             self.marks.push((own, place));
@@ -64,7 +73,7 @@ impl Places {
         while let Some((end, ends)) = self.pending.front()
             && *end <= log_end
         {
-            self.durable = *ends;
+            (self.durable_at, self.durable) = (*end, *ends);
             self.pending.pop_front();
         }
     }
@@ -74,8 +83,14 @@ impl Places {
         self.durable
     }
 
+    /// A place in the log, and the own end there: as far as both are on disk.
+    pub(crate) const fn durable_place(&self) -> (Lsn, Lsn) {
+        (self.durable.own, self.durable_at)
+    }
+
     /// The peer has the own records before `seen` on its disk.
     pub(crate) fn confirmed(&mut self, seen: Lsn) {
+        self.confirmed = self.confirmed.max(seen);
         while let Some(oldest) = self.unconfirmed.front()
             && oldest.own_end <= seen
         {
@@ -90,8 +105,8 @@ impl Places {
     }
 
     /// Own records that the peer may lack.
-    pub(crate) fn unconfirmed_count(&self) -> usize {
-        self.unconfirmed.len()
+    pub(crate) fn unconfirmed_count(&self) -> u64 {
+        self.own_end.records_since(self.confirmed).unwrap_or(0)
     }
 
     /// Bytes of them.
@@ -112,6 +127,78 @@ impl Places {
             None => (Lsn::ZERO, Lsn::ZERO),
         }
     }
+}
+
+impl Places {
+    /// The peer may ask for the log from here on: it lacks what stands there. `None`: it lacks nothing.
+    pub(crate) fn needed_from(&self) -> Option<Lsn> {
+        (self.confirmed < self.own_end).then(|| self.find(self.confirmed).1)
+    }
+
+    /// The first own record that is sure to be in the log still.
+    pub(crate) fn oldest_own(&self) -> Lsn {
+        self.marks.first().map_or(Lsn::ZERO, |(own, _)| *own)
+    }
+
+    /// The log begins at `oldest` now, and ends at `log_end`.
+    pub(crate) fn trimmed(&mut self, oldest: Lsn, log_end: Lsn) {
+        let gone = self.marks.partition_point(|(_, place)| *place < oldest);
+        self.marks.drain(..gone);
+        if gone > 0 && self.marks.is_empty() {
+            // What is written from now on stands behind all that is there.
+            self.marks.push((self.own_end, log_end));
+        }
+    }
+
+    /// For a snapshot that begins where the log ends at `log_end`.
+    pub(super) fn save(&self, log_end: Lsn) -> SavedPlaces {
+        let mut saved = SavedPlaces {
+            confirmed: self.confirmed,
+            marks: self.marks.clone(),
+            unconfirmed: Vec::new(),
+        };
+        if self.own_end > Lsn::ZERO {
+            // What is written later stands behind it.
+            saved.marks.push((self.own_end, log_end));
+        }
+        let step = |it: &Unconfirmed| it.own_end.get().saturating_sub(1) / STEP;
+        for next in &self.unconfirmed {
+            match saved.unconfirmed.last_mut() {
+                Some(last) if step(last) == step(next) => {
+                    last.own_end = next.own_end;
+                    last.bytes = last.bytes.saturating_add(next.bytes);
+                }
+                _ => saved.unconfirmed.push(*next),
+            }
+        }
+        saved
+    }
+
+    /// As a snapshot says it, where the log ends at `log_end`.
+    pub(super) fn load(saved: SavedPlaces, log_end: Lsn, durable: Ends) -> Self {
+        let unconfirmed_bytes = saved.unconfirmed.iter().map(|it| u64::from(it.bytes)).sum();
+        Self {
+            pending: VecDeque::new(),
+            durable,
+            durable_at: log_end,
+            own_end: durable.own,
+            confirmed: saved.confirmed,
+            unconfirmed: saved.unconfirmed.into(),
+            unconfirmed_bytes,
+            marks: saved.marks,
+        }
+    }
+}
+
+/// What a snapshot says of places.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct SavedPlaces {
+    /// The peer has the own records before this on its disk.
+    pub(super) confirmed: Lsn,
+    /// Own positions and places in the log.
+    pub(super) marks: Vec<(Lsn, Lsn)>,
+    /// Own records that the peer may not have, some that follow one another together.
+    pub(super) unconfirmed: Vec<Unconfirmed>,
 }
 
 #[cfg(test)]
@@ -140,5 +227,41 @@ mod tests {
         assert_eq!(places.confirmed_end(), None);
         assert_eq!(places.find(lsn(255)), (lsn(0), lsn(10)));
         assert_eq!(places.find(lsn(600)), (lsn(512), lsn(1_034)));
+    }
+
+    #[test]
+    fn a_snapshot_keeps_what_the_peer_lacks() {
+        let lsn = Lsn::new;
+        let mut places = Places::default();
+        for own in 0..1_000 {
+            let end = lsn(own + 11);
+            places.own_appended(lsn(own), lsn(own + 10), 3, WallMillis::new(own));
+            places.appended(end, Ends { own: lsn(own + 1), seen: lsn(7) });
+        }
+        places.durable(lsn(1_010));
+        places.confirmed(lsn(300));
+        assert_eq!(places.needed_from(), Some(lsn(266)));
+        let durable = places.durable_ends();
+        let mut back = Places::load(places.save(lsn(1_010)), lsn(1_010), durable);
+        assert_eq!(back.durable_place(), (lsn(1_000), lsn(1_010)));
+        assert_eq!((back.unconfirmed_count(), back.unconfirmed_bytes()), (700, 2_100));
+        assert_eq!(back.confirmed_end(), Some(lsn(310)));
+        assert_eq!(back.unconfirmed_since(), Some(WallMillis::new(300)));
+        assert_eq!(back.save(lsn(1_010)).unconfirmed, places.save(lsn(1_010)).unconfirmed);
+        back.own_appended(lsn(1_000), lsn(1_013), 3, WallMillis::new(9));
+        // The first ones are confirmed together: later than they were, never earlier.
+        back.confirmed(lsn(400));
+        assert_eq!(back.confirmed_end(), Some(lsn(310)));
+        back.confirmed(lsn(512));
+        assert_eq!(back.confirmed_end(), Some(lsn(522)));
+        back.trimmed(lsn(500), lsn(1_014));
+        assert_eq!((back.oldest_own(), back.needed_from()), (lsn(512), Some(lsn(522))));
+        back.confirmed(lsn(1_001));
+        assert_eq!((back.confirmed_end(), back.needed_from()), (None, None));
+        back.trimmed(lsn(1_014), lsn(1_020));
+        assert_eq!(
+            (back.oldest_own(), back.find(lsn(1_001))),
+            (lsn(1_001), (lsn(1_001), lsn(1_020)))
+        );
     }
 }

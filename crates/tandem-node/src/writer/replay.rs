@@ -1,8 +1,8 @@
 //! From the log to the key space and the side of one of two writers.
 
 use tandem_log::{RecordKind, RecordView};
-use tandem_merge::{Chunk, CodecError, Merged};
-use tandem_store::Store;
+use tandem_merge::{Chunk, CodecError, LedgerOp, Merged, Op};
+use tandem_store::{SlotLsns, Store};
 use tandem_types::Lsn;
 
 use super::note::NoteError;
@@ -15,6 +15,10 @@ pub(crate) struct Replayed {
     pub(crate) writer: Writer,
     /// What the last record asks to be written again, if the log ends before that.
     unsaid: Option<Merged>,
+    /// When the slots of the snapshot were taken that this began with, until the log has come there.
+    ahead: Option<SlotLsns>,
+    /// The end of that snapshot.
+    exact_at: Lsn,
 }
 
 /// A log that this node cannot have written as one of two writers.
@@ -64,12 +68,25 @@ pub(crate) enum ReplayError {
 impl Replayed {
     /// Nothing yet.
     pub(crate) const fn new(writer: Writer) -> Self {
-        Self { writer, unsaid: None }
+        Self { writer, unsaid: None, ahead: None, exact_at: Lsn::ZERO }
+    }
+
+    /// From a snapshot on: its slots were taken at `ahead`, the last one at `exact_at`.
+    pub(crate) const fn on_snapshot(writer: Writer, ahead: SlotLsns, exact_at: Lsn) -> Self {
+        Self { writer, unsaid: None, ahead: Some(ahead), exact_at }
     }
 
     /// The side, and what is still to be written again.
-    pub(crate) fn into_parts(self) -> (Writer, Option<Merged>) {
+    pub(crate) fn into_parts(mut self) -> (Writer, Option<Merged>) {
+        self.met();
         (self.writer, self.unsaid)
+    }
+
+    /// No slot is ahead of the log any more.
+    fn met(&mut self) {
+        if self.ahead.take().is_some() {
+            self.writer.site.loaded();
+        }
     }
 
     /// Does what the next record says.
@@ -82,24 +99,35 @@ impl Replayed {
         store: &mut Store,
     ) -> Result<(), ReplayError> {
         let (lsn, end) = (record.lsn, record.lsn.next());
+        if lsn >= self.exact_at {
+            self.met();
+        }
         match record.kind {
             RecordKind::EpochStart => {}
             RecordKind::Effects => return Err(ReplayError::OneWriter),
             RecordKind::Own => {
-                let chunk = Chunk::decode(record.payload)
+                let mut chunk = Chunk::decode(record.payload)
                     .map_err(|source| ReplayError::Chunk { lsn, source })?;
+                self.leave_decided(&mut chunk);
                 self.own(record, &chunk, store)?;
             }
             RecordKind::Merged => {
-                let chunk = Chunk::decode(record.payload)
+                let mut chunk = Chunk::decode(record.payload)
                     .map_err(|source| ReplayError::Chunk { lsn, source })?;
                 let wall = record.stamp.wall();
-                let merged = self.writer.merge(chunk, wall, store, end);
+                self.leave_decided(&mut chunk);
+                let at = (end, self.ahead.as_ref());
+                let merged = self.writer.replay_merge(chunk, wall, store, at);
                 self.unsaid = (!merged.again.is_empty()).then_some(merged);
             }
             RecordKind::Peer => {
                 let note = PeerNote::decode(record.payload)
                     .map_err(|source| ReplayError::Note { lsn, source })?;
+                if self.ahead.is_some() && !matches!(note, PeerNote::Has { .. }) {
+                    // None is taken over such a change.
+                    let source = CopyFault("the snapshot does not fit the log".into());
+                    return Err(ReplayError::Copy { lsn, source });
+                }
                 self.writer
                     .heed(&note, store, end)
                     .map_err(|source| ReplayError::Copy { lsn, source })?;
@@ -131,8 +159,19 @@ impl Replayed {
             }
             let (bytes, written) = (record.payload.len(), own.origin.stamp.wall());
             writer.places.own_appended(found, lsn, bytes, written);
-            writer.site.replay(own, &mut store.merge_space(lsn.next()));
+            let ahead = self.ahead.as_ref();
+            writer.site.replay(own, &mut store.replay_space(lsn.next(), ahead));
         }
         Ok(())
+    }
+
+    /// The conflicts came with the snapshot, as people had decided them at its end.
+    fn leave_decided(&self, chunk: &mut Chunk) {
+        if self.ahead.is_some() {
+            for record in &mut chunk.records {
+                let decided = |op: &Op| matches!(op, Op::Ledger(LedgerOp::Resolved(..)));
+                record.ops.retain(|op| !decided(op));
+            }
+        }
     }
 }

@@ -55,8 +55,9 @@ impl Node {
     fn meet(&mut self) {
         let (Some(ours), Some(theirs)) = (self.exchange.ours, self.exchange.theirs) else { return };
         let peer = self.core.settings.peer_name().to_owned();
-        // The whole log is kept.
-        match plan(&ours, &theirs, Lsn::ZERO) {
+        let writer = self.core.writer.as_ref();
+        let oldest = writer.map_or(Lsn::ZERO, |writer| writer.places.oldest_own());
+        match plan(&ours, &theirs, oldest) {
             Plan::Stream { from } => self.stream(from, &theirs),
             Plan::GiveCopy => self.give_copy(&theirs),
             Plan::TakeCopy => {
@@ -119,6 +120,9 @@ impl Node {
         let own_end = writer.site.own_end();
         let start = writer.places.find(from);
         let known = writer.met == Some(theirs.incarnation);
+        if !known {
+            self.begin_snapshot_again();
+        }
         if !known && self.core.heed(&PeerNote::Met { incarnation: theirs.incarnation }).is_err() {
             return;
         }
@@ -145,6 +149,7 @@ impl Node {
 
     /// The peer has nothing: it gets everything as of now, and what is written meanwhile.
     fn give_copy(&mut self, theirs: &Greeting) {
+        self.begin_snapshot_again();
         let note = PeerNote::Met { incarnation: theirs.incarnation };
         let Ok(met_end) = self.core.heed(&note) else { return };
         let Some(writer) = &mut self.core.writer else { return };
@@ -187,6 +192,7 @@ impl Node {
         self.exchange.phase = Phase::Apart;
         self.exchange.apart = Some("this node begins anew, with a copy".into());
         self.clients.demoted(&mut self.core);
+        self.begin_snapshot_again();
         self.generation += 1;
         let generation = self.generation;
         let incarnation = Incarnation::new(self.seeds.incarnation.max(1));

@@ -99,6 +99,7 @@ impl Node {
         self.core.streams.copies_received += 1;
         let peer = self.core.settings.peer_name();
         self.event(Severity::Note, format!("a full copy begins, as of record {start} of {peer}"));
+        self.begin_snapshot_again();
         let note = PeerNote::CopyBegin { incarnation: theirs.incarnation, start };
         self.take_in(&note, 0);
         self.exchange.settled_end = self.core.positions.appended_end;

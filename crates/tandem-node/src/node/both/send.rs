@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tandem_log::{Decoded, RecordKind, decode, encoded_len};
-use tandem_merge::{Chunk, Op, Record, compact};
+use tandem_merge::{Chunk, compact};
 use tandem_replication::message::push_slot;
 use tandem_types::{Lsn, Pair, SlotId};
 
@@ -78,11 +78,22 @@ impl Node {
         {
             return;
         }
+        self.pass_over();
         while self.has_room() {
             let Some(limit) = self.give_piece() else { continue };
             if self.exchange.sending.next >= limit || !self.send_some(limit) {
                 return;
             }
+        }
+    }
+
+    /// With nothing to send, the log as far as it is on disk need not be looked at, nor kept for that.
+    fn pass_over(&mut self) {
+        let Some(writer) = &self.core.writer else { return };
+        let (own, place) = writer.places.durable_place();
+        let sending = &mut self.exchange.sending;
+        if sending.next == own && place > sending.at && !sending.reading {
+            (sending.at, sending.at_own) = (place, own);
         }
     }
 
@@ -138,10 +149,8 @@ impl Node {
         let site = &self.core.writer.as_ref()?.site;
         let at = site.own_end();
         if !std::mem::replace(ledger, true) {
-            let ledger = self.core.store.ledger();
-            let said = ledger.map_or_else(Pair::default, tandem_merge::Ledger::statements);
-            let next = Some(SlotId::FIRST);
-            return Some((at, piece(next, Vec::new(), said)));
+            let beside = crate::writer::ledger_bytes(&self.core.store);
+            return Some((at, piece(Some(SlotId::FIRST), Vec::new(), beside)));
         }
         let mut bytes = Vec::new();
         let mut span: Option<(SlotId, SlotId)> = None;
@@ -154,20 +163,7 @@ impl Node {
             }
         }
         let (first, last) = span?;
-        let beside = self.core.store.beside(first, last);
-        let origin = |side| tandem_merge::Origin {
-            side,
-            lsn: Lsn::ZERO,
-            seen: Lsn::ZERO,
-            stamp: tandem_types::Stamp::ZERO,
-        };
-        let record = |side, ops: Vec<Op>| {
-            if ops.is_empty() { Vec::new() } else { vec![Record { origin: origin(side), ops }] }
-        };
-        let beside = Pair {
-            a: record(tandem_types::NodeId::A, beside.a),
-            b: record(tandem_types::NodeId::B, beside.b),
-        };
+        let beside = crate::writer::beside_bytes(&mut self.core.store, first, last);
         Some((at, piece(last.next(), bytes, beside)))
     }
 
@@ -302,6 +298,17 @@ impl Node {
         self.update_commit();
         self.clients.committed(&mut self.core);
         self.send_records();
+        self.retain_if_it_waits();
+    }
+
+    /// The log before this is of no use to the peer.
+    pub(in crate::node) fn peer_needs_log_from(&self) -> Lsn {
+        let Some(writer) = &self.core.writer else { return Lsn::MAX };
+        let sends_from = match self.exchange.phase {
+            Phase::Streaming => self.exchange.sending.at,
+            _ => Lsn::MAX,
+        };
+        writer.places.needed_from().unwrap_or(Lsn::MAX).min(sends_from)
     }
 
     /// From the moment on that the peer has what was here when it came, replies wait for it.
@@ -332,18 +339,11 @@ struct Stretch<'b> {
     payloads: Vec<&'b [u8]>,
 }
 
-fn piece(next: Option<SlotId>, slots: Vec<u8>, beside: Pair<Vec<Record>>) -> CopyPiece<'static> {
-    let encoded = |records: Vec<Record>| {
-        let mut bytes = Vec::new();
-        if !records.is_empty() {
-            Chunk { from: Lsn::ZERO, records, whole_at: Lsn::ZERO }.encode(&mut bytes);
-        }
-        Cow::Owned(bytes)
-    };
+fn piece(next: Option<SlotId>, slots: Vec<u8>, beside: Pair<Vec<u8>>) -> CopyPiece<'static> {
     CopyPiece {
         next,
         slots: Cow::Owned(slots),
-        beside_a: encoded(beside.a),
-        beside_b: encoded(beside.b),
+        beside_a: Cow::Owned(beside.a),
+        beside_b: Cow::Owned(beside.b),
     }
 }
