@@ -32,8 +32,15 @@ impl Machines {
     /// `test` was noted as skipped.
     #[track_caller]
     pub fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, Vec::new(), "")
+    }
+
+    /// The same, with these lines of `[replication]` and further sections.
+    #[track_caller]
+    pub fn start_with(test: &str, replication: Vec<String>, more: &str) -> Option<Self> {
         let pair = vec!["topology = \"primary-primary\"".to_owned()];
-        let options = ApartOptions { pair, ..ApartOptions::default() };
+        let more = more.to_owned();
+        let options = ApartOptions { pair, replication, more, ..ApartOptions::default() };
         let Apart { mut a, mut b, net, folder, .. } = Apart::prepare(test, &options)?;
         a.start();
         b.start();
@@ -73,15 +80,7 @@ impl Machines {
     /// Nothing is on its way any more, and every slot is the same on both.
     #[track_caller]
     pub fn wait_equal(&self) {
-        wait::until("both hold the same", PATIENCE, || {
-            let vectors = self.ask_both("TANDEM PP VECTOR");
-            if vectors[0] != vectors[1] {
-                return Err(format!("{vectors:?}"));
-            }
-            let told = run(&mut self.a.client(), "TANDEM PP VERIFY");
-            let text = told.text().unwrap_or_default();
-            if text.starts_with("OK") { Ok(()) } else { Err(format!("{told:?}")) }
-        });
+        wait_equal(&self.a, &self.b);
     }
 
     /// The same words to both.
@@ -100,6 +99,20 @@ impl Machines {
             status.role() == "primary" && status.number("pid") != u64::from(before)
         });
     }
+}
+
+/// Nothing is on its way any more, and every slot is the same on both.
+#[track_caller]
+pub fn wait_equal(a: &Node, b: &Node) {
+    wait::until("both hold the same", PATIENCE, || {
+        let vectors = [a, b].map(|node| run(&mut node.client(), "TANDEM PP VECTOR"));
+        if vectors[0] != vectors[1] {
+            return Err(format!("{vectors:?}"));
+        }
+        let told = run(&mut a.client(), "TANDEM PP VERIFY");
+        let text = told.text().unwrap_or_default();
+        if text.starts_with("OK") { Ok(()) } else { Err(format!("{told:?}")) }
+    });
 }
 
 /// Waits until both serve and hold all that the other acknowledged.
