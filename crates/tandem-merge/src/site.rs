@@ -189,6 +189,19 @@ impl Site {
         Some(own)
     }
 
+    /// Writes what no command makes: does it to the key space and gives the record.
+    pub fn write(&mut self, ops: Vec<Op>, wall: WallMillis, space: &mut dyn Space) -> Record {
+        let own = Record { origin: self.begin(wall), ops };
+        for op in &own.ops {
+            match op {
+                Op::Ledger(op) => space.enter(&own.origin, op),
+                op => apply_own(self.side, op, space),
+            }
+        }
+        self.note(&own);
+        own
+    }
+
     /// The peer says, on whatever channel, that it has the own records before `seen`, and that its own
     /// ended at `said_at` then. Counts once those have been applied here: one of them may have been written
     /// before the peer saw what it says it has.

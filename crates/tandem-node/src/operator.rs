@@ -1,5 +1,6 @@
 //! What sessions ask of the node because they cannot do it themselves.
 
+use tandem_merge::escrow::Forget;
 use tandem_resp::Proto;
 use tandem_types::{DbIndex, NodeId};
 
@@ -74,6 +75,22 @@ pub enum Operation {
     VerifyWriters {
         /// Who waits for it.
         conn: ConnId,
+    },
+    /// Give the peer of two writers up for good; the answer comes back by `Clients::answer`.
+    Forget {
+        /// Who waits for it.
+        conn: ConnId,
+        /// The incarnation, as it was written.
+        incarnation: String,
+        /// What becomes of its rights, if that was said.
+        rights: Option<Forget>,
+    },
+    /// What a peer that was given up wrote and nobody has: list it, or write again what can be.
+    Salvage {
+        /// Who waits for the lines.
+        conn: ConnId,
+        /// Do it.
+        apply: bool,
     },
     /// Tell the peer's subscribers, best effort.
     Publish {

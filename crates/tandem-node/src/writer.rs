@@ -12,9 +12,11 @@
 
 mod beside;
 mod core;
+mod forgotten;
 mod note;
 mod places;
 mod replay;
+mod salvage;
 mod saved;
 
 use tandem_merge::{Chunk, Merged, SKEW_MS_MAX, Site};
@@ -22,11 +24,12 @@ use tandem_replication::message::SlotPieces;
 use tandem_store::{SlotLsns, Store};
 use tandem_types::{Incarnation, Lsn, NodeId, Pair, SlotId, WallMillis};
 
-pub(crate) use self::beside::{beside_bytes, ledger_bytes};
+pub(crate) use self::beside::{beside_bytes, ledger_bytes, ops_bytes as note_bytes};
 pub(crate) use self::core::writer_facts;
+pub(crate) use self::forgotten::{Forgotten, NOBODY};
 pub(crate) use self::note::{CopyPiece, PeerNote};
 pub(crate) use self::places::{Ends, Places};
-pub(crate) use self::replay::{ReplayError, Replayed};
+pub(crate) use self::replay::{ReplayError, Replayed, Unsaid};
 
 /// Own records between two notes of how far the peer is: what a restart has to look at again.
 const NOTE_EVERY: u64 = 10_000;
@@ -46,6 +49,10 @@ pub struct Writer {
     noted: Lsn,
     /// Segments that a snapshot covers may wait for the peer.
     pub(crate) waits: bool,
+    /// The peer that was given up last.
+    pub(crate) forgotten: Option<Forgotten>,
+    /// The peer goes on without this node, and has its records before this.
+    pub(crate) given_up: Option<Lsn>,
 }
 
 /// A full copy that is coming in.
@@ -70,6 +77,8 @@ impl Writer {
             places: Places::default(),
             noted: Lsn::ZERO,
             waits: false,
+            forgotten: None,
+            given_up: None,
         }
     }
 
@@ -130,6 +139,17 @@ impl Writer {
                 self.noted = *seen;
                 self.site.heard(*seen, *said_at);
             }
+            PeerNote::Forgotten { incarnation, rights } => {
+                let has = self.site.seen_end();
+                self.forgotten = Some(Forgotten::now(*incarnation, has, *rights, store));
+                self.met = Some(NOBODY);
+                self.site.meet();
+                if let Some(how) = rights {
+                    store.forget_rights(self.site.side().peer(), *how, lsn_end);
+                }
+            }
+            PeerNote::GivenUp { has } => self.given_up = Some(*has),
+            PeerNote::Salvaged { upto, rest, .. } => self.salvaged(*upto, rest, store, lsn_end)?,
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ mod tend;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use tandem_merge::escrow::{Generation, Input, Rebalance};
+use tandem_merge::escrow::{Forget, Generation, Input, Rebalance};
 use tandem_merge::policy::Policy;
 use tandem_merge::sequence::{Mode, Progress};
 use tandem_merge::{Conflict, Key, Ledger, LedgerOp, Origin};
@@ -278,6 +278,23 @@ impl Store {
         if let Some(two) = self.two_writers.as_deref_mut() {
             two.copying = true;
         }
+    }
+
+    /// The rights of a node that is given up for good: says how many there were.
+    pub fn forget_rights(&mut self, lost: NodeId, how: Forget, lsn_end: Lsn) -> u64 {
+        let Some(two) = self.two_writers.as_deref_mut() else { return 0 };
+        let keys: Vec<Key> = two.ledger.counters().map(|(key, _)| key.clone()).collect();
+        let mut rights = 0u64;
+        for key in keys {
+            let Some(two) = self.two_writers.as_deref_mut() else { return rights };
+            let counter = two.ledger.counter_mut(&key);
+            let count = counter.map_or(0, |counter| counter.forget(lost, how));
+            rights = rights.saturating_add(count);
+            self.show(&key, lsn_end);
+            // Somebody may wait for them.
+            self.interest.touch(key.db, &key.name);
+        }
+        rights
     }
 
     /// What was loaded is whole: it is this node's own.

@@ -529,7 +529,7 @@ impl Node {
         };
         node.begin_integrity(&report);
         node.switch_step(tandem_switch::Input::Tick);
-        node.go_on_as_writer(unsaid.flatten());
+        node.go_on_as_writer(unsaid.unwrap_or_default());
         node.refresh_view();
         Ok((node, recovered))
     }

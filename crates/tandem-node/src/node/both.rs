@@ -13,6 +13,7 @@
 //!
 //! **Not here:** what merging comes to (`tandem-merge`), what the log holds (`writer`).
 
+mod forget;
 mod greet;
 mod message;
 mod receive;
@@ -24,10 +25,12 @@ use std::collections::VecDeque;
 use tandem_merge::handshake::Greeting;
 use tandem_types::{Lsn, WallMillis};
 
+use self::forget::Salvaged;
 use self::message::Seen;
 use self::send::{Giving, Sending};
 use self::verify::Verifying;
 use super::Node;
+use crate::writer::Unsaid;
 
 /// How the exchange stands.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -39,6 +42,8 @@ enum Phase {
     Greeting,
     /// Records go both ways.
     Streaming,
+    /// This node was given up: it hands over what the other one does not have.
+    HandingOver,
     /// The two do not work together now; the link stays, so that each sees that the other lives.
     Apart,
 }
@@ -90,6 +95,8 @@ pub(super) struct Exchange {
     apart: Option<String>,
     /// This node is about to begin a new incarnation.
     leaving: bool,
+    /// What a peer that was given up wrote, and nobody has dealt with.
+    salvaged: Salvaged,
 }
 
 impl Node {
@@ -99,14 +106,18 @@ impl Node {
     }
 
     /// After a boot: writes again what the log ends before, and does not keep half a copy.
-    pub(super) fn go_on_as_writer(&mut self, unsaid: Option<tandem_merge::Merged>) {
+    pub(super) fn go_on_as_writer(&mut self, unsaid: Unsaid) {
         let Some(writer) = &self.core.writer else { return };
         if writer.copying.is_some() {
             return self.begin_anew("the full copy that this directory holds broke off", false);
         }
-        if let Some(merged) = unsaid {
+        if writer.given_up.is_some() {
+            self.stop_as_given_up();
+        }
+        if let Some(merged) = unsaid.merged {
             self.core.say_again(&merged);
         }
+        self.core.write_salvaged(unsaid.salvaged);
     }
 
     /// The peer's place is taken anew: a snapshot must not span that.
@@ -121,6 +132,11 @@ impl Node {
     pub(super) fn may_save_as_writer(&self) -> bool {
         let copying = self.core.writer.as_ref().is_some_and(|writer| writer.copying.is_some());
         !copying && !self.exchange.leaving
+    }
+
+    /// There may be a link, but the two do not work together.
+    pub(super) const fn is_apart(&self) -> bool {
+        matches!(self.exchange.phase, Phase::Apart | Phase::HandingOver)
     }
 
     /// Lets segments go that waited only for the peer.

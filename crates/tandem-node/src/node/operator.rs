@@ -43,6 +43,10 @@ impl Node {
                     self.forward(conn, db, proto, command);
                 }
                 Operation::VerifyWriters { conn } => self.verify_writers(conn),
+                Operation::Forget { conn, incarnation, rights } => {
+                    self.forget_peer(conn, &incarnation, rights);
+                }
+                Operation::Salvage { conn, apply } => self.salvage(conn, apply),
                 Operation::Publish { channel, payload } => {
                     self.send(&tandem_replication::Message::Publish {
                         channel: channel.into(),

@@ -322,7 +322,7 @@ impl Node {
             if role == Role::Primary { Some(settings.node) } else { self.switch.primary() };
         let starts = self.switch.is_starting();
         let hold_until = self.core.now.mono.plus(settings.hold);
-        self.core.store.set_link(self.link.is_up());
+        self.core.store.set_link(self.link.is_up() && !self.is_apart());
         let repair = self.integrity.lacks_data().then(|| self.repair_view()).flatten();
         let repair =
             repair.map(|repair| format!("{} (damaged: {})", repair.waiting_for, repair.reason));

@@ -1,12 +1,13 @@
 //! `TANDEM PP`: what only a pair with two writers can answer.
 
+use tandem_merge::escrow::Forget;
 use tandem_resp::{Args, parse_u64};
 use tandem_types::{Lsn, Pair};
 
-use super::Visit;
 use super::wait::timeout;
-use crate::Operation;
+use super::{Visit, is};
 use crate::session::{Waiting, What};
+use crate::{ConnId, Operation};
 
 pub(super) fn pp(visit: &mut Visit<'_>, args: &Args<'_>) {
     if visit.core.writer().is_none() {
@@ -18,7 +19,10 @@ pub(super) fn pp(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"vector", 3) => vector(visit),
         (b"waitvector", 6) => waitvector(visit, args),
         (b"verify", 3) => verify(visit),
-        (b"vector" | b"waitvector" | b"verify", _) => {
+        (b"forget", 4 | 6) => forget(visit, args),
+        (b"salvage", 4) if is(args.get(3), "list") => salvage(visit, false),
+        (b"salvage", 4) if is(args.get(3), "apply") => salvage(visit, true),
+        (b"vector" | b"waitvector" | b"verify" | b"forget" | b"salvage", _) => {
             let name = String::from_utf8_lossy(args.get(2)).to_ascii_lowercase();
             visit.wrong_arity(&format!("tandem|pp|{name}"));
         }
@@ -61,12 +65,35 @@ fn waitvector(visit: &mut Visit<'_>, args: &Args<'_>) {
     visit.session.waiting = Some(Box::new(Waiting { what: What::Vector(wanted), until }));
 }
 
-/// Compares the data of both nodes, slot by slot; the client waits for the answer.
-fn verify(visit: &mut Visit<'_>) {
+/// `FORGET <incarnation> [RIGHTS destroy|claim]`: the client waits for the answer.
+fn forget(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let rights = match args.opt(5) {
+        None => None,
+        Some(_) if !is(args.get(4), "rights") => return visit.syntax_error(),
+        Some(word) if is(word, "destroy") => Some(Forget::Destroy),
+        Some(word) if is(word, "claim") => Some(Forget::Claim),
+        Some(_) => return visit.syntax_error(),
+    };
+    let incarnation = String::from_utf8_lossy(args.get(3)).into_owned();
+    ask(visit, |conn| Operation::Forget { conn, incarnation, rights });
+}
+
+/// `SALVAGE LIST|APPLY`.
+fn salvage(visit: &mut Visit<'_>, apply: bool) {
+    ask(visit, |conn| Operation::Salvage { conn, apply });
+}
+
+/// Passes a question to the node; the client waits for the answer.
+fn ask(visit: &mut Visit<'_>, operation: impl FnOnce(ConnId) -> Operation) {
     if visit.in_exec {
         return visit.reply().error("ERR Command not allowed inside a transaction");
     }
     let conn = visit.session.conn;
-    visit.core.operations.push_back(Operation::VerifyWriters { conn });
+    visit.core.operations.push_back(operation(conn));
     visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+}
+
+/// Compares the data of both nodes, slot by slot; the client waits for the answer.
+fn verify(visit: &mut Visit<'_>) {
+    ask(visit, |conn| Operation::VerifyWriters { conn });
 }

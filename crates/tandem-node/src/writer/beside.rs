@@ -1,6 +1,6 @@
 //! What goes with slots when they are copied or saved: hidden values, totals of scores, the ledger.
 
-use tandem_merge::{Chunk, Ledger, Op, Origin, Record, apply_own};
+use tandem_merge::{Chunk, CodecError, Ledger, Op, Origin, Record, apply_own};
 use tandem_store::Store;
 use tandem_types::{Lsn, NodeId, Pair, SlotId, Stamp};
 
@@ -9,21 +9,29 @@ use super::{CopyFault, Writer};
 /// What stands beside the slots `first..=last`, of either side, as chunks; empty: nothing.
 pub(crate) fn beside_bytes(store: &mut Store, first: SlotId, last: SlotId) -> Pair<Vec<u8>> {
     let beside = store.beside(first, last);
-    let record = |side, ops: Vec<Op>| {
-        let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, Stamp::ZERO);
-        let origin = Origin { side, lsn, seen, stamp };
-        if ops.is_empty() { Vec::new() } else { vec![Record { origin, ops }] }
-    };
-    Pair {
-        a: chunk_bytes(record(NodeId::A, beside.a)),
-        b: chunk_bytes(record(NodeId::B, beside.b)),
-    }
+    Pair { a: ops_bytes(NodeId::A, beside.a), b: ops_bytes(NodeId::B, beside.b) }
 }
 
 /// Counters, sequences and policies, as chunks; empty: there are none.
 pub(crate) fn ledger_bytes(store: &Store) -> Pair<Vec<u8>> {
     let said = store.ledger().map_or_else(Pair::default, Ledger::statements);
     Pair { a: chunk_bytes(said.a), b: chunk_bytes(said.b) }
+}
+
+/// Operations of one side, as a chunk; empty: there are none.
+pub(crate) fn ops_bytes(side: NodeId, ops: Vec<Op>) -> Vec<u8> {
+    let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, Stamp::ZERO);
+    let origin = Origin { side, lsn, seen, stamp };
+    chunk_bytes(if ops.is_empty() { Vec::new() } else { vec![Record { origin, ops }] })
+}
+
+/// The operations of a chunk; none if it is empty.
+pub(super) fn ops_of(bytes: &[u8]) -> Result<Vec<Op>, CodecError> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records = Chunk::decode(bytes)?.records;
+    Ok(records.into_iter().flat_map(|record| record.ops).collect())
 }
 
 fn chunk_bytes(records: Vec<Record>) -> Vec<u8> {

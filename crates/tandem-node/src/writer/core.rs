@@ -1,7 +1,7 @@
 //! What sessions and the exchange do to the key space and the log of one of two writers.
 
 use tandem_log::RecordKind;
-use tandem_merge::{Chunk, Merged, Record};
+use tandem_merge::{Chunk, Merged, Op, Record};
 use tandem_store::{Command, EffectBuf, WriterFacts};
 use tandem_types::{Lsn, Pair};
 
@@ -9,8 +9,8 @@ use super::{CopyFault, Ends, PeerNote, Writer};
 use crate::{Core, Output, Settings};
 
 /// Own writes wait for the peer beyond what is kept for it.
-const DIVERGED_TEXT: &str = "PPDIVERGED unreplicated log is full; restore the link, or raise \
-    replication.log_retention";
+const DIVERGED_TEXT: &str = "PPDIVERGED unreplicated log is full; restore the link, raise \
+    replication.log_retention, or give the peer up with TANDEM PP FORGET";
 
 impl Core {
     /// Makes one own record of what commands did; returns the position after it.
@@ -73,6 +73,15 @@ impl Core {
         if let Some(record) = writer.site.again(merged, wall, &mut space) {
             self.append_own(record);
         }
+    }
+
+    /// Writes of a forgotten peer's writes what is written again, directly behind the note of it.
+    pub(crate) fn write_salvaged(&mut self, ops: Vec<Op>) {
+        let lsn_end = self.positions.appended_end.next();
+        let wall = self.now.wall;
+        let Some(writer) = self.writer.as_mut().filter(|_| !ops.is_empty()) else { return };
+        let record = writer.site.write(ops, wall, &mut self.store.merge_space(lsn_end));
+        self.append_own(record);
     }
 
     /// Does and appends what is to be known of the peer.

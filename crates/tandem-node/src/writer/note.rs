@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use tandem_merge::escrow::Forget;
 use tandem_types::{DbIndex, Incarnation, Lsn, SLOT_COUNT, SlotId};
+
+use super::forgotten::{rights_byte, rights_of};
 
 /// First byte of such a record's payload.
 const VERSION: u8 = 1;
@@ -32,6 +35,28 @@ pub(crate) enum PeerNote<'a> {
         seen: Lsn,
         /// End of its own then.
         said_at: Lsn,
+    },
+    /// The peer is given up for good.
+    Forgotten {
+        /// Who.
+        incarnation: Incarnation,
+        /// What becomes of its rights; `None`: it has none.
+        rights: Option<Forget>,
+    },
+    /// The peer goes on without this node, and has its records before `has`.
+    GivenUp {
+        /// End of what it has.
+        has: Lsn,
+    },
+    /// What a forgotten peer wrote before `upto` is dealt with: some of it is written again directly behind
+    /// this, the rest is told as conflicts.
+    Salvaged {
+        /// End of its records that are dealt with.
+        upto: Lsn,
+        /// What is written again, as a chunk of this side; empty: nothing.
+        again: Cow<'a, [u8]>,
+        /// The rest, as the peer wrote it.
+        rest: Cow<'a, [u8]>,
     },
 }
 
@@ -77,6 +102,21 @@ impl<'a> PeerNote<'a> {
                 out.extend(seen.get().to_le_bytes());
                 out.extend(said_at.get().to_le_bytes());
             }
+            Self::Forgotten { incarnation, rights } => {
+                out.push(6);
+                out.extend(incarnation.get().to_le_bytes());
+                out.push(rights_byte(*rights));
+            }
+            Self::GivenUp { has } => {
+                out.push(7);
+                out.extend(has.get().to_le_bytes());
+            }
+            Self::Salvaged { upto, again, rest } => {
+                out.push(8);
+                out.extend(upto.get().to_le_bytes());
+                put_bytes(&mut out, again);
+                put_bytes(&mut out, rest);
+            }
         }
         out
     }
@@ -96,6 +136,16 @@ impl<'a> PeerNote<'a> {
             3 => Self::CopyPiece(CopyPiece::read(&mut rest)?),
             4 => Self::CopyEnd,
             5 => Self::Has { seen: Lsn::new(rest.u64()?), said_at: Lsn::new(rest.u64()?) },
+            6 => Self::Forgotten {
+                incarnation: Incarnation::new(rest.u64()?),
+                rights: rights_of(rest.byte()?)?,
+            },
+            7 => Self::GivenUp { has: Lsn::new(rest.u64()?) },
+            8 => Self::Salvaged {
+                upto: Lsn::new(rest.u64()?),
+                again: Cow::Borrowed(rest.bytes()?),
+                rest: Cow::Borrowed(rest.bytes()?),
+            },
             _ => return Err(NoteError),
         };
         if rest.0.is_empty() { Ok(note) } else { Err(NoteError) }
@@ -201,6 +251,14 @@ mod tests {
             PeerNote::CopyPiece(CopyPiece { next: None, ..piece }),
             PeerNote::CopyEnd,
             PeerNote::Has { seen: Lsn::new(3), said_at: Lsn::new(4) },
+            PeerNote::Forgotten { incarnation, rights: None },
+            PeerNote::Forgotten { incarnation, rights: Some(Forget::Claim) },
+            PeerNote::GivenUp { has: Lsn::new(5) },
+            PeerNote::Salvaged {
+                upto: Lsn::new(6),
+                again: Cow::Borrowed(b"again"),
+                rest: Cow::Borrowed(b""),
+            },
         ];
         for note in notes {
             let bytes = note.to_bytes();

@@ -5,6 +5,7 @@ use tandem_merge::{Chunk, CodecError, LedgerOp, Merged, Op};
 use tandem_store::{SlotLsns, Store};
 use tandem_types::Lsn;
 
+use super::beside::ops_of;
 use super::note::NoteError;
 use super::{CopyFault, Ends, PeerNote, Writer};
 
@@ -15,10 +16,21 @@ pub(crate) struct Replayed {
     pub(crate) writer: Writer,
     /// What the last record asks to be written again, if the log ends before that.
     unsaid: Option<Merged>,
+    /// What the last record says is written again behind it, if the log ends before that.
+    unsalvaged: Vec<Op>,
     /// When the slots of the snapshot were taken that this began with, until the log has come there.
     ahead: Option<SlotLsns>,
     /// The end of that snapshot.
     exact_at: Lsn,
+}
+
+/// What a log ends before that its last record asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaid {
+    /// To be written again.
+    pub(crate) merged: Option<Merged>,
+    /// Of a forgotten peer's writes, to be written.
+    pub(crate) salvaged: Vec<Op>,
 }
 
 /// A log that this node cannot have written as one of two writers.
@@ -68,18 +80,18 @@ pub(crate) enum ReplayError {
 impl Replayed {
     /// Nothing yet.
     pub(crate) const fn new(writer: Writer) -> Self {
-        Self { writer, unsaid: None, ahead: None, exact_at: Lsn::ZERO }
+        Self { writer, unsaid: None, unsalvaged: Vec::new(), ahead: None, exact_at: Lsn::ZERO }
     }
 
     /// From a snapshot on: its slots were taken at `ahead`, the last one at `exact_at`.
     pub(crate) const fn on_snapshot(writer: Writer, ahead: SlotLsns, exact_at: Lsn) -> Self {
-        Self { writer, unsaid: None, ahead: Some(ahead), exact_at }
+        Self { writer, unsaid: None, unsalvaged: Vec::new(), ahead: Some(ahead), exact_at }
     }
 
     /// The side, and what is still to be written again.
-    pub(crate) fn into_parts(mut self) -> (Writer, Option<Merged>) {
+    pub(crate) fn into_parts(mut self) -> (Writer, Unsaid) {
         self.met();
-        (self.writer, self.unsaid)
+        (self.writer, Unsaid { merged: self.unsaid, salvaged: self.unsalvaged })
     }
 
     /// No slot is ahead of the log any more.
@@ -123,7 +135,8 @@ impl Replayed {
             RecordKind::Peer => {
                 let note = PeerNote::decode(record.payload)
                     .map_err(|source| ReplayError::Note { lsn, source })?;
-                if self.ahead.is_some() && !matches!(note, PeerNote::Has { .. }) {
+                let keeps_peer = matches!(note, PeerNote::Has { .. } | PeerNote::GivenUp { .. });
+                if self.ahead.is_some() && !keeps_peer {
                     // None is taken over such a change.
                     let source = CopyFault("the snapshot does not fit the log".into());
                     return Err(ReplayError::Copy { lsn, source });
@@ -131,6 +144,10 @@ impl Replayed {
                 self.writer
                     .heed(&note, store, end)
                     .map_err(|source| ReplayError::Copy { lsn, source })?;
+                if let PeerNote::Salvaged { again, .. } = &note {
+                    let ops = ops_of(again);
+                    self.unsalvaged = ops.map_err(|source| ReplayError::Chunk { lsn, source })?;
+                }
             }
         }
         let site = &self.writer.site;
@@ -151,6 +168,7 @@ impl Replayed {
         let lsn = record.lsn;
         // What was to be written again stands directly behind what asked for it: this is it.
         self.unsaid = None;
+        self.unsalvaged.clear();
         let writer = &mut self.writer;
         for own in &chunk.records {
             let (found, expected) = (own.origin.lsn, writer.site.own_end());

@@ -16,7 +16,7 @@ use tandem_types::{Incarnation, Lsn, NodeId, Pair, SlotId, WallMillis};
 use super::beside::{beside_bytes, ledger_bytes};
 use super::note::{NoteError, Rest, put_bytes};
 use super::places::{SavedPlaces, Unconfirmed};
-use super::{CopyFault, Ends, Places, Writer};
+use super::{CopyFault, Ends, Forgotten, Places, Writer};
 
 /// First byte of what stands at the beginning.
 const VERSION: u8 = 1;
@@ -33,6 +33,12 @@ impl Writer {
         let ledger = ledger_bytes(store);
         put_bytes(&mut out, &ledger.a);
         put_bytes(&mut out, &ledger.b);
+        out.push(u8::from(self.forgotten.is_some()));
+        if let Some(forgotten) = &self.forgotten {
+            forgotten.encode(&mut out);
+        }
+        out.push(u8::from(self.given_up.is_some()));
+        out.extend(self.given_up.unwrap_or_default().get().to_le_bytes());
         out
     }
 
@@ -56,7 +62,16 @@ impl Writer {
         let ends = Ends { own: site.own_end(), seen: site.seen_end() };
         let places = Places::load(head.places, log_end, ends);
         let noted = site.stable_end();
-        let mut writer = Self { site, met: head.met, copying: None, places, noted, waits: true };
+        let mut writer = Self {
+            site,
+            met: head.met,
+            copying: None,
+            places,
+            noted,
+            waits: true,
+            forgotten: head.forgotten,
+            given_up: head.given_up,
+        };
         store.begin_copy();
         writer.load_beside(head.ledger, store, log_end)?;
         Ok(writer)
@@ -120,6 +135,8 @@ struct Head<'a> {
     site: &'a [u8],
     places: SavedPlaces,
     ledger: Pair<&'a [u8]>,
+    forgotten: Option<Forgotten>,
+    given_up: Option<Lsn>,
 }
 
 impl<'a> Head<'a> {
@@ -137,6 +154,15 @@ impl<'a> Head<'a> {
             site: rest.bytes()?,
             places: read_places(&mut rest)?,
             ledger: Pair { a: rest.bytes()?, b: rest.bytes()? },
+            forgotten: match rest.byte()? {
+                0 => None,
+                _ => Some(Forgotten::read(&mut rest)?),
+            },
+            given_up: {
+                let given_up = rest.byte()? != 0;
+                let has = Lsn::new(rest.u64()?);
+                given_up.then_some(has)
+            },
         };
         if rest.0.is_empty() { Ok(head) } else { Err(NoteError) }
     }

@@ -3,16 +3,19 @@
 
 use tandem_disk::{Disk, SimDisk};
 use tandem_log::{Decoded, decode, encoded_len};
+use tandem_merge::escrow::Forget;
 use tandem_merge::sequence::Progress;
-use tandem_merge::{Admission, Chunk, LedgerOp, Op, compact};
+use tandem_merge::{
+    Added, Admission, Chunk, Key, KeyOp, LedgerOp, Number, Op, Origin, Record, compact,
+};
 use tandem_resp::{OwnedArgs, Proto};
 use tandem_snapshot::{Header, SnapshotWriter};
 use tandem_store::{Store, command};
 use tandem_types::{
-    DbIndex, Epoch, ForkId, Incarnation, Lsn, NodeId, Now, Pair, PairId, SlotId, WallMillis,
+    DbIndex, Epoch, ForkId, Incarnation, Lsn, NodeId, Now, Pair, PairId, SlotId, Stamp, WallMillis,
 };
 
-use super::{PeerNote, Replayed, Writer, writer_facts};
+use super::{PeerNote, Replayed, Writer, note_bytes, writer_facts};
 use crate::core::Caller;
 use crate::snapshot_job::SnapshotJob;
 use crate::snapshots::{New, load_newest_into};
@@ -212,7 +215,7 @@ impl Side {
             replayed.record(&record, &mut store).unwrap();
         }
         let (writer, unsaid) = replayed.into_parts();
-        assert!(unsaid.is_none_or(|merged| merged.again.is_empty()), "it was said");
+        assert!(unsaid.merged.is_none_or(|merged| merged.again.is_empty()), "it was said");
         let before = &self.core;
         assert_eq!(store.digest_all(), before.store.digest_all());
         assert_eq!(store.digest_beside(), before.store.digest_beside());
@@ -366,4 +369,69 @@ fn damage_in_what_stands_beside_the_slots_is_an_error() {
         let mut store = store_of(NodeId::A);
         assert!(writer.load_slots(&slots[..end], &mut store, Lsn::new(9)).is_err(), "{end}");
     }
+}
+
+#[test]
+fn a_peer_that_was_given_up_is_remembered_and_what_is_salvaged_is_written_once() {
+    let mut side = Side::new(NodeId::A);
+    for line in ["bc.create stock 100", "sadd m x", "set s here"] {
+        side.run(line);
+        side.turn();
+    }
+    let incarnation = Incarnation::new(9);
+    let note = PeerNote::Forgotten { incarnation, rights: Some(Forget::Destroy) };
+    side.core.heed(&note).unwrap();
+    side.turn();
+    assert!(side.run("get stock").contains("50"), "the rights of A");
+    let forgotten = |side: &Side| side.core.writer.as_ref().unwrap().forgotten.clone().unwrap();
+    let before = forgotten(&side);
+    assert_eq!(before.counters.len(), 1);
+    // From the log, and from a snapshot.
+    for with_snapshot in [false, true] {
+        if with_snapshot {
+            side.begin_snapshot();
+            while side.saved == 0 {
+                side.turn();
+            }
+        }
+        side.restart();
+        assert_eq!(forgotten(&side), before);
+    }
+    // It was back with an addition, a sale, and a value that is somebody's to decide.
+    let key = |name: &[u8]| Key { db: DbIndex::ZERO, name: name.into() };
+    let added = Added { delta: Number::from_int(5), result: Number::from_int(5) };
+    let mut counter = before.counters[0].1;
+    let sold = counter.take(NodeId::B, 3).unwrap();
+    let ops = vec![
+        Op::Key(key(b"count"), KeyOp::Add(added)),
+        Op::Key(key(b"m"), KeyOp::MemberAdd(b"y".as_slice().into())),
+        Op::Key(key(b"s"), KeyOp::Set { value: b"there".as_slice().into(), deadline: None }),
+        Op::Ledger(LedgerOp::Escrow(key(b"stock"), sold)),
+    ];
+    let origin = Origin { side: NodeId::B, lsn: Lsn::ZERO, seen: Lsn::ZERO, stamp: Stamp::ZERO };
+    let writer = side.core.writer.as_ref().unwrap();
+    let salvage = writer.sort_salvage(&[Record { origin, ops }], &mut side.core.store);
+    assert_eq!(salvage.lines.len(), 4, "{:?}", salvage.lines);
+    let note = PeerNote::Salvaged {
+        upto: Lsn::new(1),
+        again: note_bytes(NodeId::A, salvage.again.clone()).into(),
+        rest: note_bytes(NodeId::B, salvage.rest.clone()).into(),
+    };
+    side.core.heed(&note).unwrap();
+    side.core.write_salvaged(salvage.again.clone());
+    side.turn();
+    assert!(side.run("get count").contains('5') && side.run("scard m").contains('2'));
+    side.restart();
+    assert_eq!(forgotten(&side).has, Lsn::new(1));
+    let kinds: Vec<_> =
+        side.core.store.conflicts().iter().map(|it| it.conflict.kind.name()).collect();
+    assert_eq!(kinds, ["salvage"]);
+    // A log that ends between the two says what is missing.
+    let mut replayed = Replayed::new(Writer::new(NodeId::A));
+    let mut store = store_of(NodeId::A);
+    for raw in &side.log[..side.log.len() - 1] {
+        let Decoded::Record(record) = decode(raw) else { panic!() };
+        replayed.record(&record, &mut store).unwrap();
+    }
+    assert_eq!(replayed.into_parts().1.salvaged, salvage.again);
 }

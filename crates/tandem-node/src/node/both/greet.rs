@@ -94,12 +94,15 @@ impl Node {
     /// Both have data, and not of each other.
     fn meet_stranger(&mut self, ours: &Greeting, theirs: &Greeting) {
         let peer = self.core.settings.peer_name().to_owned();
+        if self.meet_forgotten(theirs) {
+            return;
+        }
         let given_up = ours.peer == Some(theirs.incarnation) && theirs.peer.is_some();
         if given_up {
             self.stay_apart(format!(
                 "{peer} goes on with another partner in this node's place: empty this data directory, then start it again"
             ));
-            self.switch_step(tandem_switch::Input::Exchange(tandem_switch::Exchange::GivenUp));
+            self.stop_as_given_up();
         } else {
             self.stay_apart(format!(
                 "{peer} and this node both have data, and not of each other: empty the data directory of one of them, then start it again"

@@ -28,6 +28,11 @@ pub(super) enum Said<'a> {
     CopyPiece(CopyPiece<'a>),
     /// All of it was sent.
     CopyEnd,
+    /// The receiver was given up; of its records the sender has those before this.
+    GivenUp {
+        /// Their end.
+        has: Lsn,
+    },
     /// What are the digests of a stretch of slots, if the receiver holds exactly this much of both?
     VerifyAsk {
         /// Names the answer.
@@ -112,6 +117,10 @@ impl<'a> Said<'a> {
                 piece.encode(&mut out);
             }
             Self::CopyEnd => out.push(6),
+            Self::GivenUp { has } => {
+                out.push(9);
+                out.extend(has.get().to_le_bytes());
+            }
             Self::VerifyAsk { token, first, vector } => {
                 out.push(7);
                 let slot = u64::from(first.db.get()) << 16 | u64::from(first.slot);
@@ -148,6 +157,10 @@ impl<'a> Said<'a> {
             }
             5 => CopyPiece::decode(rest).map(Self::CopyPiece).map_err(|_| SaidError),
             6 if rest.is_empty() => Ok(Self::CopyEnd),
+            9 => {
+                let [has] = words(rest)?;
+                Ok(Self::GivenUp { has: Lsn::new(has) })
+            }
             7 => {
                 let [token, slot, a, b] = words(rest)?;
                 let vector = Pair { a: Lsn::new(a), b: Lsn::new(b) };
@@ -225,6 +238,7 @@ mod tests {
             Said::CopyBegin { start: Lsn::new(4) },
             Said::CopyPiece(CopyPiece::default()),
             Said::CopyEnd,
+            Said::GivenUp { has: Lsn::new(8) },
             Said::VerifyAsk {
                 token: 5,
                 first: SlotId { db: DbIndex::ZERO, slot: 512 },

@@ -27,10 +27,10 @@ impl Node {
             return self.violated("it did not say how it stands");
         }
         if self.exchange.phase != Phase::Streaming {
-            return;
+            return self.said_apart(&said, bytes.len());
         }
         match said {
-            Said::Greeting(_) => {}
+            Said::Greeting(_) | Said::GivenUp { .. } => {}
             Said::Chunk(payload) => self.merge_chunk(&payload, bytes.len()),
             Said::Seen(seen) => self.heard_seen(seen),
             Said::CopyBegin { start } => self.copy_begins(start),

@@ -47,6 +47,11 @@ pub(super) struct Sending {
 }
 
 impl Sending {
+    /// Bytes of chunks and pieces sent in this connection.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// From the own record `next` on, which stands in the log at or behind `place` (own position, place).
     pub(super) fn from(next: Lsn, place: (Lsn, Lsn), compact_until: Lsn) -> Self {
         Self { next, at_own: place.0, at: place.1, compact_until, ..Self::default() }
@@ -73,9 +78,8 @@ impl Giving {
 impl Node {
     /// Sends what may be sent now.
     pub(super) fn send_records(&mut self) {
-        if self.exchange.phase != Phase::Streaming
-            || self.core.positions.durable_end < self.exchange.settled_end
-        {
+        let sends = matches!(self.exchange.phase, Phase::Streaming | Phase::HandingOver);
+        if !sends || self.core.positions.durable_end < self.exchange.settled_end {
             return;
         }
         self.pass_over();
@@ -305,7 +309,7 @@ impl Node {
     pub(in crate::node) fn peer_needs_log_from(&self) -> Lsn {
         let Some(writer) = &self.core.writer else { return Lsn::MAX };
         let sends_from = match self.exchange.phase {
-            Phase::Streaming => self.exchange.sending.at,
+            Phase::Streaming | Phase::HandingOver => self.exchange.sending.at,
             _ => Lsn::MAX,
         };
         writer.places.needed_from().unwrap_or(Lsn::MAX).min(sends_from)
