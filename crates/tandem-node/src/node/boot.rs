@@ -81,6 +81,8 @@ pub struct BootReport {
     pub snapshots: Vec<String>,
     /// Records replayed.
     pub records: u64,
+    /// Bytes in them.
+    pub bytes: u64,
     /// The torn tail that was cut, in words.
     pub torn: Option<String>,
     /// The segment that was written again because its tail was not proven durable.
@@ -198,7 +200,8 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     }
     remove_other_generations(disk, state.generation)?;
     tandem_snapshot::discard_temporary(disk, &dir).map_err(BootError::io("clean", &dir))?;
-    let (store, loaded, recovered, replayed) = read_back(disk, &dir, settings, &state, seeds)?;
+    let ReadBack { store, loaded, recovered, replayed, bytes } =
+        read_back(disk, &dir, settings, &state, seeds)?;
     let Loaded { start, chain, skipped, bad, name, .. } = loaded;
     let from_snapshot = name.is_some();
     report.snapshots.extend(name);
@@ -216,6 +219,7 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     // The one before serves if this one turns out to be damaged: the log is kept for it too.
     let snapshot_start = kept.last().map_or(start, |oldest| oldest.start.min(start));
     report.records = recovered.visited();
+    report.bytes = bytes;
     report.torn = recovered.torn().map(|torn| format!("{} ({} bytes)", torn.damage, torn.bytes));
     report.rewritten = recovered.rewritten().map(str::to_owned);
     discard_temporary(disk).map_err(BootError::io("clean", "conflicts"))?;
@@ -241,8 +245,16 @@ pub fn boot<D: Disk>(disk: &D, settings: &Settings, seeds: Seeds) -> Result<Boot
     })
 }
 
-/// What was read back: key space, snapshot, log, and with two writers this node's side.
-type ReadBack = (Store, Loaded, Recovered, Option<Replayed>);
+/// What was read back.
+struct ReadBack {
+    store: Store,
+    loaded: Loaded,
+    recovered: Recovered,
+    /// With two writers: this node's side.
+    replayed: Option<Replayed>,
+    /// Bytes of the records that were replayed.
+    bytes: u64,
+}
 
 /// Reads the newest usable snapshot and the log behind it.
 fn read_back<D: Disk>(
@@ -278,7 +290,9 @@ fn read_back<D: Disk>(
         });
         // A log that begins later says nothing by itself: which own records came before is not known.
         let (mut first, start) = (true, loaded.start);
+        let mut bytes = 0;
         let recovered = recover(disk, dir, &options, &mut |record| {
+            bytes += u64::try_from(record.payload.len()).unwrap_or(u64::MAX);
             if std::mem::take(&mut first) && record.lsn > start {
                 replayed = None;
             }
@@ -298,7 +312,7 @@ fn read_back<D: Disk>(
             Ok(())
         })?;
         if recovered.tip().end >= loaded.end {
-            return Ok((store, loaded, recovered, replayed));
+            return Ok(ReadBack { store, loaded, recovered, replayed, bytes });
         }
         // A power cut under a weaker fsync policy took the end of the log, but not the snapshot.
         end_max = recovered.tip().end;
@@ -492,7 +506,8 @@ impl Node {
             snapshot_start,
             // One snapshot less than there should be.
             snapshot_wanted: !report.set_aside.is_empty(),
-            log_bytes_since_snapshot: 0,
+            // The next start would replay them again.
+            log_bytes_since_snapshot: report.bytes,
             appended_bytes: 0,
             log_disk_bytes: recovered.total_bytes(),
             backups: Backups::default(),
