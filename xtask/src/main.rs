@@ -114,8 +114,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        usage: "[ARGUMENTS]",
-        about: "compare with redis-server; arguments go to tandem-bench",
+        usage: "[two-writers] [ARGUMENTS]",
+        about: "compare with redis-server, or two writers with one; arguments go to tandem-bench",
         run: bench::run,
     },
     Task {

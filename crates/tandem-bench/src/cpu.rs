@@ -1,4 +1,4 @@
-//! What a process group has used of the processor, and which sockets it owns: read from `/proc`.
+//! What a process group and its children have used of the processor, and which sockets they own: from `/proc`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// User and system time of all threads of all processes in the group that `leader` leads.
+/// User and system time of all threads of all processes in the group that `leader` leads, and of their children.
 pub(crate) fn time_of_group(leader: u32) -> anyhow::Result<Duration> {
     let ticks: u64 = group(leader)?.iter().filter_map(|&pid| ticks_of(pid)).sum();
     let per_second = rustix::param::clock_ticks_per_second();
@@ -51,17 +51,22 @@ pub(crate) fn owns_port(leader: u32, port: u16) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// All processes whose group is `leader`.
+/// All processes whose group is `leader`, and their children: a supervisor gives its node a group of its own.
 fn group(leader: u32) -> anyhow::Result<Vec<u32>> {
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for entry in fs::read_dir("/proc").context("read /proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         if stat_field(pid, 5) == Some(u64::from(leader)) {
             found.push(pid);
+        } else {
+            others.push(pid);
         }
     }
+    let members: BTreeSet<u64> = found.iter().copied().map(u64::from).collect();
+    others.retain(|pid| stat_field(*pid, 4).is_some_and(|parent| members.contains(&parent)));
+    found.extend(others);
     Ok(found)
 }
 

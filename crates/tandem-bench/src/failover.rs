@@ -4,7 +4,7 @@
 //! Everything runs on this machine as real processes. What that cannot show is said where it matters:
 //! after kill -9 the kernel lives on and closes sockets (see [`system::Fault`]).
 
-mod ask;
+pub(crate) mod ask;
 mod figures;
 mod fleet;
 mod measure;

@@ -9,7 +9,8 @@
 //! Scenarios: `plain` (no persistence: GET and SET at pipeline 1, 16, 64), `fsync` (each write synced
 //! before its reply), `replicated` (on two disks before the reply: Redis by `WAIT 1` after each SET).
 //!
-//! `tandem-bench failover` measures switching instead: see [`failover`].
+//! `tandem-bench failover` measures switching instead (see [`failover`]), `tandem-bench two-writers` what
+//! it costs that both nodes write (see [`two_writers`]).
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a table on standard output is what this program is for")]
 
@@ -21,6 +22,7 @@ mod replicated_load;
 mod report;
 mod scenario;
 mod server;
+mod two_writers;
 
 use std::path::PathBuf;
 
@@ -29,6 +31,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failover::FailoverOptions;
 use crate::scenario::Scenario;
+use crate::two_writers::TwoWritersOptions;
 
 /// Compares Tandem with a Redis server by the same load.
 #[derive(Debug, Parser)]
@@ -66,12 +69,20 @@ struct Options {
 enum Command {
     /// Measures switching instead of speed.
     Failover(FailoverOptions),
+    /// Measures what it costs that both nodes write.
+    TwoWriters(TwoWritersOptions),
 }
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if let Some(Command::Failover(options)) = &options.command {
-        return failover::run(options, |line| println!("{line}"));
+    match &options.command {
+        Some(Command::Failover(options)) => {
+            return failover::run(options, |line| println!("{line}"));
+        }
+        Some(Command::TwoWriters(options)) => {
+            return two_writers::run(options, |line| println!("{line}"));
+        }
+        None => {}
     }
     std::fs::create_dir_all(&options.dir)
         .with_context(|| format!("create {}", options.dir.display()))?;

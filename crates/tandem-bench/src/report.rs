@@ -76,7 +76,8 @@ fn line(out: &mut String, columns: &[String; 9]) {
     out.push('\n');
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// Not a number if there are none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match (values.len() % 2, values.get(middle)) {

@@ -116,9 +116,9 @@ impl Service {
 
     /// Processor time used so far, by all processes that serve.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        let mut total = cpu::time_of_group(self.primary.child.id())?;
+        let mut total = self.primary.cpu()?;
         if let Some(follower) = &self.follower {
-            total += cpu::time_of_group(follower.child.id())?;
+            total += follower.cpu()?;
         }
         Ok(total)
     }
@@ -139,34 +139,37 @@ fn tandem_config(
     durability: Durability,
     replicated: bool,
 ) -> anyhow::Result<String> {
-    let node = |name: &str, client_port: u16| -> anyhow::Result<String> {
-        let [read, link, sentinel, admin] =
-            [free_port()?, free_port()?, free_port()?, free_port()?];
-        let data = folder.join(name);
-        Ok(format!(
-            "[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client_port}\n\
-             read_port = {read}\nlink_port = {link}\nsentinel_port = {sentinel}\n\
-             admin_port = {admin}\ndata_dir = \"{}\"\n",
-            data.display()
-        ))
-    };
     let acknowledge = if replicated { "durable" } else { "local" };
     let fsync = if durability == Durability::Fsync { "always" } else { "never" };
     Ok(format!(
         "[pair]\nname = \"bench\"\ntopology = \"primary-replica\"\ninitial_primary = \"a\"\n\
          {}{}[replication]\nacknowledge = \"{acknowledge}\"\nfsync = \"{fsync}\"\n\
          [switch]\nby = \"manual\"\n",
-        node("a", ports[0])?,
-        node("b", ports[1])?
+        node_config(folder, "a", ports[0])?,
+        node_config(folder, "b", ports[1])?
     ))
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A node's part of the configuration, on this machine.
+pub(crate) fn node_config(folder: &Path, name: &str, client_port: u16) -> anyhow::Result<String> {
+    let [read, link, sentinel, admin] = [free_port()?, free_port()?, free_port()?, free_port()?];
+    let data = folder.join(name);
+    Ok(format!(
+        "[nodes.{name}]\nhost = \"127.0.0.1\"\nclient_port = {client_port}\n\
+         read_port = {read}\nlink_port = {link}\nsentinel_port = {sentinel}\n\
+         admin_port = {admin}\ndata_dir = \"{}\"\n",
+        data.display()
+    ))
+}
+
+/// A port of this machine that nobody uses.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Server {
-    fn start(
+    /// Starts it; what it prints goes to `log`.
+    pub(crate) fn start(
         name: &str,
         program: &Path,
         arguments: &[String],
@@ -198,12 +201,18 @@ impl Server {
         self.port
     }
 
+    /// Processor time used so far, by all its processes.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        cpu::time_of_group(self.child.id())
+    }
+
     /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> anyhow::Result<u64> {
         cpu::resident_kib_of_group(self.child.id())
     }
 
-    fn check(&mut self) -> anyhow::Result<()> {
+    /// Fails unless it runs and is who listens on its port.
+    pub(crate) fn check(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("{} has ended: {status}", self.name);
         }
@@ -213,7 +222,7 @@ impl Server {
     }
 
     /// Asks by an inline command until the answer contains `wanted`.
-    fn wait_for(&self, command: &str, wanted: &str) -> anyhow::Result<()> {
+    pub(crate) fn wait_for(&self, command: &str, wanted: &str) -> anyhow::Result<()> {
         let start = Instant::now();
         let mut last = String::from("no answer");
         while start.elapsed() < Duration::from_secs(20) {

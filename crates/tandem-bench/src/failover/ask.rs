@@ -9,14 +9,14 @@ use tandem_resp::{ReplyParser, Value, write_request};
 
 /// A connection for questions, one at a time.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(crate) struct Asker {
     stream: TcpStream,
     parser: ReplyParser,
 }
 
 impl Asker {
     /// Connects; everything that takes longer than `longest` is an error.
-    pub(super) fn connect(address: SocketAddr, longest: Duration) -> anyhow::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, longest: Duration) -> anyhow::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, longest)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(longest))?;
@@ -25,7 +25,7 @@ impl Asker {
     }
 
     /// Asks and returns the reply, which may be an error reply.
-    pub(super) fn ask(&mut self, words: &[&str]) -> anyhow::Result<Value> {
+    pub(crate) fn ask(&mut self, words: &[&str]) -> anyhow::Result<Value> {
         let mut request = Vec::new();
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         write_request(&mut request, &words);
@@ -34,7 +34,7 @@ impl Asker {
     }
 
     /// The next reply or message.
-    pub(super) fn reply(&mut self) -> anyhow::Result<Value> {
+    pub(crate) fn reply(&mut self) -> anyhow::Result<Value> {
         let mut bytes = [0; 16 << 10];
         loop {
             if let Some(reply) = self.parser.next_reply()? {
@@ -49,7 +49,7 @@ impl Asker {
 }
 
 /// Asks one thing on a connection of its own; an error reply is an error.
-pub(super) fn ask(address: SocketAddr, words: &[&str]) -> anyhow::Result<Value> {
+pub(crate) fn ask(address: SocketAddr, words: &[&str]) -> anyhow::Result<Value> {
     let reply = Asker::connect(address, Duration::from_secs(2))?.ask(words)?;
     match reply.as_error() {
         Some(error) => bail!("{words:?}: {}", String::from_utf8_lossy(error)),
@@ -58,7 +58,7 @@ pub(super) fn ask(address: SocketAddr, words: &[&str]) -> anyhow::Result<Value> 
 }
 
 /// The JSON document at `path` of an HTTP port.
-pub(super) fn http_json(address: SocketAddr, path: &str) -> anyhow::Result<serde_json::Value> {
+pub(crate) fn http_json(address: SocketAddr, path: &str) -> anyhow::Result<serde_json::Value> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
