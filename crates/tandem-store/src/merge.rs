@@ -5,6 +5,7 @@
 //!
 //! **Not here:** the rules (`tandem-merge`), which records there are (`tandem-node`).
 
+mod change;
 mod copy;
 mod ops;
 mod refusal;
@@ -202,28 +203,6 @@ impl MergeSpace<'_> {
         }
     }
 
-    /// Changes the content of a key in a way that needs all of it.
-    fn change_all(&mut self, key: &Key, change: impl FnOnce(&mut Content)) {
-        let deadline = self.deadline(key);
-        let mut content = self.content(key);
-        change(&mut content);
-        self.put(key, content, deadline);
-    }
-
-    fn put_score(&mut self, key: &Key, member: &[u8], score: Score) {
-        let shown = score.shown();
-        self.store.shadow.forget_score(key, member);
-        if (score.by_a, score.by_b) != (0.0, 0.0) {
-            let scores = self.store.shadow.scores.get_or_default(key);
-            scores.insert(member.into(), score);
-        }
-        let mut keys = self.keys(key.db);
-        let found = keys.key(&key.name);
-        if let Ok(mut zset) = keys.edit_or_create_zset(found) {
-            zset.insert(member, shown);
-        }
-    }
-
     /// Whether the store alone holds the key, as this kind or not at all.
     fn plain(&self, key: &Key, kind: Kinds) -> bool {
         let shown = self.shown(key);
@@ -358,59 +337,4 @@ impl Space for MergeSpace<'_> {
 /// Whether a slot was taken with the record that ends at `lsn_end` in it.
 fn holds_already(ahead: Option<&SlotLsns>, slot: SlotId, lsn_end: Lsn) -> bool {
     ahead.is_some_and(|ahead| ahead.get(slot) >= lsn_end)
-}
-
-impl MergeSpace<'_> {
-    fn make(&mut self, key: &Key, change: Change) {
-        match change {
-            Change::Replace(content, deadline) => self.put(key, content, deadline),
-            Change::Deadline(deadline) => {
-                let mut keys = self.keys(key.db);
-                let found = keys.key(&key.name);
-                keys.set_deadline(found, deadline);
-            }
-            Change::String(Some(value)) if self.plain(key, Kinds::STRING) => {
-                let deadline = self.deadline(key);
-                let mut keys = self.keys(key.db);
-                let found = keys.key(&key.name);
-                keys.set_string(found, &value, deadline);
-            }
-            Change::String(value) => self.change_all(key, |content| content.string = value),
-            Change::Field(field, Some(value)) if self.plain(key, Kinds::HASH) => {
-                let mut keys = self.keys(key.db);
-                let found = keys.key(&key.name);
-                if let Ok(mut hash) = keys.edit_or_create_hash(found) {
-                    hash.set(&field, &value);
-                }
-            }
-            Change::Field(field, value) => self.change_all(key, |content| match value {
-                Some(value) => drop(content.hash.insert(field, value)),
-                None => drop(content.hash.remove(&field)),
-            }),
-            Change::Member(member, true) if self.plain(key, Kinds::SET) => {
-                let mut keys = self.keys(key.db);
-                let found = keys.key(&key.name);
-                if let Ok(mut set) = keys.edit_or_create_set(found) {
-                    set.add(&member);
-                }
-            }
-            Change::Member(member, is_in) => self.change_all(key, |content| {
-                if is_in {
-                    content.set.insert(member);
-                } else {
-                    content.set.remove(&member);
-                }
-            }),
-            Change::Score(member, Some(score)) if self.plain(key, Kinds::ZSET) => {
-                self.put_score(key, &member, score);
-            }
-            Change::Score(member, score) => self.change_all(key, |content| match score {
-                Some(score) => drop(content.zset.insert(member, score)),
-                None => drop(content.zset.remove(&member)),
-            }),
-            Change::List(spans) => {
-                self.change_all(key, |content| spans.apply(&mut content.list));
-            }
-        }
-    }
 }

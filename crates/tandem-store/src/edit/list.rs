@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, Range};
 
-use tandem_merge::{KeyOp, Spans};
+use tandem_merge::{KeyOp, Span, Spans};
 
 use super::Edit;
 use crate::effect::Effect;
@@ -144,6 +144,37 @@ impl ListEdit<'_> {
         self.0.changed(Effect::ListTrim { start: wide(start), end: wide(end) });
     }
 
+    /// Does an edit by positions; what it would take out beyond the end is not there.
+    pub(crate) fn carry_out(&mut self, spans: &Spans) {
+        let mut at = 0;
+        for span in spans.steps() {
+            let left = self.len() - at;
+            match span {
+                Span::Keep(count) => at += narrow(*count).min(left),
+                Span::Insert(elements) => {
+                    for element in elements {
+                        self.insert(at, element);
+                        at += 1;
+                    }
+                }
+                Span::Delete(count) => self.remove_range(at..at + narrow(*count).min(left)),
+                Span::Pop(elements) => self.remove_range(at..at + elements.len().min(left)),
+            }
+        }
+    }
+
+    fn remove_range(&mut self, range: Range<usize>) {
+        if range.start == 0 {
+            self.trim(range.end..self.len());
+        } else if range.end == self.len() {
+            self.trim(0..range.start);
+        } else {
+            for _ in range.clone() {
+                self.remove(range.start);
+            }
+        }
+    }
+
     /// With two writers: an edit that begins at an index.
     fn edited(&mut self, index: usize, edit: impl FnOnce(&mut Spans) -> &mut Spans) {
         self.0.operation(|| {
@@ -163,4 +194,8 @@ impl ListEdit<'_> {
 
 fn wide(index: usize) -> u64 {
     u64::try_from(index).unwrap_or(u64::MAX)
+}
+
+fn narrow(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
