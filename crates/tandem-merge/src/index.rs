@@ -125,7 +125,8 @@ impl Pending {
 /// The own writes that the peer may not have seen.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    keys: BySlot<Pending>,
+    // In boxes: a tree moves its neighbours about.
+    keys: BySlot<Box<Pending>>,
     flushed: [Option<Origin>; DB_COUNT as usize],
     /// All of them, oldest first.
     flushes: [Vec<Lsn>; DB_COUNT as usize],
@@ -175,7 +176,7 @@ impl Index {
                         return false;
                     }
                     let list = pending.list_cleared(origin, &[]);
-                    *pending = Pending { newest: origin.lsn, list, ..Pending::default() };
+                    **pending = Pending { newest: origin.lsn, list, ..Pending::default() };
                     order.push_back((origin.lsn, key.clone(), Item::List));
                     true
                 });
@@ -287,7 +288,7 @@ impl Index {
     /// A key without own writes on it is missing; this is its deadline if it comes back.
     pub(crate) fn note_missing(&mut self, key: &Key, deadline: Deadline) {
         let ghost = deadline.shown().is_some().then_some(deadline);
-        self.put_back(key, Pending { ghost, ..Pending::default() });
+        self.put_back(key, Box::new(Pending { ghost, ..Pending::default() }));
     }
 
     /// The last own assignment of a whole key or of its database.
@@ -302,12 +303,12 @@ impl Index {
     }
 
     /// Takes out what is noted of a key, to look at it and change it.
-    pub(crate) fn take(&mut self, key: &Key) -> Option<Pending> {
+    pub(crate) fn take(&mut self, key: &Key) -> Option<Box<Pending>> {
         self.keys.remove(key)
     }
 
     /// Puts it back.
-    pub(crate) fn put_back(&mut self, key: &Key, mut pending: Pending) {
+    pub(crate) fn put_back(&mut self, key: &Key, mut pending: Box<Pending>) {
         if pending.is_empty() {
             return;
         }

@@ -82,7 +82,7 @@ struct Race<'m> {
     whole: Option<Origin>,
     /// The own flushes of its database that the record did not see.
     flushes: Vec<tandem_types::Lsn>,
-    pending: Pending,
+    pending: Box<Pending>,
     space: &'m mut dyn Space,
     out: &'m mut Merged,
     /// The deadline that the operation left, if it said one.
@@ -101,7 +101,7 @@ fn merge_key(
     let whole = index.whole(key).filter(|whole| whole.lsn >= origin.seen || !seen_first);
     let pending = match index.take(key) {
         Some(pending) => pending,
-        None if whole.is_some() => Pending::default(),
+        None if whole.is_some() => Box::default(),
         None => {
             type_clash(origin, key, op, space, out);
             return without_race(origin, key, op, index, space);

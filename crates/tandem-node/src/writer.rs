@@ -53,6 +53,8 @@ pub struct Writer {
     pub(crate) forgotten: Option<Forgotten>,
     /// The peer goes on without this node, and has its records before this.
     pub(crate) given_up: Option<Lsn>,
+    /// Memory for the own record that is being made.
+    payload: Vec<u8>,
 }
 
 /// A full copy that is coming in.
@@ -79,6 +81,7 @@ impl Writer {
             waits: false,
             forgotten: None,
             given_up: None,
+            payload: Vec::new(),
         }
     }
 

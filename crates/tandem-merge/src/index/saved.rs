@@ -68,7 +68,7 @@ impl Index {
             let key = Key { db, name: bytes.bytes()? };
             let pending = Pending::decode(side, &mut bytes)?;
             self.file(&key, &pending);
-            self.keys.insert(key, pending);
+            self.keys.insert(key, Box::new(pending));
         }
         Ok(())
     }

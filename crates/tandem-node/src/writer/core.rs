@@ -12,6 +12,9 @@ use crate::{Core, Output, Settings};
 const DIVERGED_TEXT: &str = "PPDIVERGED unreplicated log is full; restore the link, raise \
     replication.log_retention, or give the peer up with TANDEM PP FORGET";
 
+/// Memory kept for the next own record.
+const PAYLOAD_BYTES_KEPT: usize = 64 << 10;
+
 impl Core {
     /// Makes one own record of what commands did; returns the position after it.
     pub(crate) fn commit_operations(&mut self) -> Lsn {
@@ -45,12 +48,18 @@ impl Core {
     fn append_own(&mut self, record: Record) -> Lsn {
         let (own, written) = (record.origin.lsn, record.origin.stamp.wall());
         let place = self.positions.appended_end;
-        let mut payload = Vec::new();
+        let Some(writer) = &mut self.writer else { return place };
+        let mut payload = std::mem::take(&mut writer.payload);
+        payload.clear();
         Chunk::of(record).encode(&mut payload);
-        if let Some(writer) = &mut self.writer {
-            writer.places.own_appended(own, place, payload.len(), written);
+        writer.places.own_appended(own, place, payload.len(), written);
+        let end = self.append_pair(RecordKind::Own, &payload);
+        if let Some(writer) = &mut self.writer
+            && payload.capacity() <= PAYLOAD_BYTES_KEPT
+        {
+            writer.payload = payload;
         }
-        self.append_pair(RecordKind::Own, &payload)
+        end
     }
 
     /// Merges a chunk of the peer, which the site has admitted, and appends it with what it makes this side

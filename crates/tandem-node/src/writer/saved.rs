@@ -71,6 +71,7 @@ impl Writer {
             waits: true,
             forgotten: head.forgotten,
             given_up: head.given_up,
+            payload: Vec::new(),
         };
         store.begin_copy();
         writer.load_beside(head.ledger, store, log_end)?;

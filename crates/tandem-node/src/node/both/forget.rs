@@ -132,7 +132,7 @@ impl Node {
     pub(super) fn said_apart(&mut self, said: &Said<'_>, bytes: usize) {
         match (said, self.exchange.phase) {
             (Said::GivenUp { has }, Phase::Apart) => self.hand_over(*has),
-            (Said::Chunk(payload), Phase::Apart) => self.keep_salvaged(payload, bytes),
+            (Said::Chunks(payloads), Phase::Apart) => self.keep_salvaged(payloads, bytes),
             (Said::Seen(seen), Phase::HandingOver) => {
                 if seen.taken > self.exchange.sending.sent() {
                     return self.violated("it says that it has more than was ever sent to it");
@@ -174,17 +174,24 @@ impl Node {
         self.send_records();
     }
 
-    fn keep_salvaged(&mut self, payload: &[u8], bytes: usize) {
-        let salvaged = &mut self.exchange.salvaged;
-        if salvaged.until.is_none() {
+    fn keep_salvaged(&mut self, payloads: &[Cow<'_, [u8]>], bytes: usize) {
+        if self.exchange.salvaged.until.is_none() {
             return;
         }
-        let Ok(chunk) = Chunk::decode(payload) else {
-            return self.violated("what it hands over cannot be read");
-        };
+        if let Err(why) = payloads.iter().try_for_each(|payload| self.keep_chunk(payload)) {
+            return self.violated(why);
+        }
+        self.exchange.received += u64::try_from(bytes).unwrap_or(u64::MAX);
+        let taken = self.exchange.received;
+        self.say_to_writer(&Said::Seen(Seen { taken, ..Seen::default() }));
+    }
+
+    fn keep_chunk(&mut self, payload: &[u8]) -> Result<(), &'static str> {
         let peer = self.core.settings.node.peer();
+        let salvaged = &mut self.exchange.salvaged;
+        let chunk = Chunk::decode(payload).map_err(|_| "what it hands over cannot be read")?;
         if chunk.from != salvaged.end || chunk.records.iter().any(|it| it.origin.side != peer) {
-            return self.violated("what it hands over does not fit");
+            return Err("what it hands over does not fit");
         }
         salvaged.end = chunk.end();
         salvaged.bytes += payload.len();
@@ -192,9 +199,7 @@ impl Node {
         if !salvaged.too_much {
             salvaged.records.extend(chunk.records);
         }
-        self.exchange.received += u64::try_from(bytes).unwrap_or(u64::MAX);
-        let taken = self.exchange.received;
-        self.say_to_writer(&Said::Seen(Seen { taken, ..Seen::default() }));
+        Ok(())
     }
 
     /// A person wants to see what a forgotten peer wrote, or to have done of it what can be.

@@ -15,8 +15,9 @@ const VERSION: u8 = 1;
 pub(super) enum Said<'a> {
     /// First in a connection: who has what of whom.
     Greeting(Greeting),
-    /// Own records that come next, as `tandem_merge` encodes a chunk.
-    Chunk(Cow<'a, [u8]>),
+    /// Own records that come next, in order, each as `tandem_merge` encodes a chunk. Together: a message costs
+    /// both nodes more than a record does.
+    Chunks(Vec<Cow<'a, [u8]>>),
     /// How far the sender is, on its disk.
     Seen(Seen),
     /// A full copy begins; own records from `start` on follow among its pieces.
@@ -97,9 +98,14 @@ impl<'a> Said<'a> {
                     out.extend(word.to_le_bytes());
                 }
             }
-            Self::Chunk(bytes) => {
+            Self::Chunks(chunks) => {
+                out.reserve(chunks.iter().map(|chunk| chunk.len() + 4).sum::<usize>() + 1);
                 out.push(2);
-                out.extend_from_slice(bytes);
+                for chunk in chunks {
+                    // A record of the log, which is far shorter than that.
+                    out.extend(u32::try_from(chunk.len()).unwrap_or(u32::MAX).to_le_bytes());
+                    out.extend_from_slice(chunk);
+                }
             }
             Self::Seen(seen) => {
                 out.push(3);
@@ -145,7 +151,7 @@ impl<'a> Said<'a> {
         };
         match tag {
             1 => greeting(rest),
-            2 => Ok(Self::Chunk(Cow::Borrowed(rest))),
+            2 => chunks(rest).map(Self::Chunks),
             3 => {
                 let [has, said_at, taken, whole] = words(rest)?;
                 let (has, said_at, whole) = (Lsn::new(has), Lsn::new(said_at), whole == 1);
@@ -179,6 +185,17 @@ impl<'a> Said<'a> {
             _ => Err(SaidError),
         }
     }
+}
+
+fn chunks(mut bytes: &[u8]) -> Result<Vec<Cow<'_, [u8]>>, SaidError> {
+    let mut found = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk() {
+        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| SaidError)?;
+        let (chunk, after) = rest.split_at_checked(length).ok_or(SaidError)?;
+        found.push(Cow::Borrowed(chunk));
+        bytes = after;
+    }
+    if found.is_empty() || !bytes.is_empty() { Err(SaidError) } else { Ok(found) }
 }
 
 fn greeting(bytes: &[u8]) -> Result<Said<'static>, SaidError> {
@@ -256,7 +273,13 @@ mod tests {
             let answer = Said::VerifyAnswer { token: 9, digests };
             assert_eq!(Said::decode(&answer.to_bytes()), Ok(answer.clone()));
         }
-        let chunk = Said::Chunk(Cow::Borrowed(b"any"));
-        assert_eq!(Said::decode(&chunk.to_bytes()), Ok(chunk.clone()));
+        let chunks =
+            Said::Chunks(vec![Cow::Borrowed(b"any"), Cow::Borrowed(b""), Cow::Borrowed(b"x")]);
+        let bytes = chunks.to_bytes();
+        assert_eq!(Said::decode(&bytes), Ok(chunks.clone()));
+        // A cut behind a whole chunk leaves a message of fewer of them.
+        for end in [0, 1, 2, 3, 6, 8, 10, 12, 14, 17] {
+            assert!(Said::decode(&bytes[..end]).is_err(), "cut to {end}");
+        }
     }
 }

@@ -31,7 +31,12 @@ impl Node {
         }
         match said {
             Said::Greeting(_) | Said::GivenUp { .. } => {}
-            Said::Chunk(payload) => self.merge_chunk(&payload, bytes.len()),
+            Said::Chunks(payloads) => {
+                if payloads.iter().all(|payload| self.merge_chunk(payload)) {
+                    self.look_if_whole();
+                    self.took(bytes.len());
+                }
+            }
             Said::Seen(seen) => self.heard_seen(seen),
             Said::CopyBegin { start } => self.copy_begins(start),
             Said::CopyPiece(piece) => {
@@ -49,32 +54,36 @@ impl Node {
         self.drop_link(NoticeCode::Violation, &reason);
     }
 
-    fn merge_chunk(&mut self, payload: &[u8], bytes: usize) {
+    /// False: the link was closed.
+    fn merge_chunk(&mut self, payload: &[u8]) -> bool {
         let chunk = match Chunk::decode(payload) {
             Ok(chunk) => chunk,
-            Err(error) => return self.violated(&error.to_string()),
+            Err(error) => {
+                self.violated(&error.to_string());
+                return false;
+            }
         };
-        let Some(writer) = &self.core.writer else { return };
+        let Some(writer) = &self.core.writer else { return false };
         let peer = self.core.settings.node.peer();
         if chunk.records.iter().any(|record| record.origin.side != peer) {
-            return self.violated("it sent records that are not its own");
+            self.violated("it sent records that are not its own");
+            return false;
         }
         let own_end = writer.site.own_end();
         if chunk.records.iter().any(|record| record.origin.seen > own_end) {
-            return self.violated("it has seen more of this node than there is");
+            self.violated("it has seen more of this node than there is");
+            return false;
         }
         match writer.site.admit(&chunk) {
             Admission::Known => {}
-            Admission::Next => {
-                self.core.merge(chunk, payload);
-                self.look_if_whole();
-            }
+            Admission::Next => self.core.merge(chunk, payload),
             Admission::Elsewhere { from } => {
                 let reason = format!("the stream does not fit: records from {from} on are wanted");
-                return self.drop_link(NoticeCode::Busy, &reason);
+                self.drop_link(NoticeCode::Busy, &reason);
+                return false;
             }
         }
-        self.took(bytes);
+        true
     }
 
     /// Something of the stream is in memory and in the log: it counts once it is on disk.

@@ -233,12 +233,11 @@ impl Node {
             for chunk in compact(first, records, CHUNK_OPS) {
                 let mut bytes = Vec::new();
                 chunk.encode(&mut bytes);
-                self.say_counted(&Said::Chunk(Cow::Owned(bytes)));
+                self.say_counted(&Said::Chunks(vec![Cow::Owned(bytes)]));
             }
         } else {
-            for payload in read.payloads {
-                self.say_counted(&Said::Chunk(Cow::Borrowed(payload)));
-            }
+            let payloads = read.payloads.into_iter().map(Cow::Borrowed).collect();
+            self.say_counted(&Said::Chunks(payloads));
         }
         true
     }
