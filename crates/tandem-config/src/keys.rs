@@ -145,6 +145,18 @@ pub const KEYS: &[KeyInfo] = &[
         r#""1GiB""#,
         "Log kept for a returning peer; a peer that missed more gets a full copy",
     ),
+    key(
+        "replication.conflict_log_max",
+        size(16 * MIB, TIB),
+        r#""1GiB""#,
+        "`primary-primary`: bytes of what merging decided that one node keeps on disk",
+    ),
+    key(
+        "replication.conflict_log_age",
+        millis(3_600_000, 3_660 * DAY),
+        r#""7d""#,
+        "`primary-primary`: how long that is kept",
+    ),
     // [switch]
     key("switch.by", Kind::Choice(SwitchBy::WORDS), r#""manual""#, "Who moves the role of primary"),
     key(

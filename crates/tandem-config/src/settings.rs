@@ -110,6 +110,10 @@ pub struct ReplicationConfig {
     pub reads: Reads,
     /// Bytes of log kept for a returning peer.
     pub log_retention: u64,
+    /// Bytes kept of what merging decided.
+    pub conflict_log_max: u64,
+    /// How long it is kept.
+    pub conflict_log_age: Duration,
 }
 
 /// `[switch]`
@@ -387,6 +391,8 @@ fn replication(values: &Values) -> ReplicationConfig {
         forward_writes: values.flag("replication.forward_writes"),
         reads: values.choice("replication.reads", Reads::from_word),
         log_retention: values.size("replication.log_retention"),
+        conflict_log_max: values.size("replication.conflict_log_max"),
+        conflict_log_age: values.duration("replication.conflict_log_age"),
     }
 }
 

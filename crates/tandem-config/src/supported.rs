@@ -76,6 +76,9 @@ impl Config {
         if self.pair.topology == Topology::PrimaryPrimary && ONE_WRITER.contains(&path) {
             return true;
         }
+        if path.starts_with("replication.conflict_log_") {
+            return self.pair.topology != Topology::PrimaryPrimary;
+        }
         let by = self.switch.by;
         let (unaided, keepalived) = (self.switch.is_unaided(), self.switch.is_keepalived());
         if path.starts_with("switch.probe.") {

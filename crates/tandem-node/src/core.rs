@@ -54,6 +54,15 @@ pub struct StreamCounts {
     pub partial_received: u64,
 }
 
+/// How the files of what merging decided are.
+#[derive(Debug, Default)]
+pub(crate) struct MergeLogHealth {
+    /// Bytes of all of them, as last heard.
+    pub(crate) bytes: u64,
+    /// Why nothing can be written.
+    pub(crate) trouble: Option<String>,
+}
+
 /// The part of the node that sessions act on.
 #[derive(Debug)]
 pub struct Core {
@@ -83,6 +92,8 @@ pub struct Core {
     /// Something was executed since that waits for the peer to confirm that it still follows.
     pub(crate) wants_confirmation: bool,
     pub(crate) effects: EffectBuf,
+    /// The files of what merging decided: how they are.
+    pub(crate) merge_log: MergeLogHealth,
     /// This node as one of two writers.
     pub(crate) writer: Option<Box<Writer>>,
     group_open: bool,
@@ -122,6 +133,7 @@ impl Core {
             executed_by: Monotonic::from_nanos(u64::MAX),
             wants_confirmation: false,
             effects: if writer.is_some() { EffectBuf::merging() } else { EffectBuf::new() },
+            merge_log: MergeLogHealth::default(),
             writer,
             group_open: false,
             probe: (Vec::new(), Lsn::ZERO),

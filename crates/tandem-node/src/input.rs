@@ -144,6 +144,8 @@ pub enum Input<'a> {
     },
     /// Something was done about saved writes.
     Conflicts(crate::ConflictNews),
+    /// What came of work on the files of what merging decided.
+    MergeLog(crate::MergeLogNews),
     /// Segments were removed: the log on disk begins here now.
     LogTrimmed {
         /// First record kept.

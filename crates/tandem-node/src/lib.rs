@@ -20,6 +20,7 @@ mod facts;
 mod generation;
 mod input;
 mod latency;
+mod merge_log;
 mod node;
 mod operator;
 mod output;
@@ -56,6 +57,7 @@ pub use generation::{
     damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
 };
 pub use input::{AdminId, ConnId, ConnInfo, Input, LogFault, Port};
+pub use merge_log::{Life, MergeLog, MergeLogBounds, MergeLogNews, MergeLogOrder};
 pub use node::{Boot, BootError, BootReport, Node, SaveTrouble, Seeds, boot};
 pub use operator::{Operation, Wish};
 pub use output::{Event, LogCommand, Output, Severity, SnapshotCommand};

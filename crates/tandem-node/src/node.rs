@@ -20,6 +20,7 @@ mod health;
 mod integrity;
 mod leading;
 mod link;
+mod merge_log;
 mod operator;
 mod status;
 mod switching;
@@ -117,6 +118,7 @@ pub struct Node {
     filter_until: Option<Lsn>,
     /// Saved writes, of this node and of its peer.
     conflicts: Conflicts,
+    merge_log: merge_log::MergeLogState,
     /// When the data of a replica becomes older than may be shown.
     stale_at: Option<Monotonic>,
     /// How fresh the data was when a follower last knew it.
@@ -179,6 +181,7 @@ impl Node {
             Input::ChainRead { lsn, chain } => self.lead(leader::Input::ChainAt { lsn, chain }),
             Input::SinceRead { from, bytes } => self.since_read(from, bytes.as_deref()),
             Input::Conflicts(news) => self.conflict_news(news),
+            Input::MergeLog(news) => self.merge_log_news(news),
             Input::ChunksWritten { bytes } => self.snapshot.written(bytes),
             Input::SnapshotFinished { start, oldest_start, name } => {
                 self.snapshot_finished(start, oldest_start, &name);
@@ -222,6 +225,7 @@ impl Node {
             self.integrity.deadline(self.is_primary()),
             self.comparing.deadline(),
             self.conflicts.deadline(),
+            self.merge_log_deadline(),
         ];
         brains.into_iter().flatten().min()
     }
@@ -304,6 +308,7 @@ impl Node {
         self.tell_of_waiting();
         self.tell_switch();
         self.background();
+        self.tend_merge_log();
         while let Some(garbage) = self.core.store.take_garbage() {
             self.core.out.push(Output::Garbage(garbage));
         }

@@ -92,6 +92,13 @@ pub enum Operation {
         /// Do it.
         apply: bool,
     },
+    /// Show conflicts of which some are only on disk; answered by `Clients::answer_conflicts`.
+    ReadConflicts {
+        /// Who waits for the answer.
+        conn: ConnId,
+        /// Which.
+        filter: tandem_store::ConflictFilter,
+    },
     /// Tell the peer's subscribers, best effort.
     Publish {
         /// The channel.

@@ -171,6 +171,8 @@ pub enum Output {
     },
     /// Work on saved writes, beside the data thread ([`crate::Desk`]), in order.
     Conflicts(ConflictOrder),
+    /// Work on the files of what merging decided, beside the data thread ([`crate::MergeLog`]), in order.
+    MergeLog(crate::MergeLogOrder),
     /// Read raw records from disk, beside the data thread; the answer is `SinceRead`.
     ReadSince {
         /// First record.

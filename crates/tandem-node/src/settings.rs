@@ -209,6 +209,8 @@ pub struct Settings {
     pub conflicts: SavePolicy,
     /// Bytes that all files of saved writes may take.
     pub conflicts_bytes_max: u64,
+    /// How much is kept of what merging decided.
+    pub merge_log: crate::MergeLogBounds,
     /// Silence that counts as failure.
     pub failure_timeout: Duration,
     /// Longest pause of writes in a planned change of primary.

@@ -7,6 +7,7 @@
 //! | snapshot | writes slots to a snapshot file | `ChunksWritten`, `SnapshotFinished`, ... |
 //! | scrub | reads closed segments and snapshots, slowly | `Scrubbed` |
 //! | conflicts | receives, sends and reads files of saved writes | `Conflicts` |
+//! | merge-log | writes and reads what merging decided | `MergeLog` |
 //! | reaper | frees what is large | - |
 //!
 //! Queues are unbounded in form and bounded in fact: the node counts unacknowledged bytes, chunks in
@@ -15,6 +16,7 @@
 pub(crate) mod conflicts;
 pub(crate) mod log;
 pub(crate) mod log_reader;
+pub(crate) mod merge_log;
 pub(crate) mod reaper;
 pub(crate) mod scrub;
 pub(crate) mod snapshot;
@@ -24,7 +26,7 @@ use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 
 use tandem_log::Batch;
-use tandem_node::{ConflictOrder, Input, Output, SnapshotCommand};
+use tandem_node::{ConflictOrder, Input, MergeLogOrder, Output, SnapshotCommand};
 
 use crate::inbox::{Mail, Outbox};
 use log::LogOrder;
@@ -44,6 +46,8 @@ pub(crate) struct Workers {
     pub scrub: Sender<ScrubOrder>,
     /// To the thread for saved writes.
     pub conflicts: Sender<ConflictOrder>,
+    /// To the thread for what merging decided.
+    pub merge_log: Sender<MergeLogOrder>,
     /// To the reaper.
     pub reaper: Sender<Garbage>,
     /// Their threads, in the order in which they are waited for.
@@ -64,6 +68,7 @@ impl Workers {
                 self.reader.send(ReadOrder::Since { from, until, bytes_max }).is_ok()
             }
             Output::Conflicts(order) => self.conflicts.send(order).is_ok(),
+            Output::MergeLog(order) => self.merge_log.send(order).is_ok(),
             Output::LookUpChain { lsn } => self.reader.send(ReadOrder::Chain { lsn }).is_ok(),
             Output::Scrub { generation, pair } => {
                 self.scrub.send(ScrubOrder { generation, pair }).is_ok()
@@ -84,13 +89,14 @@ impl Workers {
         let (snapshot, reaper) = (std::sync::mpsc::channel().0, std::sync::mpsc::channel().0);
         let scrub = std::sync::mpsc::channel().0;
         let conflicts = std::sync::mpsc::channel().0;
-        Self { log, reader, snapshot, scrub, conflicts, reaper, threads: Vec::new() }
+        let merge_log = std::sync::mpsc::channel().0;
+        Self { log, reader, snapshot, scrub, conflicts, merge_log, reaper, threads: Vec::new() }
     }
 
     /// Lets every worker finish what it was given, and waits for that.
     pub(crate) fn stop(self) {
-        let Self { log, reader, snapshot, scrub, conflicts, reaper, threads } = self;
-        drop((log, reader, snapshot, scrub, conflicts, reaper));
+        let Self { log, reader, snapshot, scrub, conflicts, merge_log, reaper, threads } = self;
+        drop((log, reader, snapshot, scrub, conflicts, merge_log, reaper));
         for thread in threads {
             // A worker that panicked has ended the process (release), or failed its test.
             drop(thread.join());

@@ -9,10 +9,10 @@ use tandem_admin::{AdminReply, AdminRequest};
 use tandem_disk::{Disk, SimDisk};
 use tandem_log::{LogOptions, LogReader, SegmentWriter, WriteError, create_log, load_state};
 use tandem_node::{
-    AdminId, Boot, BootError, ConflictNews, ConnId, ConnInfo, Desk, Facts, Fork, Input, LogCommand,
-    LogFault, LogPlace, Node, Output, Port, SaveError, Seeds, Settings, SnapshotCommand, boot,
-    cut_fork, damaged_file_name, damaged_name, generation_name, is_kept, remove_note, save_fork,
-    save_records, scrub, set_aside,
+    AdminId, Boot, BootError, ConflictNews, ConnId, ConnInfo, Desk, Facts, Fork, Input, Life,
+    LogCommand, LogFault, LogPlace, MergeLog, Node, Output, Port, SaveError, Seeds, Settings,
+    SnapshotCommand, boot, cut_fork, damaged_file_name, damaged_name, generation_name, is_kept,
+    remove_note, save_fork, save_records, scrub, set_aside,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
 use tandem_switch::{BootId, MediatorRequest, NodeState};
@@ -336,6 +336,12 @@ impl Machine {
                 Output::Conflicts(order) => {
                     let desk = Desk::new(self.disk.clone(), self.settings.conflicts_bytes_max);
                     self.answers.push_back(Input::Conflicts(desk.carry_out(order)));
+                }
+                Output::MergeLog(order) => {
+                    let incarnation = self.boot_id.map(|boot| boot.incarnation).unwrap_or_default();
+                    let life = Life { incarnation, generation: self.generation };
+                    let mut log = MergeLog::new(self.disk.clone(), life, self.settings.merge_log);
+                    self.answers.push_back(Input::MergeLog(log.carry_out(order)));
                 }
                 Output::SaveRecords { from } => self.save_records(now, from),
                 Output::Reboot { reason } => {

@@ -28,6 +28,10 @@ pub fn settings(node: NodeId, acknowledge: Acknowledge, topology: Topology) -> S
         tail_bytes_max: 16 << 10,
         conflicts: tandem_node::SavePolicy::Keep,
         conflicts_bytes_max: 1 << 30,
+        merge_log: tandem_node::MergeLogBounds {
+            bytes_max: 1 << 30,
+            age_max: Duration::from_hours(7 * 24),
+        },
         failure_timeout: Duration::from_secs(1),
         hold: Duration::from_secs(2),
         linger: Duration::from_millis(500),

@@ -55,4 +55,7 @@ pub use merge::{Course, MergeRefusal, MergeSpace, Rules, course};
 pub use settings::{Limits, Settings};
 pub use slots::LoadSlotError;
 pub use store::{DatabaseCounts, Store, StoreStats};
-pub use two_writers::{ConflictEntry, ConflictId, TwoWritersCounts, WriterFacts};
+pub use two_writers::{
+    ConflictEntry, ConflictFilter, ConflictId, Numbering, TwoWritersCounts, WriterFacts,
+    show_conflicts,
+};

@@ -10,6 +10,7 @@
 //!
 //! **Not here:** the rules (`tandem-merge`), the commands (`commands/`).
 
+mod conflict_filter;
 mod conflict_log;
 mod tend;
 
@@ -22,8 +23,10 @@ use tandem_merge::{Conflict, Key, Ledger, LedgerOp, Origin};
 use tandem_resp::Args;
 use tandem_types::{DbIndex, Lsn, Monotonic, NodeId, Pair, Stamp, WallMillis};
 
-pub use self::conflict_log::{ConflictEntry, ConflictId};
-pub(crate) use self::conflict_log::{ConflictLog, Filter};
+pub(crate) use self::conflict_filter::NO_ID;
+pub use self::conflict_filter::{ConflictFilter, show_conflicts};
+pub(crate) use self::conflict_log::ConflictLog;
+pub use self::conflict_log::{ConflictEntry, ConflictId, Numbering};
 pub(crate) use self::tend::first_after;
 use crate::command::Command;
 use crate::entry::Entry;
@@ -59,6 +62,8 @@ pub struct TwoWritersCounts {
     pub conflicts_kept: usize,
     /// Those of them that no person has decided.
     pub conflicts_undecided: usize,
+    /// Conflicts that left memory before they were on disk.
+    pub conflicts_lost: u64,
     /// Conflicts since the first, by kind.
     pub conflicts: Vec<(&'static str, u64)>,
 }
@@ -268,6 +273,7 @@ impl Store {
             sequences: two.ledger.sequences().count(),
             conflicts_kept: two.conflicts.len(),
             conflicts_undecided: two.conflicts.open(),
+            conflicts_lost: two.conflicts.lost(),
             conflicts: two.conflicts.counts().map(|(kind, count)| (kind.name(), count)).collect(),
         })
     }

@@ -30,6 +30,17 @@ struct Ran {
     need: usize,
 }
 
+/// Whether conflicts are asked for that only the files hold; then the node looks there, and the client waits.
+fn asks_files(core: &mut Core, session: &mut Session, args: &Args<'_>) -> bool {
+    let filter = tandem_store::ConflictFilter::parse(args);
+    let Some(filter) = filter.filter(|filter| core.store.older_conflicts(filter).is_some()) else {
+        return false;
+    };
+    core.operations.push_back(Operation::ReadConflicts { conn: session.conn, filter });
+    session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+    true
+}
+
 /// What follows a command.
 enum Flow {
     /// The next one.
@@ -215,6 +226,8 @@ impl Clients {
         }
         let began = self.measured_to.or_else(|| self.stopwatch.map(|stopwatch| stopwatch()));
         match runnable {
+            Runnable::Data(command)
+                if command.name == "pp.conflicts" && asks_files(core, session, args) => {}
             Runnable::Data(command) => self.data_command(core, session, command, args),
             Runnable::Session(command) => {
                 session.last_command = runnable.shown_name(args);

@@ -206,6 +206,19 @@ impl Clients {
         });
     }
 
+    /// Conflicts, as `TANDEM PP CONFLICTS` shows them.
+    pub fn answer_conflicts(
+        &mut self,
+        core: &mut Core,
+        conn: ConnId,
+        entries: &[tandem_store::ConflictEntry],
+    ) {
+        let names = core.settings.names.clone();
+        self.answer_by(core, conn, |session| {
+            tandem_store::show_conflicts(entries, &names, &mut session.reply());
+        });
+    }
+
     /// The primary's reply to a forwarded write, in the protocol of the client; `None`: nobody knows
     /// whether it was carried out, so the connection ends without an answer.
     pub fn forwarded(&mut self, core: &mut Core, conn: ConnId, reply: Option<&[u8]>) {

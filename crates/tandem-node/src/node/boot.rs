@@ -26,6 +26,7 @@ use crate::conflicts::{Entry, catalogue, discard_temporary};
 use crate::generation::{
     damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
 };
+use crate::merge_log::{Life, number_conflicts};
 use crate::repair::{RepairNote, find_note, finish_setting_aside, remove_note};
 use crate::snapshot_job::SnapshotJob;
 use crate::snapshots::{BadSnapshot, Loaded, New, Vessel, load_newest_into};
@@ -266,10 +267,14 @@ fn read_back<D: Disk>(
 ) -> Result<ReadBack, BootError> {
     let mut end_max = Lsn::MAX;
     let two_writers = settings.topology == Topology::PrimaryPrimary;
+    let life = Life { incarnation: state.incarnation, generation: state.generation };
+    // Files that cannot be read cost old conflicts and nothing else.
+    let numbering = number_conflicts(disk, life).unwrap_or_default();
     let new_store = || {
         let mut store = Store::new(seeds.store);
         if two_writers {
             store.begin_two_writers(crate::writer::writer_facts(settings));
+            store.number_conflicts(numbering);
         }
         store
     };
@@ -517,6 +522,7 @@ impl Node {
             filter: None,
             filter_until: None,
             conflicts,
+            merge_log: super::merge_log::MergeLogState::default(),
             stale_at: None,
             last_fresh: None,
             stream,

@@ -47,6 +47,7 @@ impl Node {
                     self.forget_peer(conn, &incarnation, rights);
                 }
                 Operation::Salvage { conn, apply } => self.salvage(conn, apply),
+                Operation::ReadConflicts { conn, filter } => self.read_conflicts(conn, filter),
                 Operation::Publish { channel, payload } => {
                     self.send(&tandem_replication::Message::Publish {
                         channel: channel.into(),

@@ -335,6 +335,10 @@ fn two_writers(core: &Core, out: &mut String) {
     line!(out, "pp_sequences", "{}", counts.sequences);
     line!(out, "pp_conflicts_kept", "{}", counts.conflicts_kept);
     line!(out, "pp_conflicts_undecided", "{}", counts.conflicts_undecided);
+    line!(out, "pp_conflicts_lost", "{}", counts.conflicts_lost);
+    line!(out, "pp_conflict_log_bytes", "{}", core.merge_log.bytes);
+    let trouble = core.merge_log.trouble.as_deref().unwrap_or("ok");
+    line!(out, "pp_conflict_log_status", "{trouble}");
     for (kind, count) in counts.conflicts {
         let kind = kind.replace('-', "_");
         write!(out, "pp_conflicts_{kind}:{count}\r\n").unwrap_or_default();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, NodeState, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, ConnId, Desk, Facts, Input, LogPlace, Node, Output, SaveError, SaveTrouble, Seeds,
-    Settings, Stopwatch, cut_fork, generation_name, save_fork,
+    BootReport, ConnId, Desk, Facts, Input, Life, LogPlace, MergeLog, Node, Output, SaveError,
+    SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name, save_fork,
 };
 use tandem_types::{Lsn, Monotonic, Now, error_chain};
 
@@ -18,7 +18,9 @@ use crate::inbox::Outbox;
 use crate::link::random_bytes;
 use crate::process_load::LoadMeter;
 use crate::workers::log::{LogThread, OpenLog, report_saved};
-use crate::workers::{Reporter, Workers, conflicts, log_reader, reaper, scrub, snapshot, spawn};
+use crate::workers::{
+    Reporter, Workers, conflicts, log_reader, merge_log, reaper, scrub, snapshot, spawn,
+};
 use crate::{RunError, clock, process_facts};
 
 /// Boots nodes from one data directory.
@@ -62,6 +64,8 @@ where
             boots: boot.state.boots,
         };
         let stopwatch: Option<Stopwatch> = Some(|| clock::monotonic().as_nanos());
+        let log_life =
+            Life { incarnation: boot.state.incarnation, generation: boot.state.generation };
         let (node, recovered) = Node::new(
             clock::now(),
             self.settings.clone(),
@@ -81,7 +85,8 @@ where
             writer,
         };
         let reporter = Reporter::new(life, outbox.clone());
-        let workers = start_workers(log, &self.settings, &reporter).map_err(RunError::Thread)?;
+        let workers =
+            start_workers(log, log_life, &self.settings, &reporter).map_err(RunError::Thread)?;
         Ok((Box::new(ServingNode { node, identity, load: LoadMeter::default() }), workers))
     }
 }
@@ -174,6 +179,7 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Starts the threads of one boot.
 fn start_workers<D>(
     log: OpenLog<D>,
+    life: Life,
     settings: &Settings,
     reporter: &Reporter,
 ) -> std::io::Result<Workers>
@@ -187,17 +193,21 @@ where
     let (scrub_orders, scrubs) = mpsc::channel();
     let (reaper_orders, garbage) = mpsc::channel();
     let (conflict_orders, decisions) = mpsc::channel();
+    let (merge_log_orders, decided) = mpsc::channel();
     let (disk, reader) = (log.disk.clone(), Arc::clone(&log.reader));
     let scrub_disk = disk.clone();
+    let merge_log = MergeLog::new(log.disk.clone(), life, settings.merge_log);
     let desk = Desk::new(log.disk.clone(), settings.conflicts_bytes_max);
     let log = LogThread::new(log, settings, reporter.clone());
-    let [to_reader, to_snapshot, to_desk, to_scrub] = [(); 4].map(|()| reporter.clone());
+    let [to_reader, to_snapshot, to_desk, to_scrub, to_merge_log] =
+        [(); 5].map(|()| reporter.clone());
     let threads = vec![
         spawn("log", move || log.run(&orders))?,
         spawn("log-reader", move || log_reader::run(&reads, &reader, &to_reader))?,
         spawn("snapshot", move || snapshot::run(&chunks, &disk, &to_snapshot))?,
         spawn("scrub", move || scrub::run(&scrubs, &scrub_disk, &to_scrub))?,
         spawn("conflicts", move || conflicts::run(&decisions, &desk, &to_desk))?,
+        spawn("merge-log", move || merge_log::run(&decided, merge_log, &to_merge_log))?,
         spawn("reaper", move || reaper::run(&garbage))?,
     ];
     Ok(Workers {
@@ -206,6 +216,7 @@ where
         snapshot: snapshot_orders,
         scrub: scrub_orders,
         conflicts: conflict_orders,
+        merge_log: merge_log_orders,
         reaper: reaper_orders,
         threads,
     })

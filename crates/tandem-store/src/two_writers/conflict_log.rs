@@ -1,19 +1,23 @@
 //! What merging decided, kept for people: bounded, newest last, the same after a restart.
 //!
 //! An entry is named by the position of the record whose merge made it, so replaying the log names it so
-//! again. Snapshots hold the log too ([`crate::Store::conflict_bytes`]).
+//! again. Snapshots hold the log too ([`crate::Store::conflict_bytes`]). Here are the newest; all of them are on
+//! disk, written by the node ([`Numbering`] says how far, and where numbers begin).
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use tandem_merge::conflict::{Item, Kind};
 use tandem_merge::{CodecError, Conflict, Key};
-use tandem_types::Lsn;
+use tandem_types::{Lsn, WallMillis};
 
+use super::ConflictFilter;
 use crate::store::Store;
 
 /// Entries that are kept.
 const ENTRIES_MAX: usize = 10_000;
+/// Entries that are kept as long as they are not on disk: a long cut ends with many at once.
+const UNWRITTEN_MAX: usize = 1_000_000;
 /// Bytes of keys and values that are kept.
 const BYTES_MAX: usize = 64 << 20;
 
@@ -24,7 +28,33 @@ pub struct ConflictId {
     number: u32,
 }
 
+/// What the files of conflicts say to a start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Numbering {
+    /// Added to positions, so that names keep rising when a directory begins anew.
+    pub base: u64,
+    /// The oldest that is on disk.
+    pub oldest: Option<ConflictId>,
+    /// The newest that is on disk: later ones are to be written.
+    pub newest: Option<ConflictId>,
+}
+
 impl ConflictId {
+    /// With a position and a number.
+    pub const fn new(lsn_end: Lsn, number: u32) -> Self {
+        Self { lsn_end, number }
+    }
+
+    /// The position.
+    pub const fn lsn_end(self) -> Lsn {
+        self.lsn_end
+    }
+
+    /// The number within that.
+    pub const fn number(self) -> u32 {
+        self.number
+    }
+
     /// Reads what [`fmt::Display`] writes; a position alone is the first of it.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
@@ -46,8 +76,40 @@ pub struct ConflictEntry {
     pub id: ConflictId,
     /// What met, and what stayed.
     pub conflict: Conflict,
-    /// A person has decided it.
-    pub resolved: bool,
+    /// A person has decided it; `None`: only the files hold it, and they do not know.
+    pub resolved: Option<bool>,
+}
+
+impl ConflictEntry {
+    /// When the later of the two writes was made.
+    pub fn time(&self) -> WallMillis {
+        self.conflict.winner.stamp.max(self.conflict.loser.stamp).wall()
+    }
+
+    /// Bytes that it takes, about.
+    pub fn bytes(&self) -> usize {
+        bytes_of(&self.conflict)
+    }
+
+    /// Appends the bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.id.lsn_end.get().to_le_bytes());
+        out.extend(self.id.number.to_le_bytes());
+        out.push(u8::from(self.resolved == Some(true)));
+        self.conflict.encode(out);
+    }
+
+    /// Reads what stands first in `bytes`, and moves on behind it.
+    ///
+    /// # Errors
+    /// As [`CodecError`] says.
+    pub fn decode(bytes: &mut &[u8]) -> Result<Self, CodecError> {
+        let lsn_end = Lsn::new(u64::from_le_bytes(fixed(bytes)?));
+        let number = u32::from_le_bytes(fixed(bytes)?);
+        let [resolved] = fixed(bytes)?;
+        let conflict = Conflict::decode(bytes)?;
+        Ok(Self { id: ConflictId { lsn_end, number }, conflict, resolved: Some(resolved != 0) })
+    }
 }
 
 /// All that are kept.
@@ -57,15 +119,10 @@ pub(crate) struct ConflictLog {
     bytes: usize,
     /// Since the first, by kind.
     counts: [u64; Kind::ALL.len()],
-}
-
-/// Which entries are asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Filter<'f> {
-    pub(crate) key: Option<&'f [u8]>,
-    pub(crate) kind: Option<Kind>,
-    /// Only later ones.
-    pub(crate) since: Option<ConflictId>,
+    /// What is on disk.
+    files: Numbering,
+    /// Left memory before they were on disk.
+    lost: u64,
 }
 
 impl ConflictLog {
@@ -75,6 +132,7 @@ impl ConflictLog {
         if won_twice && conflict.kind == Kind::Lww {
             conflict.kind = Kind::Nx;
         }
+        let lsn_end = Lsn::new(lsn_end.get().saturating_add(self.files.base));
         let last = self.entries.back().map(|entry| entry.id);
         let number = match last {
             Some(last) if last.lsn_end == lsn_end => last.number.saturating_add(1),
@@ -87,10 +145,20 @@ impl ConflictLog {
         }
         self.counts[usize::from(conflict.kind.as_byte())] += 1;
         self.bytes += bytes_of(&conflict);
-        self.entries.push_back(ConflictEntry { id, conflict, resolved: false });
-        while self.entries.len() > ENTRIES_MAX || self.bytes > BYTES_MAX {
-            let Some(oldest) = self.entries.pop_front() else { return };
+        self.entries.push_back(ConflictEntry { id, conflict, resolved: Some(false) });
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
+        while let Some(oldest) = self.entries.front() {
+            let unwritten = self.files.newest.is_none_or(|newest| oldest.id > newest);
+            let entries_max = if unwritten { UNWRITTEN_MAX } else { ENTRIES_MAX };
+            if self.entries.len() <= entries_max && self.bytes <= BYTES_MAX {
+                return;
+            }
             self.bytes -= bytes_of(&oldest.conflict);
+            self.lost += u64::from(unwritten);
+            self.entries.pop_front();
         }
     }
 
@@ -102,7 +170,7 @@ impl ConflictLog {
     pub(crate) fn resolve(&mut self, key: &Key, item: &Item) {
         for entry in &mut self.entries {
             if entry.conflict.key == *key && item.decides(&entry.conflict.item) {
-                entry.resolved = true;
+                entry.resolved = Some(true);
             }
         }
     }
@@ -110,20 +178,19 @@ impl ConflictLog {
     /// Those that are asked for, oldest first.
     pub(crate) fn select<'l>(
         &'l self,
-        filter: &'l Filter<'l>,
+        filter: &'l ConflictFilter,
     ) -> impl Iterator<Item = &'l ConflictEntry> {
-        self.entries.iter().filter(move |entry| {
-            let conflict = &entry.conflict;
-            let fits = |glob: &[u8]| tandem_resp::glob_matches(glob, &conflict.key.name, false);
-            filter.key.is_none_or(fits)
-                && filter.kind.is_none_or(|kind| kind == conflict.kind)
-                && filter.since.is_none_or(|since| entry.id > since)
-        })
+        self.entries.iter().filter(|entry| filter.fits(entry))
     }
 
     /// How many there were, by kind.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (Kind, u64)> {
         Kind::ALL.into_iter().zip(self.counts)
+    }
+
+    /// How many left memory before they were on disk.
+    pub(crate) const fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// How many are kept.
@@ -133,7 +200,7 @@ impl ConflictLog {
 
     /// How many are kept and undecided.
     pub(crate) fn open(&self) -> usize {
-        self.entries.iter().filter(|entry| !entry.resolved).count()
+        self.entries.iter().filter(|entry| entry.resolved != Some(true)).count()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -142,10 +209,7 @@ impl ConflictLog {
             out.extend(count.to_le_bytes());
         }
         for entry in &self.entries {
-            out.extend(entry.id.lsn_end.get().to_le_bytes());
-            out.extend(entry.id.number.to_le_bytes());
-            out.push(u8::from(entry.resolved));
-            entry.conflict.encode(&mut out);
+            entry.encode(&mut out);
         }
         out
     }
@@ -156,13 +220,9 @@ impl ConflictLog {
             *count = u64::from_le_bytes(fixed(&mut bytes)?);
         }
         while !bytes.is_empty() {
-            let lsn_end = Lsn::new(u64::from_le_bytes(fixed(&mut bytes)?));
-            let number = u32::from_le_bytes(fixed(&mut bytes)?);
-            let [resolved] = fixed(&mut bytes)?;
-            let conflict = Conflict::decode(&mut bytes)?;
-            log.bytes += bytes_of(&conflict);
-            let id = ConflictId { lsn_end, number };
-            log.entries.push_back(ConflictEntry { id, conflict, resolved: resolved != 0 });
+            let entry = ConflictEntry::decode(&mut bytes)?;
+            log.bytes += bytes_of(&entry.conflict);
+            log.entries.push_back(entry);
         }
         Ok(log)
     }
@@ -196,9 +256,78 @@ impl Store {
         if let Some(two) = self.two_writers.as_deref_mut()
             && !bytes.is_empty()
         {
-            two.conflicts = ConflictLog::decode(bytes)?;
+            let files = two.conflicts.files;
+            two.conflicts = ConflictLog { files, ..ConflictLog::decode(bytes)? };
         }
         Ok(())
+    }
+
+    /// What is on disk already, and where numbers begin: before anything is replayed.
+    pub fn number_conflicts(&mut self, files: Numbering) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            two.conflicts.files = files;
+        }
+    }
+
+    /// The files hold these now.
+    pub fn conflicts_written(&mut self, oldest: Option<ConflictId>, newest: Option<ConflictId>) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            let files = &mut two.conflicts.files;
+            files.oldest = oldest;
+            files.newest = files.newest.max(newest);
+            two.conflicts.make_room();
+        }
+    }
+
+    /// Appends entries that are not on disk, up to about `bytes_max`; says which was the last.
+    pub fn unwritten_conflicts(&self, bytes_max: usize, out: &mut Vec<u8>) -> Option<ConflictId> {
+        let log = &self.two_writers.as_deref()?.conflicts;
+        let newest = log.files.newest;
+        let from = log.entries.partition_point(|entry| newest.is_some_and(|it| entry.id <= it));
+        let mut last = None;
+        for entry in log.entries.range(from..) {
+            if out.len() >= bytes_max {
+                break;
+            }
+            entry.encode(out);
+            last = Some(entry.id);
+        }
+        last
+    }
+
+    /// Whether some are not on disk.
+    pub fn has_unwritten_conflicts(&self) -> bool {
+        self.two_writers.as_deref().is_some_and(|two| {
+            let newest = two.conflicts.entries.back().map(|entry| entry.id);
+            newest > two.conflicts.files.newest
+        })
+    }
+
+    /// The position of the oldest that is in memory, if the files hold older ones that are asked for.
+    pub fn older_conflicts(&self, filter: &ConflictFilter) -> Option<Option<ConflictId>> {
+        let log = &self.two_writers.as_deref()?.conflicts;
+        let oldest = log.entries.front().map(|entry| entry.id);
+        let on_disk = log.files.oldest?;
+        let more = oldest.is_none_or(|oldest| on_disk < oldest);
+        let wanted = match (filter.since, oldest) {
+            (Some(since), Some(oldest)) => since < oldest,
+            (Some(since), None) => log.files.newest.is_some_and(|newest| since < newest),
+            (None, _) => true,
+        };
+        (more && wanted).then_some(oldest)
+    }
+
+    /// Those in memory that are asked for, oldest first, as many as fit behind `found`.
+    pub fn select_conflicts(&self, filter: &ConflictFilter, found: &mut Vec<ConflictEntry>) {
+        let Some(two) = self.two_writers.as_deref() else { return };
+        let mut bytes: usize = found.iter().map(ConflictEntry::bytes).sum();
+        for entry in two.conflicts.select(filter) {
+            if filter.is_full(found.len(), bytes) {
+                return;
+            }
+            bytes += entry.bytes();
+            found.push(entry.clone());
+        }
     }
 
     /// Conflicts that are kept, oldest first.
@@ -209,57 +338,4 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use tandem_merge::conflict::Party;
-    use tandem_types::{DbIndex, NodeId, Stamp};
-
-    use super::*;
-
-    fn conflict(name: &str, bytes: usize) -> Conflict {
-        let party = |side| Party {
-            side,
-            lsn: Lsn::new(3),
-            stamp: Stamp::new(9),
-            value: Some(vec![b'v'; bytes].into()),
-        };
-        Conflict {
-            kind: Kind::Lww,
-            key: Key { db: DbIndex::ZERO, name: name.as_bytes().into() },
-            item: Item::String,
-            winner: party(NodeId::A),
-            loser: party(NodeId::B),
-        }
-    }
-
-    #[test]
-    fn it_is_bounded_by_number_and_by_bytes() {
-        let mut log = ConflictLog::default();
-        for lsn in 1..=12_000 {
-            log.push(Lsn::new(lsn), conflict("k", 10), false);
-        }
-        assert_eq!(log.entries.len(), ENTRIES_MAX);
-        assert_eq!(log.entries[0].id.to_string(), "2001-0");
-        for lsn in 20_000..22_000 {
-            log.push(Lsn::new(lsn), conflict("k", 60_000), false);
-        }
-        assert!(log.bytes <= BYTES_MAX && log.entries.len() < 1_000, "{}", log.entries.len());
-        assert_eq!(log.counts().find(|(kind, _)| *kind == Kind::Lww).unwrap().1, 14_000);
-    }
-
-    #[test]
-    fn what_a_snapshot_holds_is_not_told_twice() {
-        let mut log = ConflictLog::default();
-        log.push(Lsn::new(7), conflict("a", 1), false);
-        log.push(Lsn::new(7), conflict("b", 1), true);
-        log.resolve(&conflict("a", 1).key, &Item::Key);
-        let mut back = ConflictLog::decode(&log.encode()).unwrap();
-        assert_eq!(back.entries, log.entries);
-        assert_eq!(back.entries[1].conflict.kind, Kind::Nx);
-        back.push(Lsn::new(6), conflict("c", 1), false);
-        back.push(Lsn::new(8), conflict("d", 1), false);
-        let ids: Vec<_> = back.entries.iter().map(|entry| entry.id.to_string()).collect();
-        assert_eq!(ids, ["7-0", "7-1", "8-0"]);
-        assert_eq!(ConflictId::parse(b"7-1"), Some(log.entries[1].id));
-        assert_eq!(ConflictId::parse(b"x"), None);
-    }
-}
+mod tests;

@@ -4,13 +4,12 @@ use tandem_merge::conflict::{Item, Kind};
 use tandem_merge::{Bytes, Conflict, LedgerOp};
 use tandem_types::WallMillis;
 
-use super::NO_ID;
 use crate::call::Ctx;
 use crate::entry::Entry;
 use crate::failure::Failure;
 use crate::keys::Keys;
 use crate::merge::{Course, Purpose};
-use crate::two_writers::ConflictId;
+use crate::two_writers::{ConflictId, NO_ID};
 
 /// What it is to be.
 enum Decision {
