@@ -32,15 +32,14 @@ impl Machines {
     /// `test` was noted as skipped.
     #[track_caller]
     pub fn start(test: &str) -> Option<Self> {
-        Self::start_with(test, Vec::new(), "")
+        Self::start_with(test, ApartOptions::default())
     }
 
-    /// The same, with these lines of `[replication]` and further sections.
+    /// The same, with more in the configuration.
     #[track_caller]
-    pub fn start_with(test: &str, replication: Vec<String>, more: &str) -> Option<Self> {
+    pub fn start_with(test: &str, options: ApartOptions) -> Option<Self> {
         let pair = vec!["topology = \"primary-primary\"".to_owned()];
-        let more = more.to_owned();
-        let options = ApartOptions { pair, replication, more, ..ApartOptions::default() };
+        let options = ApartOptions { pair, ..options };
         let Apart { mut a, mut b, net, folder, .. } = Apart::prepare(test, &options)?;
         a.start();
         b.start();

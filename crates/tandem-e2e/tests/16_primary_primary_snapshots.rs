@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tandem_e2e::apart::ApartOptions;
 use tandem_e2e::client::Client;
 use tandem_e2e::node::{Node, START_DEADLINE, tandem};
 use tandem_e2e::pair::{Pair, PairOptions};
@@ -198,7 +199,9 @@ fn processes_that_die_while_snapshots_are_taken_lose_nothing() {
 fn what_the_peer_lacks_stays_in_the_log_until_it_has_it() {
     let name = "what_the_peer_lacks_stays_in_the_log_until_it_has_it";
     let replication = vec!["log_retention = \"8MiB\"".to_owned()];
-    let Some(mut pair) = Machines::start_with(name, replication, STORAGE) else { return };
+    let options =
+        ApartOptions { replication, more: STORAGE.to_owned(), ..ApartOptions::default() };
+    let Some(mut pair) = Machines::start_with(name, options) else { return };
     let (mut a, mut b) = (pair.a.client(), pair.b.client());
     run(&mut a, "SET stock 100");
     run(&mut a, "RPUSH list 1 2 3");
