@@ -5,6 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -273,7 +277,7 @@ fn what_is_undone_or_done_together_converges_and_is_told() {
 
 #[test]
 fn conflicts_are_kept_on_disk_beyond_those_in_memory_and_over_crashes() {
-    const KEYS: usize = 12_000;
+    const KEYS: usize = 10_500;
     let Some(pair) = Machines::start("conflicts_are_kept_on_disk") else { return };
     pair.cut();
     for node in both_nodes(&pair) {
@@ -365,6 +369,58 @@ fn without_its_peer_a_node_that_shall_refuse_refuses() {
     assert_eq!(run(&mut pair.b.client(), "GET waiting").text().as_deref(), Some("1"));
     for node in both_nodes(&pair) {
         assert_eq!(run(&mut node.client(), "SET k 3").error(), None);
+    }
+    pair.wait_equal();
+}
+
+#[test]
+fn a_comparison_ends_while_both_nodes_are_written_to_all_the_time() {
+    let Some(pair) = Machines::start("a_comparison_ends") else { return };
+    let over = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = both_nodes(&pair)
+        .iter()
+        .map(|node| {
+            let (mut writes, over) = (node.client(), Arc::clone(&over));
+            let mut replies = writes.stream().try_clone().unwrap();
+            let mut rng = Rng::new(u64::from(node.ports().client));
+            let answered = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&answered);
+            let reader = thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = replies.read(&mut bytes) {
+                    let lines = bytes[..length].split(|byte| *byte == b'\n').count() - 1;
+                    counted.fetch_add(lines, Ordering::Relaxed);
+                }
+            });
+            // Nobody waits for a reply before the next write, so there is always something on its way.
+            let writer = thread::spawn(move || {
+                let mut count = 0;
+                while !over.load(Ordering::Relaxed) {
+                    if count - answered.load(Ordering::Relaxed) > 2_000 {
+                        thread::yield_now();
+                        continue;
+                    }
+                    let key = rng.below(20_000).to_string();
+                    writes.send(&["INCR", &key]).unwrap();
+                    count += 1;
+                }
+                writes.stream().shutdown(Shutdown::Both).unwrap();
+                count
+            });
+            (writer, reader)
+        })
+        .collect();
+    for node in both_nodes(&pair) {
+        let mut client = node.client();
+        client.set_reply_timeout(PATIENCE).unwrap();
+        let told = run(&mut client, "TANDEM PP VERIFY");
+        assert!(told.text().is_some_and(|text| text.starts_with("OK ")), "{told:?}");
+    }
+    over.store(true, Ordering::Relaxed);
+    for (writer, reader) in writers {
+        let count = writer.join().unwrap();
+        assert!(count > 1_000, "{count}");
+        reader.join().unwrap();
     }
     pair.wait_equal();
 }

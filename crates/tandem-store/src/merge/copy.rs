@@ -50,6 +50,11 @@ impl Store {
         }
     }
 
+    /// Nothing stands beside the key space: its hash is that of nothing, whatever is on its way.
+    pub fn has_nothing_beside(&self) -> bool {
+        self.shadow.hidden.is_empty() && self.shadow.scores.is_empty()
+    }
+
     /// A hash of what stands beside the key space, as [`Store::digest_all`] is one of the key space.
     pub fn digest_beside(&self) -> u64 {
         let mut sum = 0u64;

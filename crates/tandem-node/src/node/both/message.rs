@@ -34,7 +34,8 @@ pub(super) enum Said<'a> {
         /// Their end.
         has: Lsn,
     },
-    /// What are the digests of a stretch of slots, if the receiver holds exactly this much of both?
+    /// What are the digests of the slots from one on? Of what stands beside them only if the receiver holds exactly
+    /// this much of both, or nothing.
     VerifyAsk {
         /// Names the answer.
         token: u64,
@@ -43,22 +44,22 @@ pub(super) enum Said<'a> {
         /// Ends of what a and b have written, as the sender has them.
         vector: Pair<Lsn>,
     },
-    /// The answer; `None`: it does not.
+    /// The answer.
     VerifyAnswer {
         /// Of the question.
         token: u64,
         /// The digests.
-        digests: Option<Digests>,
+        digests: Digests,
     },
 }
 
-/// Digests of a stretch of slots.
+/// Digests of slots of one database, one after the other: as many as are quickly made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Digests {
-    /// Of each slot.
-    pub(super) slots: Vec<u64>,
-    /// Of what stands beside the key space.
-    pub(super) beside: u64,
+    /// Of each slot; `None`: it holds writes that the receiver may lack.
+    pub(super) slots: Vec<Option<u64>>,
+    /// Of what stands beside the key space, if it can be compared now.
+    pub(super) beside: Option<u64>,
 }
 
 /// How far the sender is, on its disk.
@@ -137,8 +138,10 @@ impl<'a> Said<'a> {
             Self::VerifyAnswer { token, digests } => {
                 out.push(8);
                 out.extend(token.to_le_bytes());
-                let words = digests.iter().flat_map(|it| it.slots.iter().chain([&it.beside]));
-                out.extend(words.flat_map(|word| word.to_le_bytes()));
+                for digest in [&digests.beside].into_iter().chain(&digests.slots) {
+                    out.push(u8::from(digest.is_some()));
+                    out.extend(digest.unwrap_or_default().to_le_bytes());
+                }
             }
         }
         out
@@ -173,14 +176,14 @@ impl<'a> Said<'a> {
                 Ok(Self::VerifyAsk { token, first: slot_of(slot)?, vector })
             }
             8 => {
-                let mut words = all_words(rest)?;
-                let digests = (words.len() > 1).then(|| words.split_off(1));
-                let digests = digests.and_then(|mut slots| {
-                    let beside = slots.pop()?;
-                    Some(Digests { slots, beside })
-                });
-                let token = words.pop().ok_or(SaidError)?;
-                Ok(Self::VerifyAnswer { token, digests })
+                let (token, rest) = rest.split_first_chunk().ok_or(SaidError)?;
+                let (digests, []) = rest.as_chunks::<9>() else { return Err(SaidError) };
+                let mut digests = digests
+                    .iter()
+                    .map(|[known, digest @ ..]| (*known == 1).then(|| u64::from_le_bytes(*digest)));
+                let beside = digests.next().ok_or(SaidError)?;
+                let digests = Digests { slots: digests.collect(), beside };
+                Ok(Self::VerifyAnswer { token: u64::from_le_bytes(*token), digests })
             }
             _ => Err(SaidError),
         }
@@ -224,12 +227,11 @@ fn all_words(bytes: &[u8]) -> Result<Vec<u64>, SaidError> {
     Ok(chunks.iter().map(|word| u64::from_le_bytes(*word)).collect())
 }
 
-/// The first slot of a stretch.
+/// A slot.
 fn slot_of(word: u64) -> Result<SlotId, SaidError> {
     let db = u8::try_from(word >> 16).ok().and_then(DbIndex::new).ok_or(SaidError)?;
     let slot = u16::try_from(word & 0xffff).map_err(|_| SaidError)?;
-    let fits = slot < SLOT_COUNT && slot.is_multiple_of(super::verify::STRETCH);
-    if fits { Ok(SlotId { db, slot }) } else { Err(SaidError) }
+    if slot < SLOT_COUNT { Ok(SlotId { db, slot }) } else { Err(SaidError) }
 }
 
 #[cfg(test)]
@@ -269,9 +271,12 @@ mod tests {
                 assert!(Said::decode(&bytes[..end]).is_err(), "{said:?} cut to {end}");
             }
         }
-        for digests in [None, Some(Digests { slots: vec![1, 2], beside: 3 })] {
-            let answer = Said::VerifyAnswer { token: 9, digests };
-            assert_eq!(Said::decode(&answer.to_bytes()), Ok(answer.clone()));
+        for slots in [vec![], vec![Some(1), None, Some(0)]] {
+            for beside in [None, Some(3)] {
+                let digests = Digests { slots: slots.clone(), beside };
+                let answer = Said::VerifyAnswer { token: 9, digests };
+                assert_eq!(Said::decode(&answer.to_bytes()), Ok(answer.clone()));
+            }
         }
         let chunks =
             Said::Chunks(vec![Cow::Borrowed(b"any"), Cow::Borrowed(b""), Cow::Borrowed(b"x")]);

@@ -44,7 +44,7 @@ impl Node {
             }
             Said::CopyEnd => self.copy_ends(),
             Said::VerifyAsk { token, first, vector } => self.asked_to_verify(token, first, vector),
-            Said::VerifyAnswer { token, digests } => self.verify_answered(token, digests.as_ref()),
+            Said::VerifyAnswer { token, digests } => self.verify_answered(token, &digests),
         }
     }
 
