@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
-use std::net::Shutdown;
+use std::net::{Ipv4Addr, Shutdown};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -15,8 +15,9 @@ use std::time::Duration;
 use tandem_e2e::apart::ApartOptions;
 use tandem_e2e::client::Client;
 use tandem_e2e::node::Node;
+use tandem_e2e::pair::{Pair, PairOptions};
 use tandem_e2e::rng::Rng;
-use tandem_e2e::two_writers::{Machines, run, run_many, serves_alone};
+use tandem_e2e::two_writers::{Machines, in_sync, run, run_many, serves_alone};
 use tandem_e2e::value::Value;
 use tandem_e2e::wait;
 
@@ -423,4 +424,40 @@ fn a_comparison_ends_while_both_nodes_are_written_to_all_the_time() {
         reader.join().unwrap();
     }
     pair.wait_equal();
+}
+
+#[test]
+fn people_and_tools_are_told_of_two_primaries() {
+    let mut pair = Pair::prepare(&PairOptions::new("primary-primary"));
+    pair.a.start();
+    pair.b.start();
+    in_sync(&pair.a, &pair.b);
+    for node in [&pair.a, &pair.b] {
+        // The role travels with the next heartbeat.
+        node.wait_status("has heard that its peer serves", |status| {
+            status.text("peer.role") == "primary"
+        });
+        let said = node.verb(&["status"]);
+        assert_eq!((said.code, said.out.matches("PRIMARY").count()), (0, 2), "{said:?}");
+        for (path, want) in [("/health/primary", 200), ("/health/replica", 503)] {
+            assert_eq!(node.http("GET", path, "").unwrap().status, want, "{path}");
+        }
+        // Whoever asks a node's Sentinel port is sent to that node: it serves.
+        let mut sentinel =
+            Client::connect((Ipv4Addr::LOCALHOST, node.ports().sentinel).into()).unwrap();
+        let told = run(&mut sentinel, "SENTINEL GET-MASTER-ADDR-BY-NAME main").items();
+        let port = told[1].text().unwrap();
+        assert_eq!(port, node.address().port().to_string(), "{}", node.name());
+        let told = run(&mut sentinel, "SENTINEL FAILOVER main");
+        assert!(told.error().unwrap().contains("both nodes are primary"), "{told:?}");
+    }
+    let said = pair.a.verb(&["drill", "switch"]);
+    assert!(said.code == 1 && said.err.contains("there is nothing to switch"), "{said:?}");
+    for words in [&["drill", "kill"][..], &["drill", "isolate", "--seconds", "2"]] {
+        let said = pair.a.verb(words);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.out.contains("writes lost             0"), "{said:?}");
+        assert!(said.out.contains("a and b -> a and b"), "{said:?}");
+        in_sync(&pair.a, &pair.b);
+    }
 }

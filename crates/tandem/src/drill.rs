@@ -62,6 +62,15 @@ fn refuse_unfit(status: &StatusView, drill: Drill) -> anyhow::Result<()> {
             "no drill was done: the pair is not in sync, so it would be a real failure; see tandem status, and wait until both nodes are in sync"
         );
     }
+    if status.has_two_primaries() {
+        // Nobody has to be promoted: the other node serves already.
+        if drill == Drill::Switch {
+            bail!(
+                "no drill was done: both nodes are primary (pair.topology = \"primary-primary\"), so there is nothing to switch; rehearse with `tandem drill kill` or `tandem drill isolate`"
+            );
+        }
+        return Ok(());
+    }
     if drill != Drill::Switch && status.switch_by == "manual" {
         bail!(
             "no drill was done: switching is manual, so writes would stop until a person promotes {}; set switch.by = \"mediator\", or rehearse with `tandem drill switch`",
@@ -91,7 +100,7 @@ fn manner(status: &StatusView, options: &DrillOptions) -> anyhow::Result<Manner>
         retry_pause: Duration::from_millis(10),
         answer_time_max: Duration::from_secs(2),
         password,
-        both_sides: false,
+        both_sides: status.has_two_primaries(),
         clean_up: true,
     })
 }
@@ -217,6 +226,9 @@ struct Report {
 impl Report {
     fn new(drill: Drill, before: &StatusView, seen: &Rehearsed, receipt: Receipt) -> Self {
         let primary = |status: &StatusView| match (status.role, status.peer.role) {
+            (RoleName::Primary, Some(RoleName::Primary)) if status.has_two_primaries() => {
+                Some(format!("{} and {}", status.node, status.peer.node))
+            }
             (RoleName::Primary, _) => Some(status.node.clone()),
             (_, Some(RoleName::Primary)) => Some(status.peer.node.clone()),
             _ => None,
@@ -234,7 +246,7 @@ impl Report {
                 Drill::Isolate => "isolate",
             },
             passed: receipt.lost == 0 && receipt.unverified == 0 && seen.after.is_some(),
-            primary_before: before.node.clone(),
+            primary_before: primary(before).unwrap_or_else(|| before.node.clone()),
             primary_after: seen.after.as_ref().and_then(primary),
             seconds_without_writes: seconds(seen.without_writes),
             writes_acknowledged: receipt.acknowledged,
@@ -305,7 +317,11 @@ mod tests {
     fn a_drill_is_refused_where_it_would_be_a_real_failure() {
         type Change = fn(&mut StatusView);
         refuse_unfit(&primary(), Drill::Kill).unwrap();
-        let cases: [(Change, Drill, Option<&str>); 6] = [
+        let two = |s: &mut StatusView| s.topology = "primary-primary".into();
+        let cases: [(Change, Drill, Option<&str>); 9] = [
+            (two, Drill::Kill, None),
+            (two, Drill::Isolate, None),
+            (two, Drill::Switch, Some("nothing to switch")),
             (|s| s.role = RoleName::Standby, Drill::Switch, Some("is standby")),
             (|s| s.in_sync = false, Drill::Switch, Some("not in sync")),
             (|s| s.peer.connected = false, Drill::Isolate, Some("not in sync")),
@@ -316,6 +332,9 @@ mod tests {
         for (change, drill, want) in cases {
             let mut status = primary();
             change(&mut status);
+            if status.has_two_primaries() {
+                status.switch_by = "manual".into();
+            }
             let said = refuse_unfit(&status, drill).err().map(|error| error.to_string());
             match want {
                 None => assert_eq!(said, None),
