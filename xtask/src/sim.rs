@@ -53,18 +53,17 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 
 /// The pairs with automatic switching.
 pub(crate) fn mediated() -> Command {
-    // Chosen from the whole workspace, as the unit tests are: so both share what they are built from.
-    test(&["--workspace"], "mediated")
+    unplanted("mediated")
 }
 
 /// The pairs without a third party that watch one another on several channels.
 pub(crate) fn direct() -> Command {
-    test("direct", &[])
+    unplanted("direct")
 }
 
 /// The pairs whose standby is a client of the primary.
 pub(crate) fn probe() -> Command {
-    test("probe", &[])
+    unplanted("probe")
 }
 
 /// Every rule taken away once.
@@ -86,6 +85,12 @@ pub(crate) fn planted(name: &str) -> Command {
         "tandem-switch/planted,tandem-merge/planted,tandem-sim/planted",
     ];
     test(&which, name)
+}
+
+/// A test with every rule: chosen from the whole workspace, as the unit tests are, so that both share what they
+/// are built from.
+fn unplanted(name: &str) -> Command {
+    test(&["--workspace"], name)
 }
 
 fn test(packages: &[&str], name: &str) -> Command {

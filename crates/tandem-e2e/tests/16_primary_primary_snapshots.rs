@@ -199,8 +199,7 @@ fn processes_that_die_while_snapshots_are_taken_lose_nothing() {
 fn what_the_peer_lacks_stays_in_the_log_until_it_has_it() {
     let name = "what_the_peer_lacks_stays_in_the_log_until_it_has_it";
     let replication = vec!["log_retention = \"8MiB\"".to_owned()];
-    let options =
-        ApartOptions { replication, more: STORAGE.to_owned(), ..ApartOptions::default() };
+    let options = ApartOptions { replication, more: STORAGE.to_owned(), ..ApartOptions::default() };
     let Some(mut pair) = Machines::start_with(name, options) else { return };
     let (mut a, mut b) = (pair.a.client(), pair.b.client());
     run(&mut a, "SET stock 100");
