@@ -49,10 +49,12 @@ const FACTS_EVERY: Duration = Duration::from_secs(1);
 const OWN: u64 = (u32::MAX as u64) << 32;
 /// Mail is there.
 const MAIL: u64 = OWN;
+/// Clients' listeners: [`OWN`] + this and above, up to the link's.
+const ENTRANCE_FIRST: u64 = 1 << 8;
 /// The link's listener and sockets: [`OWN`] + this and above.
-const LINK_FIRST: u64 = 1 << 8;
-/// Clients' listeners: [`OWN`] + this and above.
-const ENTRANCE_FIRST: u64 = 1 << 16;
+const LINK_FIRST: u64 = 1 << 16;
+/// Tokens of the link: its sockets are numbered for ever, and strangers can make many in a second.
+pub(crate) const LINK_TOKENS: u64 = 1 << 30;
 
 /// The data thread's whole state.
 pub(crate) struct EventLoop {
@@ -108,9 +110,10 @@ pub(crate) const fn mail_token() -> Token {
     own(MAIL)
 }
 
-/// Token of the `index`-th of the link's sockets.
+/// Token of the `index`-th of the link's sockets; those that live at a time are far fewer than
+/// [`LINK_TOKENS`].
 pub(crate) const fn link_token(index: u64) -> Token {
-    own(OWN + LINK_FIRST + index)
+    own(OWN + LINK_FIRST + index % LINK_TOKENS)
 }
 
 /// Token of the `index`-th client listener.
@@ -249,11 +252,11 @@ impl EventLoop {
             let token = event.token().0 as u64;
             match token.checked_sub(OWN) {
                 None => self.clients.event(conn_of(token), event),
+                Some(own) if own >= LINK_FIRST => self.link.event(own - LINK_FIRST, event),
                 Some(own) if own >= ENTRANCE_FIRST => {
                     let index = usize::try_from(own - ENTRANCE_FIRST).unwrap_or(usize::MAX);
                     self.clients.someone_waits(index);
                 }
-                Some(own) if own >= LINK_FIRST => self.link.event(own - LINK_FIRST, event),
                 Some(_) => {} // the bell: mail is looked for in every turn
             }
         }

@@ -8,11 +8,12 @@
 mod backoff;
 mod dial;
 mod line;
+mod strangers;
 
 pub(crate) use backoff::random_bytes;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +28,11 @@ use tandem_switch::{BootId, Testimony};
 use tandem_types::{Incarnation, Monotonic, NodeId, Now};
 
 use crate::brain::Brain;
-use crate::event_loop::link_token;
+use crate::event_loop::{LINK_TOKENS, link_token};
 use crate::inbox::Outbox;
 use crate::link::dial::Dial;
 use crate::link::line::{Line, LineEnd};
+use crate::link::strangers::Strangers;
 use crate::net::listener::{self, Accepted, Listener};
 use crate::net::tls::Tls;
 use crate::net::transport::{ReadOutcome, Transport};
@@ -84,6 +86,7 @@ pub(crate) struct Link {
     up: Option<u64>,
     backlog_reported: usize,
     last_trouble: String,
+    strangers: Strangers,
     started: bool,
     buffer: Box<[u8]>,
 }
@@ -127,6 +130,7 @@ impl Link {
             up: None,
             backlog_reported: 0,
             last_trouble: String::new(),
+            strangers: Strangers::default(),
             started: false,
             buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
         })
@@ -148,11 +152,13 @@ impl Link {
         }
     }
 
-    /// An event came for the `index`-th of the link's sockets.
-    pub(crate) fn event(&mut self, index: u64, event: &Event) {
-        if index == LISTENER {
+    /// An event came for the link's socket with this token.
+    pub(crate) fn event(&mut self, token: u64, event: &Event) {
+        if token == LISTENER {
             self.waiting = true;
-        } else if let Some(line) = self.lines.get_mut(&index) {
+        }
+        let mut lines = self.lines.iter_mut();
+        if let Some((_, line)) = lines.find(|&(&index, _)| index % LINK_TOKENS == token) {
             line.event(event);
         }
     }
@@ -249,8 +255,9 @@ impl Link {
         while let Some(listener) = self.listener.as_mut().filter(|_| self.waiting) {
             match listener.accept() {
                 Accepted::Stream(stream, peer) => {
-                    self.make_room(turn);
-                    self.add_line(stream, peer, false, turn);
+                    if self.make_room(peer.ip(), turn) {
+                        self.add_line(stream, peer, false, turn);
+                    }
                 }
                 // Files are reserved for the link; if they are gone too, the peer comes again.
                 Accepted::Empty | Accepted::Exhausted => self.waiting = false,
@@ -259,13 +266,20 @@ impl Link {
         }
     }
 
-    /// Ends the oldest accepted connection that has proven nothing, if there are too many of them.
-    fn make_room(&mut self, turn: &mut Turn<'_>) {
-        let mut unproven = self.lines.iter().filter(|(_, it)| !it.dialer && it.proven.is_none());
-        let oldest = unproven.next().map(|(&index, _)| index);
-        if let Some(oldest) = oldest.filter(|_| unproven.count() + 1 >= LINES_MAX) {
-            self.end_line(oldest, &LineEnd::Crowded, turn);
+    /// Ends the oldest accepted connection that has proven nothing, if there are too many of them; none from
+    /// the peer's address for one from elsewhere. Whether there is room now.
+    fn make_room(&mut self, from: IpAddr, turn: &mut Turn<'_>) -> bool {
+        let unproven = || self.lines.iter().filter(|(_, it)| !it.dialer && it.proven.is_none());
+        if unproven().count() < LINES_MAX {
+            return true;
         }
+        let peer = self.settings.peer_host.parse::<IpAddr>().ok();
+        let is_peers = |address: IpAddr| peer == Some(address);
+        let strange = unproven().find(|(_, it)| !is_peers(it.peer.ip()));
+        let any = || unproven().next().filter(|_| is_peers(from));
+        let Some(oldest) = strange.or_else(any).map(|(&index, _)| index) else { return false };
+        self.end_line(oldest, &LineEnd::Crowded, turn);
+        true
     }
 
     fn dial(&mut self, turn: &Turn<'_>) {
@@ -296,6 +310,9 @@ impl Link {
             Some(Err(error)) => return self.trouble(&format!("begin TLS with {peer}: {error}")),
         };
         self.lines_made += 1;
+        if self.lines_made % LINK_TOKENS == LISTENER {
+            self.lines_made += 1; // The listener's token.
+        }
         let index = self.lines_made;
         let mut line = Line::new(transport, peer, dialer);
         line.deadline = Some(turn.now.mono.plus(HANDSHAKE_TIME_MAX));
@@ -470,8 +487,10 @@ impl Link {
             self.backlog_reported = 0;
             tracing::warn!("the link is down: {reason}");
             turn.step(Input::LinkDown { reason });
-        } else if !line.supervisor {
+        } else if line.dialer {
             self.trouble(&reason);
+        } else if !line.supervisor {
+            self.strangers.ended(turn.now.mono, &reason);
         }
         if let Some(dial) = self.dial.as_mut().filter(|_| line.dialer) {
             match line.up_since {
