@@ -7,6 +7,7 @@ use std::fs;
 use tandem_e2e::client::Client;
 use tandem_e2e::node::{Node, START_DEADLINE};
 use tandem_e2e::pair::{Pair, PairOptions};
+use tandem_e2e::rot;
 use tandem_e2e::two_writers::{in_sync, run, serves_alone, wait_equal};
 use tandem_e2e::value::Value;
 use tandem_e2e::wait;
@@ -160,6 +161,47 @@ fn a_node_that_was_given_up_is_fenced_and_what_it_sold_is_told() {
     assert!(id_a != id_b && id_b != "100" && id_b != "110", "{id_a} {id_b}");
     assert!(error(&mut pair.b.client(), "DECRBY stock 9").starts_with("NORIGHTS "));
     run(&mut pair.b.client(), "SET after 1");
+    wait_equal(&pair.a, &pair.b);
+}
+
+#[test]
+fn what_is_kept_for_a_node_that_is_gone_is_freed() {
+    let mut options = PairOptions::new("primary-primary").replication("log_retention = \"1MiB\"");
+    "[storage]\nsegment_size = \"256KiB\"\nsnapshot_after = \"1MiB\"\n"
+        .clone_into(&mut options.more);
+    let mut pair = Pair::prepare(&options);
+    pair.a.start();
+    pair.b.start();
+    in_sync(&pair.a, &pair.b);
+    pair.b.kill();
+    serves_alone(&pair.a);
+    let mut a = pair.a.client();
+    let value = "v".repeat(4_096);
+    let write = |client: &mut Client, count: usize| {
+        (0..count).find_map(|number| {
+            let told = client.command(&["SET", &format!("k{}", number % 100), &value]).unwrap();
+            told.error().map(ToString::to_string)
+        })
+    };
+    let told = write(&mut a, 1_000).unwrap();
+    assert!(told.starts_with("PPDIVERGED ") && told.contains("PP FORGET"), "{told}");
+    let gone = incarnation(&pair.a);
+    let told = run(&mut a, &format!("TANDEM PP FORGET {gone}")).text().unwrap();
+    assert!(told.contains("it held no rights"), "{told}");
+    // Nothing is kept for nobody, before and after a restart.
+    assert_eq!(write(&mut a, 1_000), None);
+    pair.a.kill();
+    pair.a.start();
+    serves_alone(&pair.a);
+    assert_eq!(write(&mut pair.a.client(), 1_000), None);
+    wait::until_true("its log has become shorter", START_DEADLINE, || {
+        let first = rot::files(pair.a.data(), ".log").into_iter().next();
+        first.is_some_and(|path| !path.ends_with("00000000000000000000.log"))
+    });
+    fs::remove_dir_all(pair.b.data()).unwrap();
+    pair.b.start();
+    in_sync(&pair.a, &pair.b);
+    assert_eq!(write(&mut pair.b.client(), 500), None);
     wait_equal(&pair.a, &pair.b);
 }
 

@@ -211,6 +211,11 @@ impl Site {
         }
     }
 
+    /// Nobody is there, and whoever comes begins with a copy: nothing that was written here has to be noted.
+    pub fn nobody_lacks(&mut self) {
+        self.acknowledged(self.own_end);
+    }
+
     /// Enters what a full copy says of counters, sequences and policies.
     pub fn copied(&mut self, record: &Record, space: &mut dyn Space) {
         self.clock.observe(record.origin.stamp, record.origin.stamp.wall());

@@ -8,7 +8,7 @@
 use tandem_replication::message::push_slot;
 use tandem_types::{Lsn, SlotId};
 
-use crate::walk::SlotWalk;
+use crate::walk::{EMPTY_SLOTS_PER_STEP, SlotWalk};
 use crate::{Core, Output, SnapshotCommand};
 
 /// Bytes of pieces that may wait for the snapshot thread.
@@ -18,6 +18,11 @@ const TURN_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of slots in one chunk, about, with two writers: what stands beside them is gathered once for each.
 const WRITER_CHUNK_BYTES: usize = 64 << 10;
+
+/// Keys in one chunk, about, of which own writes are noted that the peer may lack.
+const NOTED_MAX: usize = 4_096;
+/// While there are many of them: slots passed over in one step although they are empty.
+const FEW_SLOTS: usize = 16;
 
 #[derive(Debug)]
 enum Phase {
@@ -134,9 +139,16 @@ fn take(
     let chunk_bytes = if core.writer.is_some() { WRITER_CHUNK_BYTES.min(turn_bytes) } else { 1 };
     let mut slots = Vec::new();
     let mut span: Option<(SlotId, SlotId)> = None;
+    let mut noted = 0;
+    let many = core.writer.as_ref().is_some_and(|it| it.site.index().len() > NOTED_MAX);
+    let slots_max = if many { FEW_SLOTS } else { usize::MAX };
     while slots.len() < chunk_bytes
-        && let Some(piece) = walk.take(&core.store)
+        && noted < NOTED_MAX
+        && let Some(piece) = walk.take_among(&core.store, slots_max.min(EMPTY_SLOTS_PER_STEP))
     {
+        if many && let Some(writer) = &core.writer {
+            noted += writer.site.index().count_within(piece.first, piece.last);
+        }
         span = Some((span.map_or(piece.first, |(first, _)| first), piece.last));
         if !piece.bytes.is_empty() {
             slots.reserve(piece.bytes.len() + 16);

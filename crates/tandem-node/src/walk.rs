@@ -8,7 +8,7 @@ use tandem_store::Store;
 use tandem_types::SlotId;
 
 /// Empty slots passed over in one step: keeps a step under a few dozen microseconds.
-const EMPTY_SLOTS_PER_STEP: usize = 8192;
+pub(crate) const EMPTY_SLOTS_PER_STEP: usize = 8192;
 
 /// One piece: the content of `last`. The slots from `first` up to it were empty at the same position.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,9 +45,14 @@ impl SlotWalk {
 
     /// Takes the next piece: the next slot with content, or a stretch of empty ones.
     pub(crate) fn take(&mut self, store: &Store) -> Option<Piece> {
+        self.take_among(store, EMPTY_SLOTS_PER_STEP)
+    }
+
+    /// The same, passing over fewer empty slots.
+    pub(crate) fn take_among(&mut self, store: &Store, slots_max: usize) -> Option<Piece> {
         let first = self.next?;
         let mut slot = first;
-        for _ in 1..EMPTY_SLOTS_PER_STEP {
+        for _ in 1..slots_max {
             if !store.slot_is_empty(slot) {
                 break;
             }

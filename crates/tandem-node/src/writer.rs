@@ -184,6 +184,11 @@ impl Writer {
         })
     }
 
+    /// The peer was given up, and no other one has come: whoever does begins with a copy.
+    pub(crate) fn has_no_partner(&self) -> bool {
+        self.met == Some(NOBODY)
+    }
+
     /// There is something here that a peer would have to have.
     pub(crate) fn has_data(&self, store: &Store) -> bool {
         self.site.own_end() > Lsn::ZERO || self.site.seen_end() > Lsn::ZERO || !store.is_empty()

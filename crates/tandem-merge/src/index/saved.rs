@@ -58,6 +58,11 @@ impl Index {
         }
     }
 
+    /// Keys in the slots `first..=last` with unacknowledged own writes.
+    pub fn count_within(&self, first: SlotId, last: SlotId) -> usize {
+        self.keys.within(first, last).count()
+    }
+
     /// Takes that over.
     pub(crate) fn load_slots(&mut self, side: NodeId, bytes: &[u8]) -> Result<(), CodecError> {
         let mut bytes = Bytes(bytes);

@@ -53,6 +53,10 @@ impl Core {
         payload.clear();
         Chunk::of(record).encode(&mut payload);
         writer.places.own_appended(own, place, payload.len(), written);
+        if writer.has_no_partner() {
+            writer.site.nobody_lacks();
+            writer.places.confirmed(own.next());
+        }
         let end = self.append_pair(RecordKind::Own, &payload);
         if let Some(writer) = &mut self.writer
             && payload.capacity() <= PAYLOAD_BYTES_KEPT

@@ -179,6 +179,9 @@ impl Replayed {
             writer.places.own_appended(found, lsn, bytes, written);
             let ahead = self.ahead.as_ref();
             writer.site.replay(own, &mut store.replay_space(lsn.next(), ahead));
+            if writer.has_no_partner() {
+                writer.site.nobody_lacks();
+            }
         }
         Ok(())
     }
