@@ -236,7 +236,10 @@ impl Index {
             }
             item => items.extend(pending.note_item(origin, item)),
         }
-        items.push(Item::Key);
+        // One of them is enough to look at the key as a whole.
+        if items.is_empty() {
+            items.push(Item::Key);
+        }
         self.order.extend(items.into_iter().map(|item| (origin.lsn, key.clone(), item)));
     }
 
