@@ -41,6 +41,8 @@ impl Manual {
         out.push(Output::Event(Event::Promoted { reign, cause }));
         self.reign_answers(reign, cause, out);
         if let Some(greeting) = self.greeting().copied() {
+            // It may have said that it serves this very epoch while ours was being written.
+            self.settle_split(&greeting, out);
             self.member_came_back(&greeting, out);
         }
     }

@@ -685,3 +685,22 @@ fn a_returning_primary_whose_peer_is_there_goes_on_alone_only_by_force() {
         assert_eq!(play.serving().is_some(), force, "{answer:?}");
     }
 }
+
+/// What the peer said while the reign was being written counts when it is.
+#[test]
+fn two_that_begin_the_same_epoch_find_out_also_when_one_had_greeted_before_the_other_served() {
+    let mut play = Play::durable(state(NodeId::A, set(true, false, 6)));
+    play.brain.settings.initial_primary = NodeId::B;
+    play.disk_is_fast = false;
+    play.after(100);
+    let theirs = Reign { fork: ForkId::new(99), ..reign(E5, NodeId::B) };
+    play.meets(Greeting {
+        epoch_seen: E5,
+        reign: Some(theirs),
+        ..greeting(Role::Primary, NodeId::B, set(false, true, 9))
+    });
+    play.sync();
+    assert_eq!(play.serving(), None, "the preferred one goes on");
+    play.sync();
+    assert_eq!(play.brain.reign(), Some(theirs));
+}
