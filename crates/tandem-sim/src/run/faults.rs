@@ -83,6 +83,7 @@ impl Run {
             }
             Fault::Amnesia { versions } => self.lose_record(versions),
             Fault::SlowDisk { host, sync, lasting } => {
+                self.hosts[host].is_fast_again(self.now);
                 self.hosts[host].slow = Some(sync);
                 self.hosts[host].slow_since = self.now;
                 self.after(lasting, What::Ease(Ease::Disk(host)));

@@ -134,6 +134,8 @@ impl Host {
     /// Its disk is as fast as ever.
     pub(crate) const fn is_fast_again(&mut self, now: u64) {
         if let Some(sync) = self.slow.take() {
+            let (worst, until) = self.slow_until;
+            let sync = if now < until + worst && worst > sync { worst } else { sync };
             self.slow_until = (sync, now);
         }
     }
