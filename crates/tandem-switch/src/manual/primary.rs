@@ -41,8 +41,11 @@ impl Manual {
         out.push(Output::Event(Event::Promoted { reign, cause }));
         self.reign_answers(reign, cause, out);
         if let Some(greeting) = self.greeting().copied() {
-            // It may have said that it serves this very epoch while ours was being written.
-            self.settle_split(&greeting, out);
+            // It may have said that it serves this very epoch while ours was being written. What it said of an
+            // earlier one is old: it hears of ours.
+            if greeting.reign.is_some_and(|it| it.epoch == reign.epoch) {
+                self.settle_split(&greeting, out);
+            }
             self.member_came_back(&greeting, out);
         }
     }
