@@ -281,8 +281,7 @@ impl Node {
         self.tend_hello();
         self.beat(heart::Input::Tick);
         self.switch_step(tandem_switch::Input::Tick);
-        self.lead(leader::Input::Tick);
-        self.tell_of_follower();
+        self.tick_leader();
         self.follow(follower::Input::Tick);
         self.refresh_view();
         self.clients.tick(&mut self.core);

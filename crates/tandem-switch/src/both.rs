@@ -104,6 +104,7 @@ impl Both {
             | Input::PeerSaid(_)
             | Input::PeerStatus(_)
             | Input::Follower(_)
+            | Input::FellBehind
             | Input::Copying(_)
             | Input::Lacking(_)
             | Input::HigherEpoch(_)

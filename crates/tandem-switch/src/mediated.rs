@@ -196,6 +196,11 @@ impl Mediated {
                     peer.follower = ends;
                 }
             }
+            Input::FellBehind => {
+                if let Some(peer) = &mut self.peer {
+                    peer.follower.caught_up = false;
+                }
+            }
             Input::Copying(copying) => self.copying = copying,
             Input::Lacking(lacking) => self.lacking = lacking,
             Input::Persisted { version } => self.persisted(now, version, out),

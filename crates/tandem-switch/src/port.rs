@@ -157,6 +157,8 @@ pub enum Input {
     PeerStatus(PeerStatus),
     /// The follower's acknowledgements.
     Follower(FollowerEnds),
+    /// The peer has acknowledged nothing for so long that it does not keep up. No word from it.
+    FellBehind,
     /// A full copy into this node begins (`true`) or ended, whole or not (`false`). The node that ends a
     /// copy boots anew or goes on; while it runs there is nothing here that could be promoted.
     Copying(bool),

@@ -72,13 +72,6 @@ impl Node {
     /// The follower's positions came.
     pub(super) fn acknowledged(&mut self, ack: Ack) {
         self.lead(Input::Ack(ack));
-        self.tell_of_follower();
-        self.update_commit();
-        self.clients.committed(&mut self.core);
-    }
-
-    /// The switch hears how far the follower is.
-    pub(super) fn tell_of_follower(&mut self) {
         let Some(leader) = &self.leader else { return };
         let progress = leader.progress();
         let at = &mut self.core.positions;
@@ -92,6 +85,18 @@ impl Node {
             caught_up: progress.caught_up,
         };
         self.switch_step(tandem_switch::Input::Follower(ends));
+        self.update_commit();
+        self.clients.committed(&mut self.core);
+    }
+
+    /// Time passes, and who acknowledges nothing meanwhile does not keep up.
+    pub(super) fn tick_leader(&mut self) {
+        let keeps_up = |it: &Self| it.leader.as_ref().is_some_and(|it| it.progress().caught_up);
+        let before = keeps_up(self);
+        self.lead(Input::Tick);
+        if before && !keeps_up(self) {
+            self.switch_step(tandem_switch::Input::FellBehind);
+        }
     }
 
     fn look_up_chain(&mut self, lsn: Lsn) {
