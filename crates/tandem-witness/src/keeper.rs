@@ -151,6 +151,17 @@ impl Keeper {
         both || !has_data
     }
 
+    /// Something is kept that is no record.
+    pub(crate) const fn is_unreadable(&self) -> bool {
+        matches!(self.record, RecordState::Unreadable { .. })
+    }
+
+    /// What is kept now, in place of something that could not be read.
+    pub(crate) fn found(&mut self, record: RecordState) {
+        assert!(self.is_unreadable(), "a record that is known is replaced by changes only");
+        self.record = record;
+    }
+
     /// A granted change is on disk.
     pub(crate) fn kept(&mut self, revision: Revision, record: Record) {
         self.record = RecordState::Present { revision, record };

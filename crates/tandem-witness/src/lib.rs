@@ -9,7 +9,8 @@
 //!               <- renewed, view, outcome --
 //! ```
 //! Invariants: a record that was answered survives a crash; a change whose expected revision is not the
-//! present one has no effect; after a start nobody is called absent before a whole session has passed.
+//! present one has no effect; after a start nobody is called absent before a whole session has passed. A
+//! full disk refuses a change and ends nothing; any other error of the disk ends the process.
 //!
 //! **Not here:** `ZooKeeper`, etcd, who may be primary.
 #![forbid(unsafe_code)]

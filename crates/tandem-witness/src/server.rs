@@ -1,13 +1,13 @@
 //! The witness as a process: connections, one task that owns every pair, files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_switch::Outcome;
+use tandem_switch::{Outcome, RecordState};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::PairSeen;
 use crate::frame::{self, Caller, FrameWriter, Keys, Secret};
-use crate::keeper::{Granted, Keeper};
+use crate::keeper::Keeper;
 use crate::store::{Store, StoreError};
 use crate::wire::{self, Answer, Request};
 
@@ -81,6 +81,9 @@ impl Server {
     /// See [`WitnessError`].
     pub async fn open(settings: ServerSettings) -> Result<Self, WitnessError> {
         let store = Store::open(&settings.data_dir)?;
+        for reason in store.unreadable().map_err(StoreError::list(&settings.data_dir))? {
+            tracing::error!("{reason}");
+        }
         let address = settings.listen;
         let listener = TcpListener::bind(address)
             .await
@@ -202,6 +205,8 @@ async fn write_answers<W: AsyncWrite + Unpin>(
     }
 }
 
+mod change;
+
 /// The one task.
 struct Witness {
     store: Store,
@@ -210,6 +215,8 @@ struct Witness {
     conns: BTreeMap<u64, Conn>,
     sentinel_port: Option<u16>,
     show: watch::Sender<Seen>,
+    /// Pairs whose last change found no space.
+    full: BTreeSet<String>,
 }
 
 struct Conn {
@@ -229,7 +236,8 @@ impl Conn {
 impl Witness {
     fn new(store: Store, sentinel_port: Option<u16>, show: watch::Sender<Seen>) -> Self {
         let (pairs, conns) = (BTreeMap::new(), BTreeMap::new());
-        Self { store, start: Instant::now(), pairs, conns, sentinel_port, show }
+        let full = BTreeSet::new();
+        Self { store, start: Instant::now(), pairs, conns, sentinel_port, show, full }
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
@@ -273,7 +281,12 @@ impl Witness {
         let now = self.now();
         if !self.pairs.contains_key(&caller.pair) {
             let record = self.store.read(&caller.pair);
-            tracing::info!("pair {} is known from now on", caller.pair);
+            match &record {
+                RecordState::Unreadable { reason } => {
+                    tracing::error!("pair {} has no record: {reason}", caller.pair);
+                }
+                _ => tracing::info!("pair {} is known from now on", caller.pair),
+            }
             self.pairs.insert(caller.pair.clone(), Keeper::new(record, now, caller.session));
         }
         self.conns.insert(conn, Conn { caller, answers, waiting: Vec::new() });
@@ -281,8 +294,10 @@ impl Witness {
 
     fn ask(&mut self, conn: u64, id: u64, request: &Request) {
         let now = self.now();
-        let Some(asker) = self.conns.get_mut(&conn) else { return };
+        let Some(asker) = self.conns.get(&conn) else { return };
         let Caller { pair: name, node, session } = asker.caller.clone();
+        self.look_again(&name);
+        let Some(asker) = self.conns.get_mut(&conn) else { return };
         let Some(pair) = self.pairs.get_mut(&name) else { return };
         let is_read = matches!(request, Request::Read);
         match request {
@@ -305,35 +320,11 @@ impl Witness {
             Request::Read if pair.is_settled(now) => asker.answer(id, Answer::View(pair.view())),
             Request::Read => asker.waiting.push(id),
             Request::Change(change) => {
-                let outcome = match life() {
-                    Ok(life) => pair.change(change, now, life),
-                    Err(_) => Granted::Later("the witness' system gives no random numbers"),
-                };
-                let outcome = match outcome {
-                    Granted::Lost => Outcome::Lost(pair.view()),
-                    Granted::Later(why) => Outcome::Unknown { reason: why.to_owned() },
-                    Granted::Keep { revision, record } => {
-                        match self.store.write(&name, revision, &record) {
-                            Ok(()) => {
-                                tracing::info!(
-                                    "pair {name}: epoch {}, primary {:?}, members {:?}",
-                                    record.epoch.get(),
-                                    record.primary,
-                                    record.members
-                                );
-                                pair.kept(revision, record);
-                                Outcome::Won { revision }
-                            }
-                            Err(error) => {
-                                // What is on disk is not known: a process that starts anew reads it.
-                                tracing::error!("keep the record of pair {name}: {error}");
-                                std::process::exit(1);
-                            }
-                        }
-                    }
-                };
+                let outcome = self.change(&name, change);
                 let won = matches!(outcome, Outcome::Won { .. });
-                asker.answer(id, Answer::Outcome(outcome));
+                if let Some(asker) = self.conns.get(&conn) {
+                    asker.answer(id, Answer::Outcome(outcome));
+                }
                 if won {
                     self.tell(&name);
                 }
@@ -387,11 +378,4 @@ impl Witness {
             }
         }
     }
-}
-
-/// Names one life of a record.
-fn life() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(u64::from_le_bytes(bytes))
 }

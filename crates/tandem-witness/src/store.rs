@@ -14,6 +14,20 @@ const MAGIC: &[u8; 8] = b"TNDMWIT1";
 /// A record has some hundred bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// Why a record was not replaced.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// The disk is full: what was kept before still is, and nothing else.
+    #[error("{source}: its disk is full")]
+    NoSpace {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Which of the two is on disk is not known: a process that starts anew reads it.
+    #[error("{0}")]
+    Unknown(io::Error),
+}
+
 /// The witness' directory, locked by this process.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -40,6 +54,13 @@ pub enum StoreError {
         /// How it failed.
         source: io::Error,
     },
+}
+
+impl StoreError {
+    pub(crate) fn list(dir: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = dir.to_owned();
+        move |source| Self::Io { op: "list", path, source }
+    }
 }
 
 impl Store {
@@ -72,25 +93,65 @@ impl Store {
             Ok(_) => match decode(&bytes) {
                 Some((revision, record)) => RecordState::Present { revision, record },
                 None => RecordState::Unreadable {
-                    reason: format!("{} is damaged or of another version", path.display()),
+                    reason: format!(
+                        "the witness' file {} is damaged or of another version: move it away, and the \
+                         nodes write the record anew once both are here",
+                        path.display()
+                    ),
                 },
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => RecordState::Absent,
             Err(error) => {
-                RecordState::Unreadable { reason: format!("read {}: {error}", path.display()) }
+                let path = path.display();
+                RecordState::Unreadable {
+                    reason: format!("the witness cannot read its file {path}: {error}"),
+                }
             }
         }
     }
 
+    /// What is wrong with the records of this directory, for people.
+    pub(crate) fn unreadable(&self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            let Some(pair) = name.to_str().and_then(|name| name.strip_suffix(".record")) else {
+                continue;
+            };
+            if let RecordState::Unreadable { reason } = self.read(pair) {
+                found.push(reason);
+            }
+        }
+        Ok(found)
+    }
+
     /// Replaces it, durably.
-    pub(crate) fn write(&self, pair: &str, revision: Revision, record: &Record) -> io::Result<()> {
+    pub(crate) fn write(
+        &self,
+        pair: &str,
+        revision: Revision,
+        record: &Record,
+    ) -> Result<(), WriteError> {
         let new = self.dir.join(format!("{pair}.new"));
+        if let Err(source) = self.replace(pair, &new, &encode(revision, record)) {
+            if !matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                return Err(WriteError::Unknown(source));
+            }
+            // Nothing was replaced, and the next try needs the little room that this one took.
+            let _removed = fs::remove_file(&new);
+            return Err(WriteError::NoSpace { source });
+        }
+        // From here on the new record may be found after a crash, or not: no error is harmless.
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(WriteError::Unknown)
+    }
+
+    /// Until it has been renamed, the new file means nothing.
+    fn replace(&self, pair: &str, new: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file =
-            File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(&encode(revision, record))?;
+            File::options().create(true).truncate(true).write(true).mode(0o600).open(new)?;
+        file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&new, self.file(pair))?;
-        File::open(&self.dir)?.sync_all()
+        fs::rename(new, self.file(pair))
     }
 
     fn file(&self, pair: &str) -> PathBuf {

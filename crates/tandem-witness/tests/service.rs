@@ -290,3 +290,53 @@ fn what_was_asked_before_the_witness_was_reached_is_not_carried_out_later() {
         assert_eq!(view.record, RecordState::Absent);
     });
 }
+
+#[test]
+fn a_full_disk_refuses_one_change_and_everything_else_goes_on() {
+    Runtime::new().unwrap().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, running) = witness(folder.path(), "127.0.0.1:0").await;
+        let mut a = Node::start(NodeId::A, address, "secret");
+        a.up().await;
+        a.vouch(PairId::NONE);
+        let Outcome::Won { revision } = a.change(create()).await else { unreachable!("it is new") };
+        let next =
+            Change { expect: Some(revision), record: record(2, NodeId::A), unless_present: None };
+        // Whatever is written to the new file finds no space.
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("main.new")).unwrap();
+        let Outcome::Unknown { reason } = a.change(next).await else { unreachable!("no space") };
+        assert!(reason.contains("disk is full"), "{reason}");
+        a.vouch(PairId::new(5));
+        a.next(|event| matches!(event, MediatorEvent::Renewed { .. }).then_some(())).await;
+        let view = a.view().await;
+        let old = RecordState::Present { revision, record: record(1, NodeId::A) };
+        assert_eq!(view.record, old, "what was acknowledged is what is kept");
+        assert!(view.present.a.is_some() && !running.is_finished());
+        // The same change again, once there is room.
+        let Outcome::Won { revision: second } = a.change(next).await else {
+            unreachable!("there is room")
+        };
+        assert_eq!(second, Revision { version: revision.version + 1, ..revision });
+    });
+}
+
+#[test]
+fn a_damaged_record_is_named_and_moving_its_file_away_is_enough() {
+    Runtime::new().unwrap().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("main.record");
+        std::fs::write(&file, b"TNDMWIT1 and then something else").unwrap();
+        let (address, _running) = witness(folder.path(), "127.0.0.1:0").await;
+        let mut a = Node::start(NodeId::A, address, "secret");
+        a.up().await;
+        a.vouch(PairId::NONE);
+        let RecordState::Unreadable { reason } = a.view().await.record else {
+            unreachable!("it is damaged")
+        };
+        assert!(reason.contains("main.record") && reason.contains("move it away"), "{reason}");
+        assert!(matches!(a.change(create()).await, Outcome::Lost(_)), "it is never overwritten");
+        std::fs::rename(&file, folder.path().join("main.damaged")).unwrap();
+        assert_eq!(a.view().await.record, RecordState::Absent);
+        assert!(matches!(a.change(create()).await, Outcome::Won { .. }));
+    });
+}
