@@ -194,6 +194,8 @@ pub struct MediatorView {
     pub endpoint: Option<String>,
     /// The primary record as last read, in words.
     pub record: Option<String>,
+    /// Why it is of no use now: it is not reached, its record is not this pair's, or it keeps no other.
+    pub trouble: Option<String>,
 }
 
 /// One channel to the peer.
@@ -324,7 +326,8 @@ impl StatusView {
     /// The pair's health as seen from this node.
     ///
     /// No primary: neither this node nor a peer heard over a living link says it is one, or this
-    /// primary is stalled. Degraded: not both in sync, link down, something waited for, configuration differs, conflicts
+    /// primary is stalled. Degraded: not both in sync, link down, something waited for, the mediator of no use,
+    /// configuration differs, conflicts
     /// or a pending switch wait for a person.
     pub fn health(&self) -> Health {
         let here = self.role == RoleName::Primary;
@@ -340,7 +343,7 @@ impl StatusView {
             || self.waiting_for.is_some()
             || self.verify.as_ref().is_some_and(|verify| verify.result == "differs")
             || self.pending.is_some()
-            || self.mediator.as_ref().is_some_and(|mediator| !mediator.connected);
+            || self.mediator.as_ref().is_some_and(|it| !it.connected || it.trouble.is_some());
         if attention { Health::Degraded } else { Health::Healthy }
     }
 }
@@ -365,10 +368,19 @@ mod tests {
     #[test]
     fn health_names_the_worst_that_is_known() {
         type Change = fn(&mut StatusView);
-        let cases: [(&str, Change, Health); 7] = [
+        let cases: [(&str, Change, Health); 8] = [
             ("as it should be", |_| {}, Health::Healthy),
             ("peer out of the set", |s| s.in_sync = false, Health::Degraded),
             ("link down", |s| s.peer.connected = false, Health::Degraded),
+            (
+                "the mediator's record is damaged",
+                |s| {
+                    let trouble = Some("damaged".to_owned());
+                    s.mediator =
+                        Some(MediatorView { connected: true, trouble, ..MediatorView::default() });
+                },
+                Health::Degraded,
+            ),
             ("conflicts wait", |s| s.conflicts = 1, Health::Degraded),
             ("stalled", |s| s.stalled = true, Health::NoPrimary),
             ("both follow", |s| s.role = RoleName::Standby, Health::NoPrimary),
@@ -407,7 +419,7 @@ mod tests {
         for name in peer.split_whitespace() {
             assert!(json["peer"].get(name).is_some(), "peer.{name}");
         }
-        for name in ["kind", "connected", "endpoint", "record"] {
+        for name in ["kind", "connected", "endpoint", "record", "trouble"] {
             assert!(json["mediator"].get(name).is_some(), "mediator.{name}");
         }
     }

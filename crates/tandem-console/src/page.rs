@@ -158,6 +158,9 @@ fn this_node(html: &mut Html, status: &StatusView) {
         if let Some(record) = &mediator.record {
             html.row("record", record);
         }
+        if let Some(trouble) = &mediator.trouble {
+            html.row("mediator trouble", trouble);
+        }
     }
     if let Some(switch) = &status.last_switch {
         let from = switch.from.as_deref().unwrap_or("nobody");

@@ -18,6 +18,8 @@ pub(crate) fn render(status: &StatusView) -> String {
     lines.extend(table(&rows));
     lines.push(link_line(status));
     lines.extend(rights_line(status));
+    let trouble = status.mediator.as_ref().and_then(|mediator| mediator.trouble.as_ref());
+    lines.extend(trouble.map(|trouble| format!(" ! the mediator: {trouble}")));
     lines.extend(pending_lines(status));
     if status.paused {
         lines.push(" ! automatic switching is suspended; tandem resume ends that".to_owned());
@@ -120,7 +122,11 @@ fn rights_line(status: &StatusView) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(mediator) = &status.mediator {
         let place = mediator.endpoint.as_ref().map_or(String::new(), |at| format!(" {at}"));
-        let state = if mediator.connected { "ok" } else { "NOT REACHED" };
+        let state = match (mediator.connected, &mediator.trouble) {
+            (false, _) => "NOT REACHED",
+            (true, Some(_)) => "ANSWERS, BUT NOT OK",
+            (true, None) => "ok",
+        };
         let record =
             mediator.record.as_ref().map_or(String::new(), |record| format!(" ({record})"));
         parts.push(format!("{}{place} {state}{record}", mediator.kind));
@@ -280,6 +286,7 @@ mod tests {
                 connected: true,
                 endpoint: Some("10.0.0.3:7390".into()),
                 record: Some("epoch 7, a, both".into()),
+                trouble: None,
             }),
             vip: Some(VipView { address: "10.0.0.100/24".into(), held: true, may_hold: None }),
             read_lease_ms: Some(480),
@@ -301,5 +308,10 @@ mod tests {
             assert!(shown.contains(part), "{part}\n{shown}");
         }
         assert!(!render(&StatusView::default()).contains("vip"));
+        let mut damaged = status;
+        damaged.mediator.as_mut().unwrap().trouble = Some("the file is damaged".into());
+        let shown = render(&damaged);
+        assert!(shown.contains("7390 ANSWERS, BUT NOT OK ("), "{shown}");
+        assert!(shown.contains(" ! the mediator: the file is damaged"), "{shown}");
     }
 }

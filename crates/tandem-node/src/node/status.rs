@@ -195,6 +195,7 @@ impl Node {
                 connected: hint.is_some(),
                 endpoint: None,
                 record: Some(hint.map_or("it has not said anything yet", |it| it.words()).into()),
+                trouble: None,
             });
         }
         let status = self.switch.mediator_status()?;
@@ -217,7 +218,8 @@ impl Node {
             kind: self.clients.facts.mediator_kind.clone(),
             connected: status.connected,
             endpoint: status.endpoint,
-            record: record.or(status.trouble),
+            record,
+            trouble: status.trouble,
         })
     }
 

@@ -194,6 +194,7 @@ impl Mediated {
         let ours = self.bid.as_ref().is_some_and(|bid| bid.first.is_some_and(|it| number >= it));
         match outcome {
             Outcome::Won { revision } if ours => {
+                self.mediator.refused = None;
                 let Some(bid) = &self.bid else { return };
                 let record = bid.change.record;
                 self.mediator.record = Some(RecordState::Present { revision, record });
@@ -203,6 +204,7 @@ impl Mediated {
             // It was settled by what was seen.
             Outcome::Won { .. } => {}
             Outcome::Lost(view) => {
+                self.mediator.refused = None;
                 if ours && let Some(bid) = &mut self.bid {
                     bid.open = bid.open.saturating_sub(1);
                     if bid.asked.is_some_and(|(asked, _)| asked == number) {
@@ -222,7 +224,14 @@ impl Mediated {
                         bid.again_at = now.plus(wait);
                     }
                     let what = bid.purpose.words();
-                    out.push(Output::Event(Event::ChangeFailed { what, reason }));
+                    // Asked again several times a second: said once.
+                    let said = Some(&reason) == self.mediator.refused.as_ref();
+                    if !reason.is_empty() {
+                        self.mediator.refused = Some(reason.clone());
+                    }
+                    if !said {
+                        out.push(Output::Event(Event::ChangeFailed { what, reason }));
+                    }
                     if !holds(Rule::SettleByRevision) {
                         self.lost(out);
                     }

@@ -5,7 +5,7 @@ use tandem_types::{Monotonic, PairId};
 use super::bid::Purpose;
 use super::mediator::Standing;
 use super::{Mediated, Phase};
-use crate::{DemoteCause, Proposed, Record, Timer, Why};
+use crate::{DemoteCause, Proposed, Record, RecordState, Timer, Why};
 
 impl Mediated {
     /// What this node is waiting for, as of `now`.
@@ -101,13 +101,16 @@ impl Mediated {
             Some(trouble) if !self.mediator.connected => {
                 format!("{what}; the mediator cannot be reached: {trouble}")
             }
-            _ => what,
+            _ => match &self.mediator.refused {
+                Some(refused) => format!("{what}; it does not make the change: {refused}"),
+                None => what,
+            },
         };
         let ready = self.bid.as_ref().is_some_and(|bid| bid.ready);
         let (waiting_for, who) = if !ready {
             ("this node's refusal of the old epoch to be on disk", "this node's disk".to_owned())
         } else if self.mediator.connected {
-            ("the mediator's answer", self.mediator_words())
+            ("the mediator to make the change", self.mediator_words())
         } else {
             ("the mediator, to know whether the record has changed", self.mediator_words())
         };
@@ -174,15 +177,32 @@ impl Mediated {
                 self.why_named(now, &record)
             }
             Standing::Valid(_, record) => self.why_no_primary(now, Some(&record)),
-            Standing::Foreign => Why {
-                now: "what the mediator holds under this pair's name is not this pair's record".to_owned(),
-                waiting_for: Some("the right record, or the right mediator".to_owned()),
-                who: Some("a person: check `switch.mediator` and `pair.name`, or remove that record".to_owned()),
-                timers: Vec::new(),
-                forcing: Some("`tandem promote --force` puts this pair's record in its place; whoever relies on the other one loses it".to_owned()),
-            },
+            Standing::Foreign => self.why_foreign(),
             Standing::Absent if self.state.is_empty() => self.why_empty(),
             Standing::Absent | Standing::Old(_) | Standing::Unknown => self.why_unrecorded(),
+        }
+    }
+
+    /// What the mediator holds is of another pair, or cannot be read.
+    fn why_foreign(&self) -> Why {
+        let unreadable = matches!(self.mediator.record, Some(RecordState::Unreadable { .. }));
+        let ailment = self.mediator_ailment().unwrap_or_default();
+        let forcing = if unreadable {
+            "nothing can be forced through this mediator: what cannot be read is never overwritten"
+        } else {
+            "`tandem promote --force` puts this pair's record in its place; whoever relies on the other one loses it"
+        };
+        Why {
+            now: format!(
+                "what the mediator holds under this pair's name is not this pair's record: {ailment}"
+            ),
+            waiting_for: Some("the right record, or the right mediator".to_owned()),
+            who: Some(
+                "a person: check `switch.mediator` and `pair.name`, or remove that record"
+                    .to_owned(),
+            ),
+            timers: Vec::new(),
+            forcing: Some(forcing.to_owned()),
         }
     }
 
@@ -251,7 +271,13 @@ impl Mediated {
         let force =
             Some(format!("`tandem promote --force` makes this node primary: {}", self.gap(now)));
         let Some(record) = record else {
-            let why = self.why_no_mediator(now);
+            let why = if !self.mediator.is_fresh() {
+                self.why_no_mediator(now)
+            } else if self.standing() == Standing::Foreign {
+                self.why_foreign()
+            } else {
+                self.why_unrecorded()
+            };
             return Why { now: format!("{peer} is not reachable, and {}", why.now), ..why };
         };
         let alive =

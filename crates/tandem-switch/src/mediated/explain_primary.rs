@@ -23,6 +23,16 @@ impl Mediated {
         if self.is_stalled() {
             return self.why_stalled(now);
         }
+        if let Some(ailment) = self.record_ailment() {
+            let peer = if self.counts_peer() { "with a connected standby" } else { "alone" };
+            return Why::waits(
+                &format!(
+                    "primary {peer}; no change of primary is possible, planned or not, for the mediator is of no use: {ailment}"
+                ),
+                "the mediator's record to be put right",
+                "a person",
+            );
+        }
         let recorded = self.valid_record().is_some_and(|(_, record)| record.is_both());
         let how = match (self.counts_peer(), recorded) {
             (true, true) => "primary, in sync with its standby",
@@ -59,15 +69,21 @@ impl Mediated {
         let peer = self.peer_words();
         let mut timers = Vec::new();
         let (waiting_for, who) = if self.mediator.is_fresh() && self.valid_record().is_none() {
-            let what = format!(
-                "{peer}: the mediator has lost the record of this pair, or has an old one, so another primary cannot be ruled out"
-            );
+            let what = if let Some(ailment) = self.record_ailment() {
+                format!("{peer}, or the mediator's record to be put right: {ailment}")
+            } else {
+                format!(
+                    "{peer}: the mediator has lost the record of this pair, or has an old one, so another primary cannot be ruled out"
+                )
+            };
             (what, format!("{peer}, or a person by `tandem solo`"))
         } else if self.mediator.is_fresh() {
             if let Some(at) = self.solo_at().filter(|&at| at > now) {
                 timers.push(Timer { name: "asks the record to go on alone", left: at.since(now) });
             }
-            let what = format!("{peer}, or the record to leave it out");
+            let refused = self.mediator.refused.as_ref().filter(|_| self.bid.is_some());
+            let refused = refused.map_or(String::new(), |why| format!(", which fails: {why}"));
+            let what = format!("{peer}, or the record to leave it out{refused}");
             (what, format!("{peer}, or {}", self.mediator_words()))
         } else {
             let what = format!(

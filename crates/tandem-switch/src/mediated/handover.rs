@@ -49,6 +49,9 @@ impl Mediated {
         if !self.mediator.is_fresh() {
             return Some("the mediator cannot be reached, and the record must change".to_owned());
         }
+        if let Some(ailment) = self.record_ailment() {
+            return Some(format!("the record must change, and the mediator cannot: {ailment}"));
+        }
         if !recorded || !self.member_confirmed() || self.bid.is_some() {
             return Some("the standby is not in sync yet".to_owned());
         }

@@ -18,6 +18,8 @@ pub(super) struct Mediator {
     pub(super) connected: bool,
     pub(super) endpoint: Option<String>,
     pub(super) trouble: Option<String>,
+    /// Why it did not make the change that is under way, as it said last.
+    pub(super) refused: Option<String>,
     /// The record as last seen in this boot.
     pub(super) record: Option<RecordState>,
     pub(super) present: Pair<Option<Presence>>,
@@ -41,6 +43,7 @@ impl Mediator {
             connected: false,
             endpoint: None,
             trouble: None,
+            refused: None,
             record: None,
             present: Pair::default(),
             viewed: None,
@@ -210,6 +213,7 @@ impl Mediated {
         self.mediator.connected = true;
         self.mediator.endpoint = Some(endpoint);
         self.mediator.trouble = None;
+        self.mediator.refused = None;
         self.mediator.heard = now;
         // Whatever was there before this session may have changed, and nobody told us.
         self.mediator.viewed = None;

@@ -116,7 +116,10 @@ impl Mediated {
             return self.begin_unrecorded(now, PromoteCause::Forced, out);
         }
         let Some(expect) = self.expected().or_else(|| self.expected_by_force(accepted)) else {
-            let text = "refused: what the mediator holds is not this pair's record (`tandem why`); `--force` cannot replace what cannot be read".to_owned();
+            let ailment = self.mediator_ailment().unwrap_or_default();
+            let text = format!(
+                "refused: what the mediator holds is not this pair's record, and `--force` cannot replace what cannot be read: {ailment}"
+            );
             return refuse(RefusalKind::Unsafe(gap), text, out);
         };
         let record = self.valid_record().map(|(_, record)| record);

@@ -7,7 +7,7 @@ use tandem_types::{Epoch, ForkId, Incarnation, Lsn, Monotonic, NodeId, Pair, Pai
 use super::Mediated;
 use crate::message::{Greeting, PeerMessage};
 use crate::{
-    Acknowledge, Automatic, BootFacts, FollowerEnds, Gap, InSyncSet, Input, MediatorEvent,
+    Acknowledge, Automatic, BootFacts, Event, FollowerEnds, Gap, InSyncSet, Input, MediatorEvent,
     MediatorRequest, MediatorView, NodeState, Outcome, Output, OwnEnds, Presence, ReadRight,
     Record, RecordState, Reign, Revision, Settings,
 };
@@ -30,6 +30,8 @@ struct Node {
     /// Changes of the record that nobody has answered.
     asked: Vec<u64>,
     said: Vec<PeerMessage>,
+    /// Changes that failed, as they were told to people.
+    failed: Vec<String>,
 }
 
 impl Node {
@@ -52,7 +54,14 @@ impl Node {
         let now = Monotonic::from_millis(10_000);
         let facts = BootFacts { starts_in_window: 1 };
         let brain = Mediated::new(settings, *state, facts, 7, now);
-        Self { brain, now, own: OwnEnds::default(), asked: Vec::new(), said: Vec::new() }
+        Self {
+            brain,
+            now,
+            own: OwnEnds::default(),
+            asked: Vec::new(),
+            said: Vec::new(),
+            failed: Vec::new(),
+        }
     }
 
     fn step(&mut self, input: Input) {
@@ -73,6 +82,7 @@ impl Node {
                 }
                 Output::Mediator(MediatorRequest::Change { number, .. }) => self.asked.push(number),
                 Output::Send(message) => self.said.push(message),
+                Output::Event(Event::ChangeFailed { reason, .. }) => self.failed.push(reason),
                 _ => {}
             }
         }
@@ -297,4 +307,57 @@ fn a_node_whose_data_is_set_aside_asks_for_no_record_whatever_is_there() {
     assert_eq!(node.brain.role(), Role::Joining);
     node.step(Input::Lacking(false));
     assert_eq!(node.asked.len(), 1);
+}
+
+#[test]
+fn a_mediator_that_refuses_is_asked_again_and_quoted_and_told_of_once() {
+    let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
+    node.sees(revision(1, 5), NodeId::B, BOTH);
+    node.waits(Duration::from_secs(3));
+    for _ in 0..3 {
+        let number = node.asked.pop().expect("asked again");
+        node.asked.clear();
+        let reason = "the witness' disk is full".to_owned();
+        node.mediator(MediatorEvent::Outcome { number, outcome: Outcome::Unknown { reason } });
+        let why = node.brain.why(node.now).now;
+        assert!(why.contains("the witness' disk is full"), "{why}");
+        let trouble = node.brain.mediator_status().trouble.unwrap();
+        assert!(trouble.contains("the witness' disk is full"), "{trouble}");
+        node.waits(Duration::from_millis(200));
+    }
+    assert_eq!(node.failed, ["the witness' disk is full"]);
+    let number = node.asked.pop().expect("asked again");
+    node.mediator(MediatorEvent::Outcome {
+        number,
+        outcome: Outcome::Won { revision: revision(1, 6) },
+    });
+    assert_eq!(node.brain.mediator_status().trouble, None);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_named_as_the_cause_with_what_to_do() {
+    let unreadable = |node: &mut Node| {
+        let record = RecordState::Unreadable { reason: "x.record is damaged: move it away".into() };
+        let view = MediatorView { asked: Some(node.now), record, present: Pair::default() };
+        node.mediator(MediatorEvent::View(view));
+    };
+    let mut standby = Node::returned(NodeId::B, Some(revision(1, 4)));
+    standby.mediator(MediatorEvent::Up { endpoint: "m".into() });
+    unreadable(&mut standby);
+    let why = standby.brain.why(standby.now);
+    assert!(why.now.contains("x.record is damaged: move it away"), "{why:?}");
+    assert!(!why.now.contains("cannot be reached"), "{why:?}");
+    assert!(!why.forcing.unwrap().contains("--force"), "it would be refused");
+
+    let mut primary = Node::returned(NodeId::A, Some(revision(1, 4)));
+    primary.sees(revision(1, 5), NodeId::A, ONLY_OWN);
+    primary.waits(Duration::from_secs(3));
+    let number = primary.asked[0];
+    let outcome = Outcome::Won { revision: revision(1, 6) };
+    primary.mediator(MediatorEvent::Outcome { number, outcome });
+    assert!(primary.brain.is_serving());
+    unreadable(&mut primary);
+    let why = primary.brain.why(primary.now);
+    assert!(why.now.contains("x.record is damaged: move it away"), "{why:?}");
+    assert!(why.waiting_for.is_some());
 }

@@ -97,11 +97,27 @@ impl Mediated {
     /// How the mediator is, for people.
     pub fn mediator_status(&self) -> MediatorStatus {
         let it = &self.mediator;
-        let about_record = match (&it.record, self.standing()) {
+        let present_until = it.renewed.map(|at| at.plus(self.settings.automatic.session));
+        MediatorStatus {
+            connected: it.connected,
+            endpoint: it.endpoint.clone(),
+            trouble: it.trouble.clone().or_else(|| self.mediator_ailment()),
+            seen: it.viewed,
+            present_until,
+            unsettled: self.bid.as_ref().is_some_and(super::bid::Bid::is_sent),
+        }
+    }
+
+    /// What is wrong with a mediator that answers: with its record, or with keeping another.
+    pub(super) fn mediator_ailment(&self) -> Option<String> {
+        let refused = self.mediator.refused.as_ref().filter(|_| self.bid.is_some());
+        match (&self.mediator.record, self.standing()) {
             (Some(RecordState::Unreadable { reason }), _) => {
                 Some(format!("what it holds is not a record of this version: {reason}"))
             }
-            (_, Standing::Foreign) => Some("its record is of another pair".to_owned()),
+            (_, Standing::Foreign) => Some(
+                "its record is of another pair: check `switch.mediator` and `pair.name`".to_owned(),
+            ),
             (_, Standing::Old(_)) => {
                 let text =
                     "its record is older than what this node knows, or of another life: a copy";
@@ -110,17 +126,14 @@ impl Mediated {
             (_, Standing::Absent) if !self.state.is_empty() => {
                 Some("it has no record of this pair: it was emptied or replaced".to_owned())
             }
-            _ => None,
-        };
-        let present_until = it.renewed.map(|at| at.plus(self.settings.automatic.session));
-        MediatorStatus {
-            connected: it.connected,
-            endpoint: it.endpoint.clone(),
-            trouble: it.trouble.clone().or(about_record),
-            seen: it.viewed,
-            present_until,
-            unsettled: self.bid.as_ref().is_some_and(super::bid::Bid::is_sent),
+            _ => refused.map(|reason| format!("it does not change the record: {reason}")),
         }
+    }
+
+    /// A record that nobody but a person can put right.
+    pub(super) fn record_ailment(&self) -> Option<String> {
+        let stays = self.mediator.is_fresh() && self.standing() == Standing::Foreign;
+        stays.then(|| self.mediator_ailment()).flatten()
     }
 
     /// Acknowledged writes that a promotion of this node could lose now.
