@@ -34,7 +34,7 @@ use crate::pubsub::PubSub;
 use crate::session::{Gate, Session, What};
 use crate::sessions::Sessions;
 use crate::slow_log::SlowLog;
-use crate::{ConnId, ConnInfo, Core, Output};
+use crate::{ConnId, ConnInfo, Core, Foyer, Output};
 
 pub(crate) use admission::{OUT_OF_MEMORY, refusal_text};
 pub(crate) use closing::output_limit;
@@ -181,6 +181,15 @@ impl Clients {
             self.close(core, &mut session);
             self.settle(core, session);
         }
+    }
+
+    /// A client that is here already settled this before there was a node.
+    pub fn take_over(&mut self, conn: ConnId, foyer: Foyer) {
+        let Some(session) = self.sessions.get_mut(conn) else { return };
+        session.authenticated = foyer.authenticated;
+        session.db = foyer.db;
+        session.proto = foyer.proto;
+        session.identity = foyer.identity;
     }
 
     /// Bytes came from a client.

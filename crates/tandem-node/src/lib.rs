@@ -17,6 +17,7 @@ mod config_table;
 mod conflicts;
 mod core;
 mod facts;
+mod foyer;
 mod generation;
 mod input;
 mod latency;
@@ -53,6 +54,7 @@ pub use conflicts::{
     save_records,
 };
 pub use facts::{Facts, Stopwatch, stopped};
+pub use foyer::{Foyer, Stays};
 pub use generation::{
     damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
 };

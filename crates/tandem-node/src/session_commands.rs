@@ -1,14 +1,14 @@
 //! Commands of the connection and the server: one row each, with the function that runs it.
 
 mod acl;
-mod auth;
-mod client;
+pub(crate) mod auth;
+pub(crate) mod client;
 mod client_kill;
 mod client_list;
 mod config;
 mod connection;
 mod debug;
-mod hello;
+pub(crate) mod hello;
 mod help;
 mod info;
 mod latency;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tandem_log::Batch;
-use tandem_node::{ConnId, Input, Output};
+use tandem_node::{ConnId, Foyer, Input, Output};
 use tandem_switch::BootId;
 use tandem_types::{Incarnation, Monotonic, Now, PairId};
 
@@ -58,6 +58,14 @@ pub(crate) trait Brain: Send {
 
     /// Connections there may be at once.
     fn clients_max(&self) -> usize;
+
+    /// What a client has settled with a stand-in.
+    fn take_foyer(&mut self, _conn: ConnId) -> Option<Foyer> {
+        None
+    }
+
+    /// What a client that was accepted just now has settled before.
+    fn take_over(&mut self, _conn: ConnId, _foyer: Foyer) {}
 
     /// Input that a stand-in kept of a client's unfinished request.
     fn take_unread(&mut self, conn: ConnId) -> Vec<u8>;

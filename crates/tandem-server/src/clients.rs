@@ -528,11 +528,16 @@ impl Clients {
             }
             connection.announced = false;
             let lost = !from.writable(id).is_empty() || connection.closing;
-            let unread = from.take_unread(id);
+            let (foyer, unread) = (from.take_foyer(id), from.take_unread(id));
             if lost || !self.announce(id, turn) {
                 // The node knows of it only if it was announced again.
                 self.end(id, turn);
-            } else if !unread.is_empty() {
+                continue;
+            }
+            if let Some(foyer) = foyer {
+                turn.brain.take_over(id, foyer);
+            }
+            if !unread.is_empty() {
                 turn.step(Input::Received { conn: id, bytes: &unread });
             }
         }

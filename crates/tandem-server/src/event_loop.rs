@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 use tandem_admin::AdminReply;
-use tandem_node::{AdminId, ConnId, Input, Output};
+use tandem_node::{AdminId, ConnId, Input, Output, Secret};
 use tandem_types::{Monotonic, Now};
 use tokio::sync::oneshot;
 
@@ -83,6 +83,8 @@ pub(crate) struct EventLoop {
     /// A drill: no link before this.
     isolated_until: Option<Monotonic>,
     turns: TurnClock,
+    /// What clients must know, also while the data is loaded.
+    password: Option<Secret>,
 }
 
 /// What an event loop is made of.
@@ -103,6 +105,8 @@ pub(crate) struct Parts {
     pub boot: Arc<dyn Boot>,
     /// Tells other threads of long turns.
     pub turns: TurnClock,
+    /// What clients must know.
+    pub password: Option<Secret>,
 }
 
 /// Token of the bell.
@@ -129,13 +133,13 @@ const fn own(token: u64) -> Token {
 impl EventLoop {
     /// Ready to run; the data is not loaded yet.
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { poll, inbox, outbox, clients, link, tls, boot, turns } = parts;
+        let Parts { poll, inbox, outbox, clients, link, tls, boot, turns, password } = parts;
         Self {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             inbox,
             outbox,
-            brain: Box::new(Loading::default()),
+            brain: Box::new(Loading::new(password.clone())),
             out: Vec::new(),
             clients,
             link,
@@ -152,6 +156,7 @@ impl EventLoop {
             edges: Attached::default(),
             isolated_until: None,
             turns,
+            password,
         }
     }
 

@@ -143,6 +143,7 @@ impl Server {
             Link::new(peer, registry()?, listener, outbox.clone()).map_err(RunError::Wait)?;
         let turns = TurnClock::default();
         let admin = AdminHandle::new(outbox.clone(), turns.clone());
+        let password = settings.node.password.clone();
         let boot = Arc::new(NodeBoot {
             disk,
             options: LogOptions { segment_bytes: settings.segment_bytes },
@@ -155,7 +156,7 @@ impl Server {
             },
             settings: settings.node,
         });
-        let parts = Parts { poll, inbox, outbox, clients, link: line, tls, boot, turns };
+        let parts = Parts { poll, inbox, outbox, clients, link: line, tls, boot, turns, password };
         Ok(Self {
             event_loop: EventLoop::new(parts),
             admin,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tandem_resp::{Args, parse_i64, parse_u64};
+use tandem_resp::{Args, Reply, parse_i64, parse_u64};
 
 use super::hello::BAD_NAME;
 use super::{Visit, client_kill, client_list, help, is};
 use crate::clients::Pause;
-use crate::session::{Moving, ReplyMode, What};
+use crate::session::{Identity, Moving, ReplyMode, Session, What};
 
 pub(super) const SUBCOMMANDS: &[&str] = &[
     "client|caching",
@@ -103,31 +103,42 @@ pub(super) fn is_good_name(name: &[u8]) -> bool {
 }
 
 fn set_name(visit: &mut Visit<'_>, name: &[u8]) {
-    if !is_good_name(name) {
-        return visit.reply().error(BAD_NAME);
-    }
-    visit.session.identity.name = name.to_vec();
-    visit.reply().ok();
+    let Session { identity, outbox, proto, .. } = visit.session;
+    name_it(identity, name, &mut Reply::new(outbox.bytes_mut(), *proto));
 }
 
 fn set_info(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let Session { identity, outbox, proto, .. } = visit.session;
+    describe_it(identity, args, &mut Reply::new(outbox.bytes_mut(), *proto));
+}
+
+/// `CLIENT SETNAME`.
+pub(crate) fn name_it(identity: &mut Identity, name: &[u8], reply: &mut Reply<'_>) {
+    if !is_good_name(name) {
+        return reply.error(BAD_NAME);
+    }
+    identity.name = name.to_vec();
+    reply.ok();
+}
+
+/// `CLIENT SETINFO`.
+pub(crate) fn describe_it(identity: &mut Identity, args: &Args<'_>, reply: &mut Reply<'_>) {
     let (option, value) = (args.get(2), args.get(3));
     let lower = option.to_ascii_lowercase();
     let shown = String::from_utf8_lossy(&lower).into_owned();
-    let identity = &mut visit.session.identity;
     let place = match &*lower {
         b"lib-name" => &mut identity.lib_name,
         b"lib-ver" => &mut identity.lib_version,
         _ => {
             let text = format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(option));
-            return visit.reply().error(&text);
+            return reply.error(&text);
         }
     };
     if is_good_name(value) {
         *place = value.to_vec();
-        visit.reply().ok();
+        reply.ok();
     } else {
-        visit.reply().error_fmt(format_args!(
+        reply.error_fmt(format_args!(
             "ERR {shown} cannot contain spaces, newlines or special characters."
         ));
     }

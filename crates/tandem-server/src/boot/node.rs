@@ -7,8 +7,8 @@ use std::time::Duration;
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, NodeState, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, ConnId, Desk, Facts, Input, Life, LogPlace, MergeLog, Node, Output, SaveError,
-    SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name, save_fork,
+    BootReport, ConnId, Desk, Facts, Foyer, Input, Life, LogPlace, MergeLog, Node, Output,
+    SaveError, SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name, save_fork,
 };
 use tandem_types::{Lsn, Monotonic, Now, error_chain};
 
@@ -287,6 +287,10 @@ impl Brain for ServingNode {
 
     fn clients_max(&self) -> usize {
         self.node.core().settings.limits.clients_max
+    }
+
+    fn take_over(&mut self, conn: ConnId, foyer: Foyer) {
+        self.node.clients_mut().take_over(conn, foyer);
     }
 
     fn take_unread(&mut self, conn: ConnId) -> Vec<u8> {

@@ -86,7 +86,8 @@ impl EventLoop {
         self.link.stop("this node starts again from disk", now);
         let (clients, mut turn) = self.clients_turn(now);
         clients.end_all(&mut turn);
-        let node = std::mem::replace(&mut self.brain, Box::new(Loading::default()));
+        let node =
+            std::mem::replace(&mut self.brain, Box::new(Loading::new(self.password.clone())));
         // Whoever asked sees that no answer comes.
         self.asked.clear();
         self.out.clear();

@@ -126,7 +126,8 @@ impl Server {
         let boot = Arc::new(EchoBoot { go: std::sync::Mutex::new(wait), clients_max });
         let turns = TurnClock::default();
         let admin = crate::AdminHandle::new(outbox.clone(), turns.clone());
-        let parts = Parts { poll, inbox, outbox, clients, link, tls: None, boot, turns };
+        let parts =
+            Parts { poll, inbox, outbox, clients, link, tls: None, boot, turns, password: None };
         let thread = thread::spawn(move || EventLoop::new(parts).run());
         Self { address, admin, go, thread: Some(thread) }
     }
