@@ -53,6 +53,7 @@ macro_rules! metrics {
 metrics! {
     Gauge "tandem_info" ["version", "pair", "node", "topology"] "Always 1; what runs here"
     Gauge "tandem_uptime_seconds" [] "Seconds since the process began"
+    Gauge "tandem_tls_certificate_expires_seconds" [] "Seconds until the first of the configured certificates expires; negative afterwards"
     Gauge "tandem_role" ["role"] "1 for the role this node has, 0 for the others"
     Gauge "tandem_epoch" [] "The reign this node follows or holds"
     Gauge "tandem_in_sync" [] "1 while the in-sync set holds both nodes"

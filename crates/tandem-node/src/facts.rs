@@ -2,6 +2,8 @@
 
 use tandem_types::{Monotonic, WallMillis};
 
+use crate::CertificateEnd;
+
 /// Facts about the process; the server fills them in, the simulator leaves them empty.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -43,6 +45,8 @@ pub struct Facts {
     pub cpu_system_us: u64,
     /// Processor time in the program, in microseconds.
     pub cpu_user_us: u64,
+    /// When the TLS certificate ends; `None`: there is none, or it cannot be told.
+    pub certificate: Option<CertificateEnd>,
 }
 
 /// A clock in nanoseconds for measuring how long commands take; its zero means nothing.

@@ -10,6 +10,7 @@
 
 mod apply_queue;
 mod blocked;
+mod certificate_end;
 mod clients;
 mod command_stats;
 mod compare;
@@ -45,6 +46,7 @@ mod walk;
 mod writer;
 
 pub use crate::core::{Caller, Core, Executed, StreamCounts};
+pub use certificate_end::CertificateEnd;
 pub use clients::{ClientStats, Clients};
 pub use command_stats::CommandCount;
 pub use compare::{Compare, How, NoCompare};

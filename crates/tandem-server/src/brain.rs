@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tandem_log::Batch;
-use tandem_node::{ConnId, Foyer, Input, Output};
+use tandem_node::{CertificateEnd, ConnId, Foyer, Input, Output};
 use tandem_switch::BootId;
 use tandem_types::{Incarnation, Monotonic, Now, PairId};
 
@@ -78,6 +78,9 @@ pub(crate) trait Brain: Send {
     /// Looks at what the process uses; about once per second. `slowest_turn`: the longest that a request
     /// had to wait for its turn since the last look; `waited`: what every request had to wait.
     fn refresh_facts(&mut self, _slowest_turn: Duration, _waited: Duration) {}
+
+    /// The certificate is read, first or again.
+    fn set_certificate(&mut self, _certificate: Option<CertificateEnd>) {}
 
     /// What this node says of itself on every channel; `None`: nobody listens.
     fn vitals(&self) -> Option<tandem_switch::Vitals> {

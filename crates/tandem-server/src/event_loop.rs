@@ -12,6 +12,7 @@
 //!
 //! Invariant: nothing here blocks but the wait: no disk, no lock, no name lookup.
 
+mod certificate;
 mod outputs;
 
 use std::collections::BTreeMap;
@@ -39,8 +40,6 @@ use crate::{Exit, RunError, TurnClock, clock};
 
 /// Events taken from the system at once.
 const EVENTS_MAX: usize = 1024;
-/// How often files of certificates are looked at.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
 
 /// How often the process' memory and processor time are looked at.
 const FACTS_EVERY: Duration = Duration::from_secs(1);
@@ -68,6 +67,7 @@ pub(crate) struct EventLoop {
     link: Link,
     tls: Option<Tls>,
     certificates_at: Monotonic,
+    certificate_told: certificate::Told,
     facts_at: Monotonic,
     /// The longest turn since the last look at the process: what came meanwhile had to wait.
     slowest_turn: Duration,
@@ -144,7 +144,8 @@ impl EventLoop {
             clients,
             link,
             tls,
-            certificates_at: clock::monotonic().plus(CERTIFICATES_EVERY),
+            certificates_at: clock::monotonic().plus(certificate::LOOK_EVERY),
+            certificate_told: certificate::Told::default(),
             facts_at: Monotonic::ZERO,
             slowest_turn: Duration::ZERO,
             boot,
@@ -170,6 +171,7 @@ impl EventLoop {
     /// # Errors
     /// The data cannot be loaded, the node gave up, or the system refuses to wait for events.
     pub(crate) fn run(mut self) -> Result<Exit, RunError> {
+        self.watch_certificate(clock::now());
         self.start_boot(None, AfterStop::Nothing);
         loop {
             if let ControlFlow::Break(end) = self.turn() {
@@ -331,20 +333,7 @@ impl EventLoop {
             let waited = self.clients.waited(now.mono);
             self.brain.refresh_facts(std::mem::take(&mut self.slowest_turn), waited);
         }
-        if self.certificates_at <= now.mono {
-            self.certificates_at = now.mono.plus(CERTIFICATES_EVERY);
-            self.reload_certificates(false);
-        }
-    }
-
-    fn reload_certificates(&mut self, forced: bool) {
-        match self.tls.as_mut().and_then(|tls| tls.reload(forced)) {
-            Some(Ok(())) => tracing::info!("certificates reloaded"),
-            Some(Err(error)) => {
-                tracing::error!(%error, "the new certificate cannot be used; the old one stays");
-            }
-            None => {}
-        }
+        self.tend_certificate(now);
     }
 
     /// The data is loaded: the node takes over from its stand-in, with its clients.
@@ -358,6 +347,7 @@ impl EventLoop {
         }
         let mut stand_in = std::mem::replace(&mut self.brain, brain);
         self.workers = Some(workers);
+        self.show_certificate();
         let (clients, mut turn) = self.clients_turn(now);
         clients.hand_over(stand_in.as_mut(), &mut turn);
         if self.isolated_until.is_none() {

@@ -38,7 +38,7 @@ pub use admin::AdminHandle;
 pub use certificate::{CertificateError, Supervised};
 pub use edges::{Edges, Report};
 pub use inbox::Gone;
-pub use net::tls::{TlsError, TlsFiles};
+pub use net::tls::{TlsError, TlsFiles, certificate_end};
 pub use run::{Addresses, Exit, RunError, Server, run};
 pub use settings::ServerSettings;
 pub use turn_clock::TurnClock;

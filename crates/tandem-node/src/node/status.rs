@@ -282,6 +282,8 @@ impl Node {
             });
         }
         warnings.extend(self.exchange_trouble().map(str::to_owned));
+        let certificate = self.clients.facts.certificate.as_ref();
+        warnings.extend(certificate.and_then(|it| it.words(self.core.now.wall)));
         if let Some(full) = &self.disk_full {
             warnings.push(format!("the disk is full ({full}): writes are refused"));
         }
@@ -516,6 +518,11 @@ impl Node {
     }
 
     fn log_metrics(&self, view: &mut MetricsView) {
+        if let Some(certificate) = &self.clients.facts.certificate {
+            let left = certificate.left(self.core.now.wall);
+            #[expect(clippy::cast_precision_loss, reason = "seconds of this age are exact")]
+            view.number("tandem_tls_certificate_expires_seconds", &[], left as f64);
+        }
         let at = &self.core.positions;
         view.count("tandem_log_last_lsn", at.appended_end.get());
         view.count("tandem_log_durable_lsn", at.durable_end.get());

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, NodeState, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, ConnId, Desk, Facts, Foyer, Input, Life, LogPlace, MergeLog, Node, Output,
-    SaveError, SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name, save_fork,
+    BootReport, CertificateEnd, ConnId, Desk, Facts, Foyer, Input, Life, LogPlace, MergeLog, Node,
+    Output, SaveError, SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name,
+    save_fork,
 };
 use tandem_types::{Lsn, Monotonic, Now, error_chain};
 
@@ -313,6 +314,10 @@ impl Brain for ServingNode {
         let cpu_us = facts.cpu_user_us.saturating_add(facts.cpu_system_us);
         let load = self.load.measure(clock::monotonic(), cpu_us, commands, slowest_turn);
         self.node.set_load(load);
+    }
+
+    fn set_certificate(&mut self, certificate: Option<CertificateEnd>) {
+        self.node.clients_mut().facts_mut().certificate = certificate;
     }
 
     fn vitals(&self) -> Option<tandem_switch::Vitals> {

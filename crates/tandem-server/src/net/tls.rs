@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use tandem_node::CertificateEnd;
 
 /// Where the certificate, its key and the authority are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +54,7 @@ pub enum TlsError {
 /// The certificate in use, and where to look for the next.
 pub(crate) struct Tls {
     files: TlsFiles,
+    end: Option<CertificateEnd>,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
     /// Change times of the files when they were last looked at.
@@ -64,7 +66,8 @@ impl Tls {
     pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let seen = change_times(&files);
         let (server, client) = read(&files)?;
-        Ok(Self { files, server, client, seen })
+        let end = certificate_end(&files)?;
+        Ok(Self { files, end, server, client, seen })
     }
 
     /// Reads the files again if one changed (or `forced`). What cannot be used leaves the old in place.
@@ -76,10 +79,17 @@ impl Tls {
             return None;
         }
         self.seen = seen;
-        Some(read(&self.files).map(|(server, client)| {
+        Some(read(&self.files).and_then(|(server, client)| {
+            self.end = certificate_end(&self.files)?;
             self.server = server;
             self.client = client;
+            Ok(())
         }))
+    }
+
+    /// When the certificate in use ends.
+    pub(crate) const fn end(&self) -> Option<&CertificateEnd> {
+        self.end.as_ref()
     }
 
     /// The accepting end of a new connection.
@@ -93,6 +103,27 @@ impl Tls {
             .map_err(|_| rustls::Error::General(format!("{host} is no server name")))?;
         ClientConnection::new(Arc::clone(&self.client), name).map(Into::into)
     }
+}
+
+/// The first of the configured certificates to end; `None`: none of them says so in a way that is understood.
+///
+/// # Errors
+/// A file cannot be read or holds no certificate.
+pub fn certificate_end(files: &TlsFiles) -> Result<Option<CertificateEnd>, TlsError> {
+    let mut first: Option<CertificateEnd> = None;
+    for path in [Some(&files.cert), files.client_ca.as_ref()].into_iter().flatten() {
+        for certificate in certificates(path)? {
+            // Whether it can be used is the business of those who use it.
+            let Ok((_, parsed)) = x509_parser::parse_x509_certificate(&certificate) else {
+                continue;
+            };
+            let at = parsed.validity().not_after.timestamp();
+            if first.as_ref().is_none_or(|first| at < first.at) {
+                first = Some(CertificateEnd { file: path.display().to_string(), at });
+            }
+        }
+    }
+    Ok(first)
 }
 
 fn change_times(files: &TlsFiles) -> Vec<Option<SystemTime>> {
