@@ -4,7 +4,8 @@
 //! pretended one in tests. Nothing here decides anything.
 //!
 //! Against hostile input: headers at most [`HEADER_BYTES_MAX`], bodies at most [`BODY_BYTES_MAX`], a
-//! bound on connections and on the time of a request; requests that change something are POSTs with a
+//! bound on connections in all (256) and from one address beyond this machine (32), where who says nothing
+//! makes room for who comes next, and on the time of a request; requests that change something are POSTs with a
 //! bearer token (no cookies, so no cross-site forgery), and `Host` must be a name of this node (no DNS
 //! rebinding); every value is escaped, and the page loads nothing from elsewhere.
 //!
@@ -18,6 +19,7 @@ mod events;
 mod guard;
 mod html;
 mod page;
+mod places;
 mod port;
 mod router;
 mod serve;

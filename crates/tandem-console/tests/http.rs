@@ -328,3 +328,17 @@ fn events_begin_with_the_status() {
     }
     assert!(seen.contains("event: status"), "{seen}");
 }
+
+#[test]
+fn silent_connections_do_not_keep_others_out() {
+    let console = Console::start(primary(), None);
+    let held: Vec<TcpStream> =
+        (0..400).map(|_| TcpStream::connect(console.address).unwrap()).collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(code(&console.get("/health")), 200);
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "it waited until the silent ones were cut off"
+    );
+    drop(held);
+}
