@@ -108,6 +108,17 @@ fn addresses(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
             taken.push((host, port, path));
         }
     }
+    let path = "switch.mediator.endpoints";
+    if let Value::Texts(list) = &values.entry(path).value {
+        for (host, port, other) in &taken {
+            let place = join_host_port(host, *port);
+            if list.iter().any(|endpoint| endpoint.to_ascii_lowercase() == place) {
+                let what = format!("`{path}` and `{other}` are both {place}");
+                let todo = "give the mediator's own address and port: it runs on a third machine";
+                problems.push(Problem::new(what, todo).at(line(values, path)));
+            }
+        }
+    }
     let dirs: Vec<_> = names
         .iter()
         .map(|name| {

@@ -52,10 +52,12 @@ impl CertificateEnd {
 }
 
 fn span(seconds: i64) -> String {
-    let (count, unit) = match seconds {
-        ..HOUR => (seconds / 60, "minute"),
-        ..=URGENT => (seconds / HOUR, "hour"),
-        _ => (seconds / DAY, "day"),
+    let (count, unit) = if seconds < HOUR {
+        (seconds / 60, "minute")
+    } else if seconds <= DAY {
+        (seconds / HOUR, "hour")
+    } else {
+        (seconds / DAY, "day")
     };
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {unit}{plural}")

@@ -487,16 +487,24 @@ impl Link {
             self.backlog_reported = 0;
             tracing::warn!("the link is down: {reason}");
             turn.step(Input::LinkDown { reason });
-        } else if line.dialer {
+        } else if line.dialer || line.proven.is_some() {
             self.trouble(&reason);
         } else if !line.supervisor {
-            self.strangers.ended(turn.now.mono, &reason);
+            self.stranger(&line, end, turn.now.mono);
         }
         if let Some(dial) = self.dial.as_mut().filter(|_| line.dialer) {
             match line.up_since {
                 Some(since) => dial.lost(since, turn.now.mono),
                 None => dial.failed(turn.now.mono),
             }
+        }
+    }
+
+    /// Whoever came has not proven to be the peer, and may be anybody: said by host, now and then.
+    fn stranger(&mut self, line: &Line, end: &LineEnd, now: Monotonic) {
+        let text = format!("{}: {end}", line.peer.ip());
+        if self.strangers.may_say(now, &text) {
+            tracing::warn!("a connection to the link port did not prove to be the peer: {text}");
         }
     }
 

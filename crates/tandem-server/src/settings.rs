@@ -77,6 +77,17 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
     },
+    /// A file that holds a secret holds what no keyboard makes.
+    #[error(
+        "{key} {path} begins with a byte order mark or holds a NUL byte, which would be part of the secret; write it \
+         again as plain text"
+    )]
+    NotPlain {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// An address to listen on cannot be used.
     #[error("nodes.{node}.bind \"{host}\": {source}")]
     Bind {
@@ -97,6 +108,7 @@ impl ServerSettings {
     pub fn from_config(config: &Config, node: NodeId) -> Result<Self, SettingsError> {
         let (own, peer) = (&config.nodes[node], &config.nodes[node.peer()]);
         let secret = secret("auth.peer_secret_file", config.auth.peer_secret_file.as_deref())?;
+        warn_of_short(secret.as_deref());
         let bind = |port: u16| {
             address(&own.bind, port).map_err(|source| SettingsError::Bind {
                 node: own.name.clone(),
@@ -333,7 +345,25 @@ fn secret(key: &'static str, path: Option<&Path>) -> Result<Option<Vec<u8>>, Set
     if bytes.is_empty() {
         return Err(SettingsError::Empty { key, path: path.to_owned() });
     }
+    if bytes.starts_with(b"\xef\xbb\xbf") || bytes.contains(&0) {
+        return Err(SettingsError::NotPlain { key, path: path.to_owned() });
+    }
     Ok(Some(bytes))
+}
+
+/// Who can guess it can be the peer, so it must not be a word.
+const PEER_SECRET_BYTES_MIN: usize = 16;
+
+fn warn_of_short(secret: Option<&[u8]>) {
+    if let Some(secret) = secret
+        && secret.len() < PEER_SECRET_BYTES_MIN
+    {
+        tracing::warn!(
+            "the secret of auth.peer_secret_file has {} bytes, and whoever guesses it can take the peer's place; make \
+             one with: head -c 32 /dev/urandom | base64",
+            secret.len()
+        );
+    }
 }
 
 fn address(host: &str, port: u16) -> io::Result<SocketAddr> {

@@ -6,6 +6,7 @@ pub(crate) mod take;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,12 +38,12 @@ pub(crate) fn run(admin: &AdminOptions, options: &BackupOptions) -> anyhow::Resu
     match written {
         Ok((bytes, manifest)) => {
             out::line(format_args!(
-                "{}: {} of pair {}, {} records up to {}, checked",
+                "{}: {} of pair {}, up to record {} ({} of them as log behind the snapshot), checked",
                 target.display(),
                 human::bytes(bytes),
                 manifest.pair,
-                manifest.log_end - manifest.log_from,
-                manifest.log_end
+                manifest.log_end,
+                manifest.log_end - manifest.log_from
             ))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -61,7 +62,14 @@ fn part_of(target: &Path) -> PathBuf {
 }
 
 fn fetch(from: &mut impl std::io::Read, part: &Path) -> anyhow::Result<u64> {
-    let file = File::create(part).with_context(|| format!("create {}", part.display()))?;
+    // All data is in it: for nobody else's eyes, as the data directory.
+    let file = File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(part)
+        .with_context(|| format!("create {}", part.display()))?;
     let mut to = BufWriter::with_capacity(COPY_BYTES, file);
     let mut buffer = vec![0; COPY_BYTES];
     let mut total = 0u64;

@@ -167,9 +167,9 @@ pub(crate) struct DemoOptions {
     /// What the second node is for.
     #[arg(long, default_value = "primary-replica", value_parser = ["primary-standby", "primary-replica", "primary-primary"])]
     pub(crate) topology: String,
-    /// Who moves the primary: the rules with a witness, or you.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) switch: DemoSwitch,
+    /// Who moves the primary: the rules with a witness (the default), or you; with primary-primary nobody does.
+    #[arg(long, value_enum)]
+    pub(crate) switch: Option<DemoSwitch>,
     /// Keep the data here; without it, a temporary folder that is removed at the end.
     #[arg(long)]
     pub(crate) dir: Option<PathBuf>,
@@ -182,12 +182,11 @@ pub(crate) struct DemoOptions {
 }
 
 /// Who moves the demonstration's primary.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum DemoSwitch {
     /// A person.
     Manual,
     /// The rules, with a witness.
-    #[default]
     Mediator,
 }
 

@@ -23,9 +23,16 @@ use crate::serve::{addresses, secrets};
 /// Tells the node where the address is.
 pub(crate) fn notify(options: &KeepalivedNotifyOptions) -> anyhow::Result<ExitCode> {
     let state = options.state.as_str();
-    if !["MASTER", "BACKUP", "FAULT", "STOP"].contains(&state) {
-        // keepalived knows more states, such as DELETED, and they say nothing of the address.
-        return Ok(ExitCode::SUCCESS);
+    match state {
+        "MASTER" | "BACKUP" | "FAULT" | "STOP" => {}
+        // keepalived knows these too, and they say nothing of the address.
+        "DELETED" | "MASTER_RX_LOWER_PRI" => return Ok(ExitCode::SUCCESS),
+        _ => {
+            eprintln!(
+                "tandem: {state} is no state that keepalived tells of: MASTER, BACKUP, FAULT or STOP"
+            );
+            return Ok(ExitCode::from(2));
+        }
     }
     let (config, node) = own(&options.own)?;
     let client = AdminClient::new(&admin(&config, node)?)?;

@@ -199,13 +199,12 @@ fn link_line(status: &StatusView) -> String {
     let last = status.last_switch.as_ref().map_or(String::new(), |switch| {
         let lost =
             switch.records_lost.map_or(String::new(), |lost| format!(", {lost} records lost"));
-        let from = switch.from.as_deref().unwrap_or("-");
-        format!(
-            "   last switch {} {from}->{}: {}{lost}",
-            human::time(switch.at_ms),
-            switch.to,
-            switch.cause
-        )
+        let to = &switch.to;
+        let way = match switch.from.as_deref() {
+            Some(from) if from == to => format!("{to} again"),
+            from => format!("{}->{to}", from.unwrap_or("-")),
+        };
+        format!("   last switch {} {way}: {}{lost}", human::time(switch.at_ms), switch.cause)
     });
     let (first, second) = if status.peer.node < status.node {
         (&status.peer.node, &status.node)

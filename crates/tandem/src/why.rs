@@ -22,11 +22,16 @@ pub(crate) fn run(admin: &AdminOptions, options: &OutputOptions) -> anyhow::Resu
 fn render(why: &WhyView) -> String {
     let mut lines = vec![format!("{} ({}): {}", why.node, why.role, why.summary)];
     for wait in &why.waiting {
-        let left = wait.left_ms.map_or(String::new(), |millis| format!(", {millis} ms left"));
+        let left = wait.left_ms.map_or(String::new(), |millis| match millis {
+            ..10_000 => format!(", {millis} ms left"),
+            _ => format!(", {} left", human::span(millis / 1_000)),
+        });
         lines.push(format!("  waits for: {}; from {}{left}", wait.fact, wait.supplied_by));
     }
     if let Some(force) = &why.forcing {
-        lines.push(format!("  forcing ({}): {}", force.command, force.cost));
+        let command = Some(&force.command).filter(|command| !command.is_empty());
+        let command = command.map_or(String::new(), |command| format!(" ({command})"));
+        lines.push(format!("  forcing{command}: {}", force.cost));
         if let Some(lost) = force.records_lost {
             lines.push(format!("    at most {lost} acknowledged records would be lost"));
         }
@@ -38,4 +43,29 @@ fn render(why: &WhyView) -> String {
         }
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_admin::{ForceView, WaitView};
+
+    use super::*;
+
+    #[test]
+    fn times_are_as_people_say_them_and_a_command_is_shown_only_if_there_is_one() {
+        let mut why = WhyView {
+            waiting: vec![WaitView {
+                fact: "a person".into(),
+                left_ms: Some(595_780),
+                ..WaitView::default()
+            }],
+            forcing: Some(ForceView { cost: "nothing helps".into(), ..ForceView::default() }),
+            ..WhyView::default()
+        };
+        let shown = render(&why);
+        assert!(shown.contains(", 9m 55s left"), "{shown}");
+        assert!(shown.contains("  forcing: nothing helps"), "{shown}");
+        why.forcing.as_mut().unwrap().command = "tandem promote --force".into();
+        assert!(render(&why).contains("  forcing (tandem promote --force): nothing"), "{shown}");
+    }
 }

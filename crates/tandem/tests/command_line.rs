@@ -139,3 +139,40 @@ fn completions_and_the_manual_are_there() {
     }
     assert!(tandem(&["man"]).out.contains(".TH tandem"));
 }
+
+#[test]
+fn config_check_refuses_what_serve_refuses_and_names_files_that_are_not_there() {
+    let folder = TempDir::new().unwrap();
+    let nodes = "[nodes.a]\nhost = \"127.0.0.1\"\n[nodes.b]\nhost = \"127.0.0.2\"\n";
+    let check = |text: &str| {
+        let path = file(&folder, "tandem.toml", &format!("{nodes}{text}"));
+        tandem(&["config", "check", shown(&path)])
+    };
+    let direct = check("[pair]\ntopology = \"primary-primary\"\n[switch]\nby = \"direct\"\n");
+    assert_eq!(direct.code, Some(1), "{}", direct.out);
+    assert!(direct.err.contains("`switch.by` = \"direct\""), "{}", direct.err);
+    let own =
+        check("[switch]\nby = \"mediator\"\n[switch.mediator]\nendpoints = [\"127.0.0.1:7379\"]\n");
+    assert_eq!(own.code, Some(1), "{}", own.out);
+    assert!(own.err.contains("`nodes.a.link_port` are both 127.0.0.1:7379"), "{}", own.err);
+    let missing = check("[auth]\npeer_secret_file = \"/nonexistent/secret\"\n");
+    assert_eq!(missing.code, Some(0), "{}", missing.err);
+    assert!(
+        missing.out.contains("`auth.peer_secret_file` = /nonexistent/secret"),
+        "{}",
+        missing.out
+    );
+}
+
+#[test]
+fn a_choice_that_cannot_be_is_refused_and_not_ignored() {
+    let both = ["demo", "--topology", "primary-primary", "--switch", "mediator"];
+    let demo = tandem(&both);
+    assert_eq!(demo.code, Some(1), "{}", demo.out);
+    assert!(demo.err.contains("leave --switch out"), "{}", demo.err);
+    let notify =
+        ["keepalived-notify", "--config", "/nonexistent", "INSTANCE", "tandem", "MSTER", "100"];
+    let said = tandem(&notify);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("MSTER is no state"), "{}", said.err);
+}

@@ -94,7 +94,10 @@ impl Node {
         let from = self.history.starts().len() > 1;
         SwitchView {
             at_ms: self.core.now.wall.get(),
-            from: from.then(|| names[reign.primary.peer()].clone()),
+            from: from.then(|| match cause {
+                PromoteCause::Returned => names[reign.primary].clone(),
+                _ => names[reign.primary.peer()].clone(),
+            }),
             to: names[reign.primary].clone(),
             epoch: reign.epoch.get(),
             cause: format!("{cause:?}").to_lowercase(),
@@ -441,13 +444,9 @@ impl Node {
             left_ms: None,
         });
         let waiting = kept_out.into_iter().chain(writes).chain(waiting);
-        let command = if self.is_primary() || self.switch.role() == Role::Joining {
-            "tandem solo"
-        } else {
-            "tandem promote --force"
-        };
+        // The brain's sentence names the command, if there is one: here it is only taken out of it.
         let forcing = why.forcing.map(|cost| ForceView {
-            command: command.into(),
+            command: named_command(&cost).unwrap_or_default().to_owned(),
             cost,
             records_lost: None,
             last_contact_ms: self.last_heard_ms(),
@@ -579,4 +578,25 @@ struct Lag {
 #[expect(clippy::cast_precision_loss, reason = "a dashboard does not need the last of 53 bits")]
 pub(super) const fn as_f64(number: u64) -> f64 {
     number as f64
+}
+
+/// The command that a sentence for people names between backquotes.
+fn named_command(sentence: &str) -> Option<&str> {
+    sentence.split('`').skip(1).step_by(2).find(|word| word.starts_with("tandem "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_the_one_that_the_sentence_names() {
+        for (sentence, want) in [
+            ("`tandem promote --force` makes this node primary", Some("tandem promote --force")),
+            ("set `switch.by` and run `tandem solo`: then", Some("tandem solo")),
+            ("promoting a node that has data loses the rest", None),
+        ] {
+            assert_eq!(named_command(sentence), want);
+        }
+    }
 }

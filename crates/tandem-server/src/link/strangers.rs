@@ -1,40 +1,36 @@
-//! Connections to the link's port that never proved to be the peer's: told of, but not one by one.
+//! How often connections that prove nothing are told of: a scanner must not fill the log.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tandem_types::Monotonic;
 
-/// The least time between two lines about them.
-const TELL_EVERY: Duration = Duration::from_mins(1);
+/// The same is not said again before this.
+const AGAIN_AFTER: Duration = Duration::from_mins(10);
+/// Different things that are said in that time; whoever has many addresses is not listed whole.
+const TEXTS_MAX: usize = 8;
 
-/// What is known of them.
+/// What was said of strangers lately.
 #[derive(Debug, Default)]
 pub(super) struct Strangers {
-    /// Since the last line.
-    untold: u64,
-    told_at: Option<Monotonic>,
+    said: BTreeMap<String, Monotonic>,
 }
 
 impl Strangers {
-    /// One has ended, for this `reason`.
-    pub(super) fn ended(&mut self, now: Monotonic, reason: &str) {
-        if let Some(count) = self.note(now) {
-            let others = count - 1;
-            tracing::warn!(
-                others,
-                "a connection to the link port did not prove to be the peer's: {reason}"
-            );
+    /// Whether it is worth a line.
+    pub(super) fn may_say(&mut self, now: Monotonic, text: &str) -> bool {
+        self.said.retain(|_, &mut at| now < at.plus(AGAIN_AFTER));
+        if self.said.len() >= TEXTS_MAX || self.said.contains_key(text) {
+            return false;
         }
+        self.said.insert(text.to_owned(), now);
+        true
     }
 
-    /// How many to tell of now.
-    fn note(&mut self, now: Monotonic) -> Option<u64> {
-        self.untold += 1;
-        if self.told_at.is_some_and(|at| now < at.plus(TELL_EVERY)) {
-            return None;
-        }
-        self.told_at = Some(now);
-        Some(std::mem::take(&mut self.untold))
+    /// Whether something was said lately that holds this word.
+    #[cfg(test)]
+    pub(super) fn said_of(&self, word: &str) -> bool {
+        self.said.keys().any(|text| text.contains(word))
     }
 }
 
@@ -43,11 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_storm_is_one_line_a_minute() {
+    fn the_same_is_said_once_in_a_while_and_not_for_every_address() {
         let mut strangers = Strangers::default();
-        let told: Vec<_> = (0..120_000)
-            .filter_map(|millis| strangers.note(Monotonic::from_millis(millis)))
-            .collect();
-        assert_eq!(told, [1, 60_000]);
+        let at = Monotonic::from_millis;
+        assert!(strangers.may_say(at(0), "10.0.0.1: garbage"));
+        assert!(!strangers.may_say(at(800), "10.0.0.1: garbage"));
+        let said = (2..100).filter(|host| strangers.may_say(at(900), &format!("10.0.0.{host}")));
+        assert_eq!(said.count(), TEXTS_MAX - 1);
+        assert!(strangers.may_say(at(600_000), "10.0.0.1: garbage"), "ten minutes later");
     }
 }

@@ -210,6 +210,9 @@ fn however_many_silent_strangers_come_the_peer_gets_through() {
     strangers.extend((0..20).map(|_| std::net::TcpStream::connect(address).unwrap()));
     b.link.send(b"hello");
     turn_until(&mut [&mut a, &mut b], "heard", |ends| heard(ends, 0, "hello"));
+    turn_until(&mut [&mut a, &mut b], "all came", |ends| ends[0].link.lines_made > 40);
+    assert!(a.link.strangers.said_of("crowd"), "it is told");
+    assert!(a.link.last_trouble.is_empty(), "and not of the peer");
     assert_eq!(a.ear.heard, ["up", "hello"]);
 }
 

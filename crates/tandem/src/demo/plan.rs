@@ -73,6 +73,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(options: &DemoOptions, folder: &Path) -> anyhow::Result<Self> {
+        let both = options.topology == "primary-primary";
+        if both && options.switch == Some(DemoSwitch::Mediator) {
+            bail!(
+                "with --topology primary-primary both nodes are primary and nobody switches; leave --switch out"
+            );
+        }
         let ports = ports(options.base_port)?;
         let [Ports { client: base, .. }, _] = ports;
         Ok(Self {
@@ -80,9 +86,9 @@ impl Plan {
             program: std::env::current_exe().context("find this program")?,
             topology: options.topology.clone(),
             switching: match options.switch {
-                _ if options.topology == "primary-primary" => Switching::Nobody,
-                DemoSwitch::Manual => Switching::Manual,
-                DemoSwitch::Mediator => Switching::Mediator,
+                _ if both => Switching::Nobody,
+                Some(DemoSwitch::Manual) => Switching::Manual,
+                Some(DemoSwitch::Mediator) | None => Switching::Mediator,
             },
             ports,
             witness: base + WITNESS_STEP,

@@ -209,7 +209,11 @@ impl Writer {
             };
             let Some(count) = count else {
                 if !is_redirection(&reply) {
-                    self.trouble(&format!("{reply:?}"));
+                    self.trouble(&match &reply {
+                        Ok(Reply::Error(text) | Reply::Text(text)) => text.clone(),
+                        Ok(Reply::Nil) => "no number".to_owned(),
+                        Err(error) => error.to_string(),
+                    });
                     if self.last > 0 {
                         self.figures.errors.fetch_add(1, Ordering::Relaxed);
                     }

@@ -50,6 +50,12 @@ pub(crate) fn warn_of_readable_file(path: &Path) {
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let secret = trim_line_end(&bytes);
+    ensure!(
+        !secret.starts_with(b"\xef\xbb\xbf") && !secret.contains(&0),
+        "{} begins with a byte order mark or holds a NUL byte, which an editor or a tool put there and which would \
+         be part of the secret; write it again as plain text",
+        path.display()
+    );
     ensure!(!secret.is_empty(), "{} is empty; put the secret there", path.display());
     ensure!(
         secret.len() <= SECRET_BYTES_MAX,
@@ -84,6 +90,8 @@ mod tests {
             ("", None),
             ("\n", None),
             ("two\nlines\n", None),
+            ("\u{feff}s3cret", None),
+            ("s3c\0ret", None),
         ] {
             fs::write(&path, content).unwrap();
             let got = read(&path).ok();
