@@ -2,6 +2,7 @@
 //! acknowledges what it does not have.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -354,6 +355,8 @@ fn a_backup_taken_under_load_restores_to_a_state_of_that_time() {
     let file = folder.path().join("backup").display().to_string();
     let said = pair.a.verb(&["backup", &file]);
     assert_eq!(said.code, 0, "{said:?}");
+    let mode = fs::metadata(&file).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "all data is in it");
     client.ok(&["SET", "after", "v"]);
     drop(load.stop());
     pair.a.kill();

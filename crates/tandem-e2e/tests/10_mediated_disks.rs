@@ -7,6 +7,7 @@ use std::time::Duration;
 use tandem_e2e::load::Load;
 use tandem_e2e::loop_disk::{FileSystem, LoopDisk};
 use tandem_e2e::mediated::{MediatedOptions, MediatedPair, RECOVERY};
+use tandem_e2e::mediator::MediatorKind;
 use tandem_e2e::node::Node;
 use tandem_e2e::skip::skipped;
 use tandem_e2e::trouble::{FrozenDisk, Injection, SmallDisk};
@@ -186,4 +187,38 @@ fn the_only_one_that_has_everything_is_never_replaced_by_an_empty_one() {
     fs::rename(&aside, pair.a.data()).expect("renamed");
     pair.a.start();
     pair.judge_report(&report, 0);
+}
+
+#[test]
+fn a_damaged_record_at_the_witness_is_said_with_what_to_do_and_that_heals_it() {
+    if MediatorKind::from_environment() != MediatorKind::Witness {
+        return;
+    }
+    let Some(mut pair) = default("a damaged record") else { return };
+    let record = pair.folder().join("mediator").join("main.record");
+    pair.mediator.kill();
+    let mut bytes = fs::read(&record).expect("the witness keeps the pair's record");
+    *bytes.last_mut().expect("it is not empty") ^= 1;
+    fs::write(&record, bytes).expect("written");
+    pair.mediator.start();
+    let (primary, standby) = pair.by_role();
+    for node in [primary, standby] {
+        node.wait_status("the damage is seen", |status| {
+            status.at("mediator.trouble").as_str().is_some_and(|it| it.contains("main.record"))
+        });
+    }
+    let shown = primary.verb(&["status"]);
+    assert_eq!(shown.code, 1, "{shown:?}");
+    assert!(shown.out.contains("ANSWERS, BUT NOT OK"), "{shown:?}");
+    for verb in ["why", "switch"] {
+        let said = primary.verb(&[verb]);
+        let text = format!("{}{}", said.out, said.err);
+        assert!(text.contains("main.record") && text.contains("move it away"), "{verb}: {text}");
+    }
+    fs::rename(&record, record.with_extension("damaged")).expect("moved away");
+    primary.wait_status("all is well again", |status| {
+        status.at("mediator.trouble").is_null() && status.at("in_sync") == true
+    });
+    assert!(record.exists(), "the nodes had it written anew");
+    assert_eq!(primary.verb(&["status"]).code, 0);
 }
