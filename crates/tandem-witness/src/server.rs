@@ -281,11 +281,10 @@ impl Witness {
         let now = self.now();
         if !self.pairs.contains_key(&caller.pair) {
             let record = self.store.read(&caller.pair);
-            match &record {
-                RecordState::Unreadable { reason } => {
-                    tracing::error!("pair {} has no record: {reason}", caller.pair);
-                }
-                _ => tracing::info!("pair {} is known from now on", caller.pair),
+            if let RecordState::Unreadable { reason } = &record {
+                tracing::error!("pair {} has no record: {reason}", caller.pair);
+            } else {
+                tracing::info!("pair {} is known from now on", caller.pair);
             }
             self.pairs.insert(caller.pair.clone(), Keeper::new(record, now, caller.session));
         }
