@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::*;
-use crate::net::tls::{Tls, TlsFiles};
+use crate::net::tls::{Tls, TlsFiles, certificate_end};
 
 /// An authority and certificates signed by it, in files.
 struct Authority {
@@ -222,4 +222,22 @@ fn a_new_certificate_is_taken_without_restart_and_a_bad_one_leaves_the_old() {
     assert!(tls.accept().is_ok(), "the old one still serves");
     authority.files("server", false);
     assert!(tls.reload(true).unwrap().is_ok());
+}
+
+#[test]
+fn the_first_certificate_of_the_files_to_end_is_the_one_that_counts() {
+    let authority = Authority::new();
+    let files = authority.files("server", true);
+    let later = certificate_end(&files).unwrap().unwrap();
+    assert!(later.at > 10_000_000_000, "rcgen's default is far away: {later:?}");
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2026, 1, 2);
+    let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+    std::fs::write(&files.cert, certificate.pem() + &authority.issuer.pem()).unwrap();
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    let end = certificate_end(&files).unwrap().unwrap();
+    assert_eq!((end.at, end.file), (1_767_312_000, files.cert.display().to_string()));
+    let tls = Tls::load(files).unwrap();
+    assert_eq!(tls.end().map(|end| end.at), Some(1_767_312_000), "it is used, and watched");
 }
