@@ -128,9 +128,13 @@ impl Pair {
         let folder = pair.config.with_file_name("");
         let config = folder.join("b.toml");
         std::fs::write(&config, text).expect("the folder is writable");
+        // Two new nodes begin a pair only with the same configuration.
+        pair.a.start();
+        pair.b.start();
+        pair.wait_in_sync();
+        assert_eq!(pair.b.terminate(), Some(0), "{}", pair.b.log());
         let data = pair.b.data().to_owned();
         pair.b = Node::new("b", pair.b.ports(), &config, &data, &folder.join("b.log"));
-        pair.a.start();
         pair.b.start();
         pair.wait_in_sync();
         (pair, proxy)

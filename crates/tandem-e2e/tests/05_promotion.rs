@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
+use tandem_e2e::node::Node;
 use tandem_e2e::pair::{Pair, PairOptions};
 use tandem_e2e::wait;
 
@@ -206,4 +207,37 @@ fn data_without_the_file_that_says_whose_it_is_is_not_taken_for_nothing() {
     pair.b.start();
     pair.wait_in_sync();
     assert_eq!(pair.a.client().ok(&["GET", "k"]).text().as_deref(), Some("v"));
+}
+
+#[test]
+fn two_new_nodes_with_different_files_begin_no_pair() {
+    let mut pair = Pair::prepare(&PairOptions::new("primary-standby"));
+    let text = fs::read_to_string(pair.config()).expect("it was written");
+    let other = pair.config().with_file_name("other.toml");
+    let text = text.replace("initial_primary = \"a\"", "initial_primary = \"b\"");
+    fs::write(&other, text).expect("the folder is writable");
+    let (ports, data) = (pair.b.ports(), pair.b.data().to_owned());
+    let log = other.with_file_name("b.log");
+    pair.b = Node::new("b", ports, &other, &data, &log);
+    pair.a.start();
+    pair.b.start();
+    for node in [&pair.a, &pair.b] {
+        wait::until("the cause is named", Duration::from_secs(20), || {
+            let log = node.log();
+            if log.contains("their configurations differ") { Ok(()) } else { Err(log) }
+        });
+    }
+    wait::stays_true("nobody serves", Duration::from_secs(3), || {
+        [&pair.a, &pair.b]
+            .iter()
+            .all(|node| node.try_status().map_or(true, |status| status.role() != "primary"))
+    });
+    let lines = pair.a.log().matches("their configurations differ").count();
+    assert!(lines < 20, "told once, not each time: {lines}");
+    // The same file on both, and they begin.
+    pair.b.kill();
+    let config = pair.config().to_owned();
+    pair.b = Node::new("b", ports, &config, &data, &log);
+    pair.b.start();
+    pair.wait_in_sync();
 }

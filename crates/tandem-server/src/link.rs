@@ -222,6 +222,11 @@ impl Link {
     /// Drops every connection; node B dials again.
     pub(crate) fn hang_up(&mut self, reason: &str, now: Now) {
         tracing::info!("the link is dropped: {reason}");
+        if let Some(line) = self.up.and_then(|index| self.lines.get_mut(&index)) {
+            // What was said last tells the other side why.
+            line.write();
+            line.transport.finish();
+        }
         self.lines.clear();
         self.up = None;
         self.backlog_reported = 0;

@@ -20,6 +20,8 @@ pub(super) struct LinkState {
     pub(super) address: Option<SocketAddr>,
     /// When the peer must have said who it is: until then the heart does not beat.
     pub(super) hello_by: Option<Monotonic>,
+    /// Why the peer was turned away last.
+    pub(super) objection: Option<String>,
     /// The peer's `Hello` on this connection.
     pub(super) hello: Option<Hello>,
     /// What its last heartbeat said, also of a connection that is gone.
@@ -166,7 +168,11 @@ impl Node {
 
     fn hello(&mut self, hello: Hello) {
         if let Some((code, reason)) = self.objection(&hello) {
-            self.event(Severity::Error, reason.clone());
+            // The peer comes again and again, and it is the same each time.
+            if self.link.objection.as_ref() != Some(&reason) {
+                self.event(Severity::Error, reason.clone());
+                self.link.objection = Some(reason.clone());
+            }
             return self.drop_link(code, &reason);
         }
         let peer = self.core.settings.peer_name().to_owned();
@@ -181,6 +187,7 @@ impl Node {
             format!("the link to {peer} is up (boot {}, version {})", hello.boot, hello.version),
         );
         self.link.hello_by = None;
+        self.link.objection = None;
         self.link.hello = Some(hello);
         self.beat(heart::Input::Up);
         self.switch_step(tandem_switch::Input::PeerUp);
@@ -214,6 +221,14 @@ impl Node {
                 hello.pair_id
             );
             return Some((NoticeCode::ForeignPair, reason));
+        }
+        let new = hello.pair_id == PairId::NONE && own_pair == PairId::NONE;
+        if new && hello.config_digest != self.core.settings.config_digest {
+            let reason = format!(
+                "both nodes are new and their configurations differ, so no pair is begun: give both machines the same file (tandem config show --all on each; here its digest is {:016x}, at the peer {:016x})",
+                self.core.settings.config_digest, hello.config_digest
+            );
+            return Some((NoticeCode::Configuration, reason));
         }
         None
     }

@@ -16,6 +16,7 @@ pub(super) fn pp(visit: &mut Visit<'_>, args: &Args<'_>) {
         return visit.reply().error(text);
     }
     match (&*args.get(2).to_ascii_lowercase(), args.len()) {
+        (b"vector", 3) if visit.in_exec => visit.reply().error(super::tandem::UNKNOWN_YET),
         (b"vector", 3) => vector(visit),
         (b"waitvector", 6) => waitvector(visit, args),
         (b"verify", 3) => verify(visit),

@@ -27,9 +27,15 @@ pub(super) const SUBCOMMANDS: &[&str] = &[
     "tandem|waitpos",
 ];
 
+/// Where a transaction ends is not known within it.
+pub(super) const UNKNOWN_YET: &str =
+    "ERR the position of a transaction's writes is known after EXEC: ask for it then";
+
 pub(super) fn tandem(visit: &mut Visit<'_>, args: &Args<'_>) {
     match (&*args.get(1).to_ascii_lowercase(), args.len()) {
         (b"status", 2) => status(visit),
+        // The position of what EXEC writes is known only after it: an older one would be believed.
+        (b"position", 2) if visit.in_exec => visit.reply().error(UNKNOWN_YET),
         (b"position", 2) => {
             let position = visit.session.last_write;
             visit.reply().bulk_fmt(format_args!("{} {}", position.epoch, position.lsn));

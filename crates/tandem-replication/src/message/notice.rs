@@ -70,4 +70,6 @@ codes! {
     Busy = 10, "busy";
     /// The sender does not lead.
     NotLeading = 11, "not-leading";
+    /// Two new nodes with different configurations: no pair begins by two different rules.
+    Configuration = 12, "configuration";
 }

@@ -105,3 +105,14 @@ fn a_role_lost_before_exec_aborts_it() {
     let reply = world.ask(conn, "exec");
     assert!(reply.starts_with("-EXECABORT Transaction discarded because of: READONLY"), "{reply}");
 }
+
+#[test]
+fn the_position_of_a_transaction_is_told_only_after_it() {
+    let mut world = World::new();
+    let conn = world.connect();
+    for command in ["multi", "set k v", "tandem position"] {
+        world.ask(conn, command);
+    }
+    let replies = world.ask(conn, "exec");
+    assert!(replies.contains("known after EXEC"), "{replies}");
+}
