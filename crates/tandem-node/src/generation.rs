@@ -1,5 +1,9 @@
 //! Names of generations: `gen-<n>` below the data directory holds one log and its snapshots.
 
+use std::io;
+
+use tandem_disk::Disk;
+
 const PREFIX: &str = "gen-";
 /// What names begin with that are kept for people: generations, and single files within one.
 pub(crate) const DAMAGED_PREFIX: &str = "damaged-";
@@ -22,6 +26,20 @@ pub fn damaged_file_name(name: &str) -> String {
 /// Whether a directory's entry is kept for people.
 pub fn is_kept(name: &str) -> bool {
     name.starts_with(DAMAGED_PREFIX)
+}
+
+/// Marks a generation whose files are for people once another one has replaced it: with such a file among
+/// them they are set aside, by whoever comes to remove them.
+///
+/// # Errors
+/// The disk failed.
+pub fn keep_generation<D: Disk>(disk: &D, number: u64) -> io::Result<()> {
+    let dir = generation_name(number);
+    match disk.create(&format!("{dir}/{}", damaged_file_name("replaced"))) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    disk.sync_dir(&dir)
 }
 
 /// The number of a generation's directory; `None` for any other name.

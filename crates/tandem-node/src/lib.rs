@@ -58,7 +58,8 @@ pub use conflicts::{
 pub use facts::{Facts, Stopwatch, stopped};
 pub use foyer::{Foyer, Stays};
 pub use generation::{
-    damaged_file_name, damaged_name, generation_name, is_kept, parse_generation_name,
+    damaged_file_name, damaged_name, generation_name, is_kept, keep_generation,
+    parse_generation_name,
 };
 pub use input::{AdminId, ConnId, ConnInfo, Input, LogFault, Port};
 pub use merge_log::{Life, MergeLog, MergeLogBounds, MergeLogNews, MergeLogOrder};

@@ -36,6 +36,12 @@ pub enum LogCommand {
         /// The pair its data belongs to.
         pair_id: PairId,
     },
+    /// Mark this generation ([`crate::keep_generation`]), before the state names another one: whatever breaks
+    /// off in between, its files are set aside and not removed.
+    KeepGeneration {
+        /// The one that is replaced.
+        generation: u64,
+    },
     /// Remove every generation but this one, whose state is durable.
     RemoveOtherGenerations {
         /// The one to keep.

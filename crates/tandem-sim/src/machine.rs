@@ -12,7 +12,7 @@ use tandem_node::{
     AdminId, Boot, BootError, ConflictNews, ConnId, ConnInfo, Desk, Facts, Fork, Input, Life,
     LogCommand, LogFault, LogPlace, MergeLog, Node, Output, Port, SaveError, Seeds, Settings,
     SnapshotCommand, boot, cut_fork, damaged_file_name, damaged_name, generation_name, is_kept,
-    remove_note, save_fork, save_records, scrub, set_aside,
+    keep_generation, remove_note, save_fork, save_records, scrub, set_aside,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
 use tandem_switch::{BootId, MediatorRequest, NodeState};
@@ -497,6 +497,10 @@ impl Machine {
             }
             LogCommand::StartGeneration { generation, tip, history, pair_id } => {
                 self.start_generation(generation, tip, &history, pair_id)?;
+                Ok(None)
+            }
+            LogCommand::KeepGeneration { generation } => {
+                keep_generation(&self.disk, generation).map_err(|error| error.to_string())?;
                 Ok(None)
             }
             LogCommand::RemoveOtherGenerations { generation, set_aside } => {

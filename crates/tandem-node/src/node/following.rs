@@ -273,6 +273,10 @@ impl Node {
     pub(super) fn copy_snapshot_finished(&mut self) {
         if let Some(copy) = &mut self.copy {
             copy.installing = true;
+            if copy.set_aside {
+                let generation = copy.old_generation;
+                self.core.out.push(Output::Log(LogCommand::KeepGeneration { generation }));
+            }
         }
         self.save(SavedFor::CopyInstalled);
     }

@@ -138,3 +138,26 @@ fn a_note_reads_back_and_nothing_else_is_one() {
         assert_eq!(RepairNote::decode(bad), None, "{bad:?}");
     }
 }
+
+#[test]
+fn a_replaced_generation_that_is_marked_is_set_aside_also_by_the_next_start() {
+    for marked in [false, true] {
+        let disk = SimDisk::new(1);
+        let settings = settings();
+        boot(&disk, &settings, SEEDS).unwrap();
+        // A full copy was installed, and the power went before the old files were set aside.
+        disk.create_dir("gen-1").unwrap();
+        create_log(&disk, "gen-1", PairId::NONE, Tip::EMPTY, &EpochHistory::new()).unwrap();
+        if marked {
+            crate::keep_generation(&disk, 0).unwrap();
+        }
+        disk.sync_dir("").unwrap();
+        let mut state = load_state(&disk).unwrap().unwrap();
+        state.generation = 1;
+        save_state(&disk, &state).unwrap();
+        disk.crash(Keep::Nothing);
+        let booted = boot(&disk, &settings, SEEDS).unwrap();
+        assert_eq!(booted.kept == ["damaged-0"], marked, "{:?}", booted.kept);
+        assert!(disk.list("gen-0").is_err(), "{marked}");
+    }
+}

@@ -9,7 +9,7 @@ use tandem_disk::{Disk, EntryKind};
 use tandem_log::{
     LogOptions, RecoverError, RecoverOptions, SegmentWriter, Tip, Verify, create_log, recover,
 };
-use tandem_node::{generation_name, is_kept, remove_note};
+use tandem_node::{generation_name, is_kept, keep_generation, remove_note};
 use tandem_types::{EpochHistory, PairId};
 
 /// Why a generation could not be made or removed.
@@ -71,6 +71,12 @@ pub(crate) fn begin_log<D: Disk>(
     let wanted = RecoverOptions { pair, from: tip.end, verify: Verify::Everything };
     let recovered = recover(disk, dir, &wanted, &mut |_| Ok(()))?;
     Ok(SegmentWriter::open(disk.clone(), &recovered, options))
+}
+
+/// Marks a generation that is for people once it is replaced.
+pub(crate) fn keep<D: Disk>(disk: &D, number: u64) -> Result<(), GenerationError> {
+    let name = generation_name(number);
+    keep_generation(disk, number).map_err(GenerationError::disk("mark", &name))
 }
 
 /// Removes every generation but `keep`; with `set_aside` they get a name that is never looked at again.

@@ -329,6 +329,9 @@ impl<D: Disk> LogThread<D> {
                 *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = self.writer.reader();
                 self.writer.prepare()?;
             }
+            LogCommand::KeepGeneration { generation } => {
+                generation::keep(&self.disk, generation)?;
+            }
             LogCommand::RemoveOtherGenerations { generation, set_aside } => {
                 generation::remove_others(&self.disk, generation, set_aside)?;
             }

@@ -377,7 +377,15 @@ impl Manual {
                 }
                 _ => "; no acknowledged write was lost",
             };
-            let text = format!("this node is primary of epoch {}{how}", reign.epoch);
+            // Two people may have decided differently on the two sides of a cut line.
+            let unless = match (cause, self.greeting()) {
+                (PromoteCause::Promoted, None) => format!(
+                    ", unless somebody let {} go on alone (`tandem solo`): what it acknowledged since is saved when it returns",
+                    self.settings.peer_name()
+                ),
+                _ => String::new(),
+            };
+            let text = format!("this node is primary of epoch {}{how}{unless}", reign.epoch);
             Self::answer_done(ticket, &text, out);
         }
     }

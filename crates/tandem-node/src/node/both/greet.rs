@@ -196,6 +196,10 @@ impl Node {
         self.exchange.apart = Some("this node begins anew, with a copy".into());
         self.clients.demoted(&mut self.core);
         self.begin_snapshot_again();
+        if set_aside {
+            let generation = self.generation;
+            self.core.out.push(Output::Log(LogCommand::KeepGeneration { generation }));
+        }
         self.generation += 1;
         let generation = self.generation;
         let incarnation = Incarnation::new(self.seeds.incarnation.max(1));
