@@ -3,6 +3,8 @@
 //! `TANDEM_SEED=n cargo test --profile e2e -p tandem-sim --test probe -- --nocapture`;
 //! `TANDEM_SEEDS=n` runs more of them, `TANDEM_FROM=n` others.
 
+#[path = "support/goals.rs"]
+mod goals;
 #[path = "support/search.rs"]
 mod search;
 
@@ -10,5 +12,7 @@ use tandem_sim::SwitchBy;
 
 #[test]
 fn judged_by_a_client_nothing_acknowledged_is_lost_and_one_node_serves() {
-    search::run(SwitchBy::Probe, &[("failed probes", |it| it.probes_failed)]);
+    search::run(SwitchBy::Probe, |tally| {
+        goals::missing(tally, &[("failed probes", |it| it.probes_failed)])
+    });
 }

@@ -11,33 +11,9 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Something that must happen, and how often it did.
-pub(crate) type Goal = (&'static str, fn(&Tally) -> u64);
-
-/// What happens in long enough runs of any pair without a third party.
-const GOALS: [Goal; 17] = [
-    ("take-overs on proof", |it| it.take_overs),
-    ("take-overs without proof", |it| it.unproven),
-    ("death certificates", |it| it.certificates),
-    ("fence commands", |it| it.fences),
-    ("alone by a certificate", |it| it.alone_certified),
-    ("alone by the fence", |it| it.alone_fenced),
-    ("alone on silence", |it| it.alone_silence),
-    ("hand-overs", |it| it.handovers),
-    ("returns", |it| it.returns),
-    ("grows", |it| it.grows),
-    ("resignations", |it| it.resigned),
-    ("isolated demotions", |it| it.isolated),
-    ("demotions by a later epoch", |it| it.overtaken),
-    ("lost disks", |it| it.wipes),
-    ("damaged logs", |it| it.rots),
-    ("logs cut back", |it| it.cuts),
-    ("acknowledged writes that are only saved", |it| it.saved),
-];
-
-/// Runs what is asked for. In many runs each of these must happen at least once.
+/// Runs what is asked for. `missing` says what should have happened in many runs and never did.
 #[expect(clippy::print_stdout, reason = "people want to read what happened")]
-pub(crate) fn run(by: SwitchBy, more: &[Goal]) {
+pub(crate) fn run(by: SwitchBy, missing: impl FnOnce(&Tally) -> Vec<&'static str>) {
     let plot = std::env::var("TANDEM_PLOT").ok();
     let plot = plot.map(|name| Plot::named(&name).unwrap_or_else(|| panic!("no plot {name}")));
     if let Some(seed) = number("TANDEM_SEED") {
@@ -69,12 +45,7 @@ pub(crate) fn run(by: SwitchBy, more: &[Goal]) {
         panic!("{}", report(by, *seed, failure));
     }
     if seeds >= 2_000 && plot.is_none() {
-        let missing: Vec<&str> = GOALS
-            .iter()
-            .chain(more)
-            .filter(|(_, count)| count(&outcome.tally) == 0)
-            .map(|(what, _)| *what)
-            .collect();
+        let missing = missing(&outcome.tally);
         assert!(missing.is_empty(), "this never happened: {missing:?}");
     }
 }
