@@ -26,6 +26,19 @@ struct Connection {
     partial: Vec<u8>,
 }
 
+/// A connection that is watched for replies under its number.
+///
+/// Connected while blocking, so that no write meets a socket that is not yet open.
+pub(crate) fn connect(poll: &Poll, address: SocketAddr, number: u32) -> anyhow::Result<TcpStream> {
+    let stream = std::net::TcpStream::connect(address).context("connect")?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    let mut stream = TcpStream::from_std(stream);
+    let token = Token(usize::try_from(number)?);
+    poll.registry().register(&mut stream, token, Interest::READABLE)?;
+    Ok(stream)
+}
+
 /// Sends `requests` writes over `clients` connections, one in flight on each.
 pub(crate) fn run(
     address: SocketAddr,
@@ -36,13 +49,7 @@ pub(crate) fn run(
     let mut poll = Poll::new()?;
     let mut connections = Vec::new();
     for number in 0..clients {
-        // Connected while blocking, so that no write meets a socket that is not yet open.
-        let stream = std::net::TcpStream::connect(address).context("connect")?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        let token = Token(usize::try_from(number)?);
-        poll.registry().register(&mut stream, token, Interest::READABLE)?;
+        let stream = connect(&poll, address, number)?;
         let sent_at = Instant::now();
         connections.push(Connection { stream, sent_at, missing: 0, partial: Vec::new() });
     }

@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use tandem_e2e::family;
 use tandem_e2e::load::{Load, LoadOptions};
 use tandem_e2e::node::{Node, tandem_program};
 use tandem_e2e::pair::{Pair, PairOptions};
@@ -153,7 +154,7 @@ fn start(row: Row) -> Stage {
 /// Ends the node's process; its supervisor starts it again.
 fn kill_child(node: &Node) {
     let before = node.pid();
-    kill_process(Pid::from_raw(i32::try_from(before).unwrap()).unwrap(), Signal::KILL).unwrap();
+    family::signal(before, Signal::KILL);
     wait::until("its supervisor starts it again", PATIENCE, || {
         let status = node.try_status().map_err(|error| error.to_string())?;
         if status.number("pid") == u64::from(before) { Err("not yet".to_owned()) } else { Ok(()) }

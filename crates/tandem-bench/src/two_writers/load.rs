@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
+
+use crate::replicated_load::connect;
 
 /// Longest time without any reply before the run is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -112,14 +114,8 @@ struct Connection {
 pub(super) fn run(addresses: &[SocketAddr], plan: &Plan) -> anyhow::Result<Figures> {
     let mut poll = Poll::new()?;
     let mut connections = Vec::new();
-    for (number, address) in (0..plan.clients).zip(addresses.iter().cycle()) {
-        // Connected while blocking, so that no write meets a socket that is not yet open.
-        let stream = std::net::TcpStream::connect(address).context("connect")?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        let token = Token(usize::try_from(number)?);
-        poll.registry().register(&mut stream, token, Interest::READABLE)?;
+    for (number, &address) in (0..plan.clients).zip(addresses.iter().cycle()) {
+        let stream = connect(&poll, address, number)?;
         connections.push(Connection { stream, sent: VecDeque::new(), in_line: false });
     }
     let began = Instant::now();

@@ -4,10 +4,11 @@ use tandem_merge::escrow::Forget;
 use tandem_resp::{Args, parse_u64};
 use tandem_types::{Lsn, Pair};
 
+use super::tandem::ask;
 use super::wait::timeout;
 use super::{Visit, is};
+use crate::Operation;
 use crate::session::{Waiting, What};
-use crate::{ConnId, Operation};
 
 pub(super) fn pp(visit: &mut Visit<'_>, args: &Args<'_>) {
     if visit.core.writer().is_none() {
@@ -82,16 +83,6 @@ fn forget(visit: &mut Visit<'_>, args: &Args<'_>) {
 /// `SALVAGE LIST|APPLY`.
 fn salvage(visit: &mut Visit<'_>, apply: bool) {
     ask(visit, |conn| Operation::Salvage { conn, apply });
-}
-
-/// Passes a question to the node; the client waits for the answer.
-fn ask(visit: &mut Visit<'_>, operation: impl FnOnce(ConnId) -> Operation) {
-    if visit.in_exec {
-        return visit.reply().error("ERR Command not allowed inside a transaction");
-    }
-    let conn = visit.session.conn;
-    visit.core.operations.push_back(operation(conn));
-    visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
 }
 
 /// Compares the data of both nodes, slot by slot; the client waits for the answer.

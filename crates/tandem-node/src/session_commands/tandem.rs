@@ -187,7 +187,7 @@ fn conflicts(visit: &mut Visit<'_>, args: &Args<'_>) {
 }
 
 /// Passes a question to the node; the client waits for the answer.
-fn ask(visit: &mut Visit<'_>, operation: impl FnOnce(ConnId) -> Operation) {
+pub(super) fn ask(visit: &mut Visit<'_>, operation: impl FnOnce(ConnId) -> Operation) {
     if visit.in_exec {
         return visit.reply().error("ERR Command not allowed inside a transaction");
     }
@@ -198,12 +198,7 @@ fn ask(visit: &mut Visit<'_>, operation: impl FnOnce(ConnId) -> Operation) {
 
 /// Passes a wish to the node; the client waits for the answer.
 pub(super) fn wish(visit: &mut Visit<'_>, wish: Wish) {
-    if visit.in_exec {
-        return visit.reply().error("ERR Command not allowed inside a transaction");
-    }
-    let conn = visit.session.conn;
-    visit.core.operations.push_back(Operation::Wish { conn, wish });
-    visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+    ask(visit, |conn| Operation::Wish { conn, wish });
 }
 
 const HELP: &[&str] = &[
