@@ -28,12 +28,13 @@ impl Count {
         self.ignored += other.ignored;
     }
 
-    /// Counts of a line of `cargo test` or `cargo nextest run`; other lines count nothing.
+    /// Counts of a line of `cargo test` or `cargo nextest run`; other lines count nothing, such as those that nextest
+    /// repeats, indented, of what a failed test printed.
     fn of_line(line: &str) -> Self {
-        let line = line.trim_start();
-        if !line.starts_with("test result:") && !line.starts_with("Summary [") {
+        if !line.starts_with("test result:") && !line.trim_start().starts_with("Summary [") {
             return Self::default();
         }
+        let line = line.trim();
         let number_before = |word: &str| {
             line.split([' ', ';', ',', ':'])
                 .filter(|part| !part.is_empty())
@@ -59,10 +60,11 @@ impl std::fmt::Display for Count {
 
 /// Runs tests, passing their output on, and counts them. The count is there even if some failed.
 ///
-/// What does not end is killed, and has failed.
-pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
+/// What does not end is killed, and has failed. `mark` stands before each line of output: what runs beside another
+/// stage is told from it by that.
+pub(crate) fn run(mut command: Command, mark: &str) -> anyhow::Result<(Count, bool)> {
     let line = shell::shown(&command);
-    println!("$ {line}");
+    println!("{mark}$ {line}");
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -73,12 +75,13 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
     let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
         bail!("`{line}` has no output");
     };
-    let errors = thread::spawn(move || pass_on(BufReader::new(err), &mut std::io::stderr()));
-    let mut count = pass_on(BufReader::new(out), &mut std::io::stdout())?;
+    let own = mark.to_owned();
+    let errors = thread::spawn(move || pass_on(BufReader::new(err), &mut std::io::stderr(), &own));
+    let mut count = pass_on(BufReader::new(out), &mut std::io::stdout(), mark)?;
     count.add(errors.join().map_err(|_| anyhow::anyhow!("the reader of `{line}` died"))??);
     let status = child.wait()?;
     if deadline.met() {
-        println!("`{line}` was killed: it had not ended after {} s", TIME_MAX.as_secs());
+        println!("{mark}`{line}` was killed: it had not ended after {} s", TIME_MAX.as_secs());
     }
     Ok((count, status.success()))
 }
@@ -86,14 +89,16 @@ pub(crate) fn run(mut command: Command) -> anyhow::Result<(Count, bool)> {
 fn pass_on(
     mut from: impl std::io::BufRead,
     to: &mut impl std::io::Write,
+    mark: &str,
 ) -> std::io::Result<Count> {
     let mut count = Count::default();
-    let mut line = Vec::new();
+    let mut line = mark.as_bytes().to_vec();
     while from.read_until(b'\n', &mut line)? > 0 {
+        // At once, so that no line of another stage comes between.
         to.write_all(&line)?;
         to.flush()?;
-        count.add(Count::of_line(&String::from_utf8_lossy(&line)));
-        line.clear();
+        count.add(Count::of_line(&String::from_utf8_lossy(line.split_at(mark.len()).1)));
+        line.truncate(mark.len());
     }
     Ok(count)
 }
@@ -106,8 +111,11 @@ mod tests {
     fn both_test_runners_are_counted() {
         let libtest = "test result: ok. 14 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 5.03s";
         assert_eq!(Count::of_line(libtest), Count { passed: 14, failed: 1, ignored: 2 });
-        let nextest = "     Summary [   5.030s] 17 tests run: 14 passed (1 slow), 2 failed, 1 timed out, 3 skipped";
+        let nextest = "     Summary [   5.030s] 17 tests run: 14 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n";
         assert_eq!(Count::of_line(nextest), Count { passed: 14, failed: 3, ignored: 3 });
         assert_eq!(Count::of_line("running 14 passed"), Count::default());
+        let repeated =
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 20 filtered out";
+        assert_eq!(Count::of_line(repeated), Count::default());
     }
 }

@@ -54,8 +54,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "sim",
-        usage: "[--seeds N] [--from S] [--minutes M] [--seed ONE] [--planted]",
-        about: "simulated pairs with automatic switching, from many seeds; or with a rule taken away",
+        usage: "[--direct|--probe|--two-writers] [--seeds N] [--from S] [--minutes M] [--seed ONE] [--planted]",
+        about: "simulated pairs with automatic switching, or whose nodes both write, from many seeds; or with a rule taken away",
         run: sim::run,
     },
     Task {

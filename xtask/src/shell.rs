@@ -25,10 +25,27 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Builds the program as the tests use it, and says where it is.
 ///
-/// It is chosen from the whole workspace, as the tests are: so both share what they are built from.
+/// With the tests, which are needed too: what tests alone depend on gives crates other features, so that the
+/// program by itself would be built from nothing of what the tests are built from.
 pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    run(cargo(&["build", "--locked", "--profile", "e2e", "--workspace", "--bin", "tandem"]))?;
+    run(cargo(&["build", "--locked", "--profile", "e2e", "--workspace", "--bins", "--tests"]))?;
     Ok(target().join("e2e/tandem"))
+}
+
+/// The same command, which takes only processor time that nobody else wants.
+pub(crate) fn nice(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => nice.env(name, value),
+            None => nice.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        nice.current_dir(directory);
+    }
+    nice
 }
 
 /// A command as a person would type it.

@@ -13,14 +13,17 @@ pub(crate) const SEEDS_DIRECT: &str = "4000";
 /// See [`SEEDS_DIRECT`].
 pub(crate) const SEEDS_PROBE: &str = "2500";
 
-/// `sim [--direct | --probe] [--seeds N] [--from S] [--minutes M] [--seed ONE]`, or `sim --planted`.
+/// The same of pairs whose nodes both write: about 40 s on one core.
+pub(crate) const SEEDS_TWO_WRITERS: &str = "400";
+
+/// `sim [--direct | --probe | --two-writers] [--seeds N] [--from S] [--minutes M] [--seed ONE]`, or `sim --planted`.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut which = "mediated";
     let mut environment = Vec::new();
     let mut rest = arguments.iter();
     while let Some(word) = rest.next() {
         let name = match word.as_str() {
-            "--planted" | "--direct" | "--probe" => {
+            "--planted" | "--direct" | "--probe" | "--two-writers" => {
                 which = word.trim_start_matches("--");
                 continue;
             }
@@ -29,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             "--minutes" => "TANDEM_MINUTES",
             "--seed" => "TANDEM_SEED",
             _ => bail!(
-                "say --direct or --probe, --seeds N, --from S, --minutes M, --seed ONE, or --planted"
+                "say --direct, --probe or --two-writers, --seeds N, --from S, --minutes M, --seed ONE, or --planted"
             ),
         };
         let value = rest.next().with_context(|| format!("{word} wants a number"))?;
@@ -45,6 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         "planted" => planted_rules(),
         "direct" => direct(),
         "probe" => probe(),
+        "two-writers" => two_writers(),
         _ => mediated(),
     };
     command.envs(environment);
@@ -66,26 +70,34 @@ pub(crate) fn probe() -> Command {
     unplanted("probe")
 }
 
+/// The pairs whose nodes both write.
+pub(crate) fn two_writers() -> Command {
+    unplanted("two_writers")
+}
+
 /// Every rule taken away once.
 pub(crate) fn planted_rules() -> Command {
     planted("planted")
 }
 
-/// The test `name` of those that take rules away. All are built together, whichever runs: cargo unites the
-/// features of what is built together, and each alone would build what they share anew.
+/// The test `name` of those that take rules away. Chosen from the whole workspace with the same features, whichever
+/// runs: cargo unites the features of what is built together, so that all share what they are built from.
 pub(crate) fn planted(name: &str) -> Command {
-    let which = [
-        "--package",
-        "tandem-switch",
-        "--package",
-        "tandem-merge",
-        "--package",
-        "tandem-sim",
-        "--features",
-        "tandem-switch/planted,tandem-merge/planted,tandem-sim/planted",
-    ];
-    test(&which, name)
+    test(&PLANTED, name)
 }
+
+/// Builds all of those.
+pub(crate) fn planted_build() -> Command {
+    let names = ["model", "unaided_planted", "merge_planted", "planted"];
+    let mut words = vec!["test", "--locked", "--profile", "e2e", "--no-run"];
+    words.extend(PLANTED);
+    words.extend(names.iter().flat_map(|name| ["--test", name]));
+    shell::cargo(&words)
+}
+
+/// Rules can be taken away.
+const PLANTED: [&str; 3] =
+    ["--workspace", "--features", "tandem-switch/planted,tandem-merge/planted,tandem-sim/planted"];
 
 /// A test with every rule: chosen from the whole workspace, as the unit tests are, so that both share what they
 /// are built from.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
@@ -11,48 +12,91 @@ use crate::count::{self, Count};
 use crate::{merge, shell, sim, tools};
 
 /// `test`, `test unit`, `test model`, `test sim`, `test e2e`.
+///
+/// What only computes (model and simulation) runs beside the end-to-end tests, which mostly wait: it takes the
+/// processor time that they leave.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
-    const STAGES: [&str; 4] = ["unit", "model", "sim", "e2e"];
-    let only = match arguments {
+    let only: Option<&str> = match arguments {
         [] => None,
         [only] if STAGES.contains(&only.as_str()) => Some(only.as_str()),
         _ => bail!("say one of {}, or nothing", STAGES.join(", ")),
     };
-    let wanted = |stage| only.is_none_or(|only| only == stage);
     let mut tally = Tally::new();
-    if wanted("unit") {
-        // Some test a part against the real thing, such as etcd.
-        tools::ensure();
-        tally.stage("unit tests", runner(Which::Unit))?;
-        let doc = shell::cargo(&["test", "--locked", "--profile", "e2e", "--workspace", "--doc"]);
-        tally.stage("documentation tests", doc)?;
+    match only {
+        Some("unit") => tally.unit()?,
+        Some("e2e") => tally.e2e(&[], None)?,
+        Some(only) => tally.add(compute(searches(only), &Manner::Alone)?),
+        None => {
+            tally.unit()?;
+            let all = ["model", "sim"].into_iter().flat_map(searches).collect();
+            // Built first: while cargo builds, no other cargo does anything.
+            shell::run(sim::planted_build())?;
+            let (computed, waited) = thread::scope(|scope| {
+                let computing = scope.spawn(|| compute(all, &Manner::Beside));
+                let waited = tally.e2e(&[], None);
+                (computing.join(), waited)
+            });
+            waited?;
+            tally.add(computed.map_err(|_| anyhow::anyhow!("the searches broke off"))??);
+        }
     }
-    if wanted("model") {
-        // Every interleaving of small worlds, walks through large ones, and each rule taken away.
-        tally.stage("model of the switch", sim::planted("model"))?;
-        tally.stage("rules of the unaided pair taken away", sim::planted("unaided_planted"))?;
-        tally.stage("rules of the merge taken away", merge::planted_rules())?;
-    }
-    if wanted("sim") {
-        let stages = [
-            ("simulated pairs with a mediator", sim::mediated(), sim::SEEDS),
-            ("simulated pairs without a third party", sim::direct(), sim::SEEDS_DIRECT),
-            ("simulated pairs with a prober", sim::probe(), sim::SEEDS_PROBE),
+    tally.finish()
+}
+
+const STAGES: [&str; 4] = ["unit", "model", "sim", "e2e"];
+
+/// The stages of `model` or `sim`: every interleaving of small worlds, walks through large ones, each rule taken away;
+/// and pairs in a simulated world.
+fn searches(stage: &str) -> Vec<(&'static str, Command)> {
+    if stage == "model" {
+        return vec![
+            ("model of the switch", sim::planted("model")),
+            ("rules of the unaided pair taken away", sim::planted("unaided_planted")),
+            ("rules of the merge taken away", merge::planted_rules()),
         ];
-        for (name, mut simulated, seeds) in stages {
+    }
+    let pairs = [
+        ("simulated pairs with a mediator", sim::mediated(), sim::SEEDS),
+        ("simulated pairs without a third party", sim::direct(), sim::SEEDS_DIRECT),
+        ("simulated pairs with a prober", sim::probe(), sim::SEEDS_PROBE),
+        ("simulated pairs of two writers", sim::two_writers(), sim::SEEDS_TWO_WRITERS),
+    ];
+    let mut all: Vec<_> = pairs
+        .into_iter()
+        .map(|(name, mut simulated, seeds)| {
             if std::env::var_os("TANDEM_SEEDS").is_none() {
                 simulated.env("TANDEM_SEEDS", seeds);
             }
-            tally.stage(name, simulated)?;
-        }
-        let mut planted = sim::planted_rules();
-        planted.env_remove("TANDEM_SEEDS");
-        tally.stage("rules taken away", planted)?;
-    }
-    if wanted("e2e") {
-        tally.e2e(&[], None)?;
-    }
-    tally.finish()
+            (name, simulated)
+        })
+        .collect();
+    let mut planted = sim::planted_rules();
+    planted.env_remove("TANDEM_SEEDS");
+    all.push(("rules taken away", planted));
+    all
+}
+
+/// How a stage runs.
+enum Manner {
+    Alone,
+    /// Beside another one, which goes first.
+    Beside,
+}
+
+/// Runs these one after the other.
+fn compute(
+    stages: Vec<(&'static str, Command)>,
+    manner: &Manner,
+) -> anyhow::Result<Vec<(&'static str, Count, bool)>> {
+    let run = |(name, command): (&'static str, Command)| {
+        let (count, passed) = match manner {
+            Manner::Alone => count::run(command, "")?,
+            Manner::Beside => count::run(shell::nice(&command), &format!("[{name}] "))?,
+        };
+        println!("{name}: {count}");
+        Ok((name, count, passed))
+    };
+    stages.into_iter().map(run).collect()
 }
 
 /// `e2e [ARGUMENTS]`: some or all end-to-end tests.
@@ -85,13 +129,25 @@ impl Tally {
     }
 
     fn stage(&mut self, name: &'static str, command: Command) -> anyhow::Result<()> {
-        let (count, passed) = count::run(command)?;
-        println!("{name}: {count}");
-        self.total.add(count);
-        if !passed {
-            self.failed.push(name);
-        }
+        self.add(compute(vec![(name, command)], &Manner::Alone)?);
         Ok(())
+    }
+
+    fn add(&mut self, stages: Vec<(&'static str, Count, bool)>) {
+        for (name, count, passed) in stages {
+            self.total.add(count);
+            if !passed {
+                self.failed.push(name);
+            }
+        }
+    }
+
+    fn unit(&mut self) -> anyhow::Result<()> {
+        // Some test a part against the real thing, such as etcd.
+        tools::ensure();
+        self.stage("unit tests", runner(Which::Unit))?;
+        let doc = shell::cargo(&["test", "--locked", "--profile", "e2e", "--workspace", "--doc"]);
+        self.stage("documentation tests", doc)
     }
 
     /// Tools, the program in a profile that is quick to build and fast enough under load, the tests.
@@ -125,8 +181,8 @@ impl Tally {
 /// the features of what is built together, and another choice of packages would build dependencies anew.
 fn runner(which: Which) -> Command {
     let words: &[&str] = match (shell::has("cargo-nextest"), which) {
-        (true, Which::Unit) => &["-E", "not package(tandem-e2e)"],
-        (true, Which::EndToEnd) => &["-E", "package(tandem-e2e)", "--test-threads", "2"],
+        (true, Which::Unit) => &["-E", UNIT],
+        (true, Which::EndToEnd) => &["-E", "package(tandem-e2e)", "--test-threads", "3"],
         (false, Which::Unit) => &["--exclude", "tandem-e2e"],
         (false, Which::EndToEnd) => &["--package", "tandem-e2e"],
     };
@@ -139,6 +195,11 @@ fn runner(which: Which) -> Command {
     };
     shell::cargo(&[start, &["--locked", "--no-fail-fast"], words].concat())
 }
+
+/// All but what starts processes under load, and the searches of the simulator: those have a stage of their own,
+/// with the same seeds and more.
+const UNIT: &str = "not package(tandem-e2e) and not (package(tandem-sim) \
+    and binary(/^(mediated|direct|probe|two_writers)$/))";
 
 /// Stages of the tests.
 #[derive(Clone, Copy)]
