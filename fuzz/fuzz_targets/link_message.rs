@@ -29,7 +29,9 @@ fuzz_target!(|messages: Vec<&[u8]>| {
         empty.hear(now, bytes);
         member.hear(now, bytes);
         let Ok(message) = Message::decode(bytes) else { continue };
-        assert_eq!(message.to_bytes(), *bytes, "{message:?}");
+        if bytes.first() == Some(&tandem_replication::message::VERSION) {
+            assert_eq!(message.to_bytes(), *bytes, "{message:?}");
+        }
         hear(&mut lead, now, &message);
         follow(&mut tail, now, message);
     }
@@ -37,7 +39,7 @@ fuzz_target!(|messages: Vec<&[u8]>| {
 
 fn switch_bytes(bytes: &[u8]) {
     // What an earlier version wrote is understood, and written anew in this one's form.
-    let current = bytes.first() == Some(&2);
+    let current = bytes.first() == Some(&3);
     if let (true, Ok(message)) = (current, PeerMessage::decode(bytes)) {
         assert_eq!(message.to_bytes(), bytes, "{message:?}");
     }

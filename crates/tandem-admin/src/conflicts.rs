@@ -22,8 +22,8 @@ pub enum ConflictRequest {
     Apply {
         /// Which.
         id: String,
-        /// Only say what would be done.
-        dry_run: bool,
+        /// How.
+        how: ApplyBody,
     },
     /// Give it up.
     Discard {
@@ -37,18 +37,36 @@ impl ConflictRequest {
     pub const fn changes(&self) -> bool {
         match self {
             Self::List | Self::Show { .. } | Self::Diff { .. } => false,
-            Self::Apply { dry_run, .. } => !*dry_run,
+            Self::Apply { how, .. } => !how.dry_run,
             Self::Discard { .. } => true,
         }
     }
 }
 
 /// The body of a request to apply.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApplyBody {
     /// Only say what would be done.
     pub dry_run: bool,
+    /// What conflicts takes the lost value.
+    pub force: bool,
+    /// Decide this key only, and what is bound to it by transactions; as `diff` writes it.
+    pub key: Option<String>,
+    /// The key's database.
+    pub db: u8,
+    /// What that key shall hold.
+    pub take: Option<Take>,
+}
+
+/// A person's choice for one key.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Take {
+    /// What the saved writes made of it.
+    Lost,
+    /// What it holds now.
+    Current,
 }
 
 /// Every file of saved writes.
@@ -124,7 +142,8 @@ pub struct ConflictKeyView {
     pub db: u8,
     /// The key; bytes beyond ASCII escaped.
     pub key: String,
-    /// `identical`, `untouched`, `mergeable`, `conflict`, or `applied` if it was written again before.
+    /// `identical`, `untouched`, `mergeable`, `conflict`; `applied` if it was written again before, `left` if a
+    /// person has left it as it is.
     pub class: String,
     /// Keys of one number are written together or not at all: transactions bind them.
     pub group: Option<u64>,
@@ -134,7 +153,8 @@ pub struct ConflictKeyView {
     pub lost: Option<ImageView>,
     /// Now.
     pub current: Option<ImageView>,
-    /// What applying does: `nothing`, `write`, `merge`, `keep`.
+    /// What applying does: `nothing`, `write`, `merge`, `keep`; by a person's word also `take` (the lost value
+    /// replaces what is there) and `leave`.
     pub apply: String,
 }
 
@@ -164,6 +184,10 @@ pub struct ConflictApplyView {
     pub written: u64,
     /// Keys to which the saved additions were added.
     pub merged: u64,
+    /// Keys in conflict that a person gave the lost value.
+    pub taken: u64,
+    /// Keys that a person left as they are.
+    pub left: u64,
     /// Keys that were already so.
     pub identical: u64,
     /// Keys that were written again by an earlier `apply`.

@@ -17,7 +17,7 @@ mod why;
 
 pub use conflicts::{
     ApplyBody, ConflictApplyView, ConflictDiffView, ConflictKeyView, ConflictLinesView,
-    ConflictRequest, ConflictView, ConflictsView, ImageView,
+    ConflictRequest, ConflictView, ConflictsView, ImageView, Take,
 };
 pub use history::{HistoryEntry, HistoryKind, HistoryView};
 pub use integrity::{RepairView, ScrubView, VerifyView};

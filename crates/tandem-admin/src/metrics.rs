@@ -58,6 +58,7 @@ metrics! {
     Gauge "tandem_epoch" [] "The reign this node follows or holds"
     Gauge "tandem_in_sync" [] "1 while the in-sync set holds both nodes"
     Gauge "tandem_stalled" [] "1 while a primary may neither acknowledge nor go on alone"
+    Gauge "tandem_writes_refused" [] "1 while a primary answers writes with an error, whatever the reason"
     Gauge "tandem_log_last_lsn" [] "Number of the last record in the log"
     Gauge "tandem_log_durable_lsn" [] "Last record fsynced here"
     Gauge "tandem_log_applied_lsn" [] "Last record in memory"

@@ -84,6 +84,8 @@ pub struct StatusView {
     pub in_sync_set: Vec<String>,
     /// A primary that may neither shrink the set nor get acknowledgements.
     pub stalled: bool,
+    /// The error that a client's write gets from this primary now; absent while it takes writes.
+    pub writes_refused: Option<String>,
     /// What a stalled or joining node waits for, in one sentence.
     pub waiting_for: Option<String>,
     /// How long this primary may still answer reads; absent when it needs no lease.
@@ -174,6 +176,8 @@ pub struct PeerView {
     pub lag_ms: u64,
     /// Milliseconds since the last sign of life; absent if never heard.
     pub last_heard_ms: Option<u64>,
+    /// Why there is no link: what became of the last one, or of the last attempt; absent while it is up.
+    pub no_link_because: Option<String>,
     /// `host:port` of its client port.
     pub address: String,
     /// A full copy is under way: bytes sent so far.
@@ -326,16 +330,19 @@ impl StatusView {
     /// The pair's health as seen from this node.
     ///
     /// No primary: neither this node nor a peer heard over a living link says it is one, or this
-    /// primary is stalled. Degraded: not both in sync, link down, something waited for, the mediator of no use,
+    /// primary is stalled or refuses writes and is the only one. Degraded: not both in sync, link down, something waited for, the mediator of no use,
     /// configuration differs, conflicts
     /// or a pending switch wait for a person.
     pub fn health(&self) -> Health {
         let here = self.role == RoleName::Primary;
         let there = self.peer.connected && self.peer.role == Some(RoleName::Primary);
-        if !(here || there) || (here && self.stalled) {
+        let refused = self.writes_refused.is_some();
+        let taken = (here && !refused) || there;
+        if !taken || (here && self.stalled) {
             return Health::NoPrimary;
         }
         let attention = !self.in_sync
+            || refused
             || !self.peer.connected
             || !self.config_differs.is_empty()
             || self.conflicts > 0
@@ -368,7 +375,7 @@ mod tests {
     #[test]
     fn health_names_the_worst_that_is_known() {
         type Change = fn(&mut StatusView);
-        let cases: [(&str, Change, Health); 8] = [
+        let cases: [(&str, Change, Health); 10] = [
             ("as it should be", |_| {}, Health::Healthy),
             ("peer out of the set", |s| s.in_sync = false, Health::Degraded),
             ("link down", |s| s.peer.connected = false, Health::Degraded),
@@ -383,6 +390,19 @@ mod tests {
             ),
             ("conflicts wait", |s| s.conflicts = 1, Health::Degraded),
             ("stalled", |s| s.stalled = true, Health::NoPrimary),
+            (
+                "the only primary refuses writes",
+                |s| s.writes_refused = Some("MISCONF".to_owned()),
+                Health::NoPrimary,
+            ),
+            (
+                "one of two refuses writes",
+                |s| {
+                    s.writes_refused = Some("MISCONF".to_owned());
+                    s.peer.role = Some(RoleName::Primary);
+                },
+                Health::Degraded,
+            ),
             ("both follow", |s| s.role = RoleName::Standby, Health::NoPrimary),
             (
                 "the primary is silent",

@@ -2,7 +2,7 @@
 
 use crate::Options;
 use crate::measure::{self, Load, Sample};
-use crate::redis_benchmark;
+use crate::redis_benchmark::{self, SCRIPT};
 use crate::server::{Durability, Service};
 
 /// One kind of promise that both servers keep while they are measured.
@@ -45,11 +45,14 @@ impl Scenario {
                 (load("get", 50, 16), 800_000),
                 (load("set", 50, 64), 1_600_000),
                 (load("get", 50, 64), 1_600_000),
+                (load(SCRIPT, 50, 1), 150_000),
+                (load(SCRIPT, 50, 64), 800_000),
             ],
             Self::Fsync => vec![
                 (load("set", 50, 1), 60_000),
                 (load("set", 50, 16), 400_000),
                 (load("set", 50, 64), 800_000),
+                (load(SCRIPT, 50, 64), 400_000),
             ],
             Self::Replicated => vec![
                 (load("set", 1, 1), 1_000),

@@ -27,6 +27,15 @@ pub struct Heard {
     pub vitals: Vitals,
 }
 
+/// What some bytes held.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Received {
+    /// What proves that the peer lives.
+    pub heard: Vec<Heard>,
+    /// A new frame of the peer came, if perhaps one that answers nothing yet.
+    pub is_peer: bool,
+}
+
 /// One channel, whichever connections carry it.
 #[derive(Debug)]
 pub struct Conversation {
@@ -81,31 +90,34 @@ impl Conversation {
     }
 
     /// Takes what came; leaves in `rest` what may be the beginning of a frame. Noise is skipped.
-    pub fn receive(&mut self, now: Monotonic, rest: &mut Vec<u8>) -> Vec<Heard> {
-        let mut heard = Vec::new();
+    pub fn receive(&mut self, now: Monotonic, rest: &mut Vec<u8>) -> Received {
+        let mut received = Received::default();
         let mut start = 0;
         while let Some(bytes) = rest.get(start..).and_then(<[u8]>::first_chunk::<FRAME_BYTES>) {
             let frame = bytes.starts_with(&MAGIC).then(|| Frame::decode(&self.key, bytes));
             match frame.flatten() {
                 Some(frame) => {
                     start += FRAME_BYTES;
-                    heard.extend(self.hear(now, &frame));
+                    if self.is_peers(&frame) {
+                        received.is_peer = true;
+                        received.heard.extend(self.answered(now, &frame));
+                    }
                 }
                 None => start += 1,
             }
         }
         rest.drain(..start);
-        heard
+        received
     }
 
-    fn hear(&mut self, now: Monotonic, frame: &Frame) -> Option<Heard> {
-        // The own frame, sent back, is no peer.
-        if frame.pair != self.pair || frame.node == self.node || frame.channel != self.channel {
-            return None;
-        }
-        if !self.is_new(frame.mark) {
-            return None;
-        }
+    /// Whether it is the peer's and new. The own frame, sent back, is no peer.
+    fn is_peers(&mut self, frame: &Frame) -> bool {
+        let is_meant = frame.pair == self.pair && frame.channel == self.channel;
+        is_meant && frame.node != self.node && self.is_new(frame.mark)
+    }
+
+    /// As of when the peer lives by this frame of its.
+    fn answered(&mut self, now: Monotonic, frame: &Frame) -> Option<Heard> {
         self.latest = Some((frame.mark, now));
         if frame.echo.nonce != self.own.nonce {
             return None; // It has not heard this process yet.

@@ -20,10 +20,11 @@ mod endpoint;
 mod fence;
 mod frame;
 mod ping;
+mod places;
 mod serial;
 mod tcp;
 
-pub use conversation::{Conversation, Heard};
+pub use conversation::{Conversation, Heard, Received};
 pub use endpoint::{Endpoint, EndpointError};
 pub use fence::fence;
 pub use frame::{FRAME_BYTES, Key};
@@ -81,12 +82,15 @@ impl Shared {
     }
 
     /// Takes bytes of one connection; `rest` is what that connection has not understood yet.
-    pub(crate) fn received(&self, rest: &mut Vec<u8>) {
+    ///
+    /// Gives whether a new frame of the peer was among them.
+    pub(crate) fn received(&self, rest: &mut Vec<u8>) -> bool {
         let now = (self.settings.now)();
-        let heard = self.conversation().receive(now, rest);
+        let Received { heard, is_peer } = self.conversation().receive(now, rest);
         for heard in heard {
             (self.tell)(heard);
         }
+        is_peer
     }
 
     fn conversation(&self) -> std::sync::MutexGuard<'_, Conversation> {

@@ -54,7 +54,8 @@ async fn converse(shared: &Shared, port: SerialPort, baud: u32) -> io::Result<()
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 length => rest.extend_from_slice(&buffer[..length]),
             }
-            shared.received(&mut rest);
+            // On a serial line there is nobody to tell the peer from.
+            let _is_peer = shared.received(&mut rest);
         }
     };
     tokio::select! { ended = write => ended, ended = read => ended }

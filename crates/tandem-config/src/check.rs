@@ -396,7 +396,7 @@ fn tls(values: &Values, problems: &mut Vec<Problem>) {
 /// As Redis' protected mode: nothing listens beyond loopback without a secret.
 fn protected_mode(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
     if values.flag("auth.insecure") {
-        return;
+        return link_without_proof(values, names, problems);
     }
     for name in names {
         let key = |leaf: &str| format!("nodes.{name}.{leaf}");
@@ -423,6 +423,24 @@ fn protected_mode(values: &Values, names: &[String], problems: &mut Vec<Problem>
                 problems.push(Problem::new(what, todo).at(line(values, &key(leaf))));
             }
         }
+    }
+}
+
+/// An open network is a choice for clients; the link never takes a peer on trust (`tandem-link`), so the
+/// nodes of such a file would wait for one another for ever.
+fn link_without_proof(values: &Values, names: &[String], problems: &mut Vec<Problem>) {
+    let missing = |path: &str| values.text(path).is_empty();
+    if !missing("auth.peer_secret_file") || !missing("tls.client_ca") {
+        return;
+    }
+    let host = |name: &String| format!("nodes.{name}.host");
+    if let Some(name) = names.iter().find(|name| !is_loopback(values.text(&host(name)))) {
+        let what = format!(
+            "node {name} is on another machine and nothing proves to its peer who it is: the link between them never \
+             comes up, with `auth.insecure` neither"
+        );
+        let todo = "set `auth.peer_secret_file` to a file with the same 32 random bytes on both machines, or `tls.client_ca`";
+        problems.push(Problem::new(what, todo).at(line(values, &host(name))));
     }
 }
 

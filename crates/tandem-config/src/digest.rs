@@ -1,6 +1,5 @@
 //! A digest of the configuration, so that the nodes notice when their files differ.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Config;
@@ -62,23 +61,4 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
-}
-
-/// The keys in which two texts made by [`Config::canonical`] differ, sorted.
-pub fn differing_keys(mine: &str, theirs: &str) -> Vec<String> {
-    let table = |text| -> BTreeMap<String, String> {
-        str::lines(text)
-            .filter_map(|line| line.split_once(" = "))
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
-    };
-    let (mine, theirs) = (table(mine), table(theirs));
-    let mut keys: Vec<String> = mine
-        .iter()
-        .filter(|(key, value)| theirs.get(*key) != Some(value))
-        .map(|(key, _)| key.clone())
-        .chain(theirs.keys().filter(|key| !mine.contains_key(*key)).cloned())
-        .collect();
-    keys.sort();
-    keys
 }

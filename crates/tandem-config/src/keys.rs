@@ -101,7 +101,7 @@ pub const KEYS: &[KeyInfo] = &[
         "replication.acknowledge",
         Kind::Choice(Acknowledge::WORDS),
         r#""durable""#,
-        "When a write is answered: `local` (own disk), `received` (and in the peer's memory), `durable` (both disks)",
+        "When a write is answered: `local` (own disk), `received` (and in the peer's memory), `durable` (both disks). The primary's file counts; one that says less than before counts once the standby has that on its disk",
     ),
     key(
         "replication.without_peer",
@@ -137,7 +137,7 @@ pub const KEYS: &[KeyInfo] = &[
         "replication.reads",
         Kind::Choice(Reads::WORDS),
         r#""lease""#,
-        "How a primary knows that its reads are current: `lease`, or `barrier` (no trust in clocks, one round trip)",
+        "How a primary knows that its reads are current: `lease` (its clock is at most a quarter slower than the standby's), or `barrier` (no trust in clocks, one round trip)",
     ),
     key(
         "replication.log_retention",
@@ -255,7 +255,7 @@ pub const KEYS: &[KeyInfo] = &[
         "switch.watchdog",
         millis(0, HOUR),
         r#""5s""#,
-        "The supervisor kills a node whose data loop gives no sign of life for this long, and starts it again; `0s` = off",
+        "The supervisor kills a node whose data loop hangs for this long, and starts it again; one that works on a long command does not hang; `0s` = off",
     ),
     key(
         "switch.direct.channels",
@@ -373,6 +373,18 @@ pub const KEYS: &[KeyInfo] = &[
         "A client that does not read its answers is closed beyond this; `0` = no bound",
     ),
     key("limits.pubsub_buffer", size(0, 64 * GIB), r#""32MiB""#, "The same for subscribers"),
+    key(
+        "limits.script_time",
+        millis(1, 60_000),
+        r#""200ms""#,
+        "A script that runs for longer is stopped with an error; nobody else is served meanwhile, so it should stay below a third of `switch.failure_timeout`",
+    ),
+    key(
+        "limits.script_memory",
+        size(MIB, 16 * GIB),
+        r#""64MiB""#,
+        "Memory of the interpreter of scripts; a script that needs more ends with an error",
+    ),
     // [vip]
     key(
         "vip.address",
@@ -403,7 +415,7 @@ pub const KEYS: &[KeyInfo] = &[
         "auth.insecure",
         Kind::Flag,
         "false",
-        "Listen beyond loopback without password, secret or token; anyone who reaches the port owns the data",
+        "Listen beyond loopback without password or token; anyone who reaches the port owns the data. Two machines still need `peer_secret_file` or `tls.client_ca`",
     ),
 ];
 

@@ -31,7 +31,7 @@ pub use choice::{
     Acknowledge, Automation, ConflictPolicy, Failback, FsyncPolicy, MediatorKind, OnSilence, Reads,
     SplitBrain, SwitchBy, Topology, WhenLost, WithoutPeer,
 };
-pub use digest::{Digest, differing_keys};
+pub use digest::Digest;
 pub use entry::{Entry, Origin};
 pub use error::{ConfigError, Problem};
 pub use examples::{EXAMPLES, Example, example};

@@ -264,6 +264,10 @@ pub struct LimitsConfig {
     pub output_buffer: Option<u64>,
     /// Bytes of unread messages of a subscriber; `None` = no bound.
     pub pubsub_buffer: Option<u64>,
+    /// Time of one run of a script.
+    pub script_time: Duration,
+    /// Bytes of the interpreter.
+    pub script_memory: u64,
 }
 
 /// `[vip]`
@@ -458,5 +462,7 @@ fn limits(values: &Values) -> LimitsConfig {
         input_buffer: values.size("limits.input_buffer"),
         output_buffer: some_bytes(values.size("limits.output_buffer")),
         pubsub_buffer: some_bytes(values.size("limits.pubsub_buffer")),
+        script_time: values.duration("limits.script_time"),
+        script_memory: values.size("limits.script_memory"),
     }
 }

@@ -54,9 +54,7 @@ pub(crate) async fn conflict_apply<P: AdminPort>(
     body: Bytes,
 ) -> Response {
     match parse::<ApplyBody>(&body) {
-        Ok(ApplyBody { dry_run }) => {
-            ask_conflicts(&shared, ConflictRequest::Apply { id, dry_run }).await
-        }
+        Ok(how) => ask_conflicts(&shared, ConflictRequest::Apply { id, how }).await,
         Err(response) => response,
     }
 }
@@ -191,16 +189,20 @@ pub(crate) async fn health_replica<P: AdminPort>(State(shared): State<Shared<P>>
     in_role(&shared.port, RoleName::Replica).await
 }
 
-/// For load balancers: 200 only in that role. A stalled primary is no place to send writes to.
+/// For load balancers: 200 only in that role. A primary that is stalled, or that refuses writes, is no place to
+/// send writes to; the reason says why.
 async fn in_role<P: AdminPort>(port: &P, wanted: RoleName) -> Response {
     match port.call(AdminRequest::Status).await {
         Ok(AdminReply::Status(view)) => {
-            let fits = view.role == wanted && !view.stalled;
+            let refused = view.writes_refused.filter(|_| wanted == RoleName::Primary);
+            let fits = view.role == wanted && !view.stalled && refused.is_none();
             let status = if fits { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            answer::json(
-                status,
-                &serde_json::json!({ "ok": fits, "role": view.role, "stalled": view.stalled }),
-            )
+            let mut said =
+                serde_json::json!({ "ok": fits, "role": view.role, "stalled": view.stalled });
+            if let Some(reason) = refused.or(view.waiting_for).filter(|_| !fits) {
+                said["reason"] = reason.into();
+            }
+            answer::json(status, &said)
         }
         Ok(_) | Err(_) => answer::gone(),
     }

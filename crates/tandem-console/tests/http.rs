@@ -239,6 +239,15 @@ fn health_is_200_only_in_the_role_and_head_works() {
     }
     let stalled = Console::start(StatusView { stalled: true, ..primary() }, None);
     assert_eq!(code(&stalled.get("/health/primary")), 503);
+    let reason = "NOREPLICAS Not enough good replicas to write".to_owned();
+    let refuses =
+        Console::start(StatusView { writes_refused: Some(reason.clone()), ..primary() }, None);
+    let answer = refuses.get("/health/primary");
+    assert_eq!(code(&answer), 503);
+    assert!(answer.contains(&format!("\"reason\":\"{reason}\"")), "{answer}");
+    // A replica takes no writes anyway.
+    let replica = StatusView { role: RoleName::Replica, ..StatusView::default() };
+    assert_eq!(code(&Console::start(replica, None).get("/health/replica")), 200);
 }
 
 #[test]

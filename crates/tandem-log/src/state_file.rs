@@ -48,7 +48,7 @@ pub struct NodeState {
     pub in_sync: Pair<Option<Incarnation>>,
     /// Every reign, as last known (the log has its own table; this one may be ahead of it).
     pub history: EpochHistory,
-    /// How often the node has started on this directory.
+    /// Which start of this directory it is: a count and, in the lowest 24 bits, what was drawn at it.
     pub boots: u64,
     /// The directory `gen-<n>` that holds log and snapshots.
     pub generation: u64,

@@ -69,6 +69,21 @@ impl<V> BySlot<V> {
         });
     }
 
+    /// Leaves what `stays` says of one slot.
+    pub fn retain_in(&mut self, slot: SlotId, stays: impl FnMut(&Key, &mut V) -> bool) {
+        if let Some(keys) = self.0.get_mut(&slot) {
+            keys.retain(stays);
+            if keys.is_empty() {
+                self.0.remove(&slot);
+            }
+        }
+    }
+
+    /// The first slot from `from` on with something in it.
+    pub fn next_slot(&self, from: SlotId) -> Option<SlotId> {
+        self.0.range(from..).next().map(|(slot, _)| *slot)
+    }
+
     /// All of it, by slot and key.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &V)> {
         self.0.values().flatten()
@@ -105,6 +120,11 @@ mod tests {
         assert!(map.within(middle, middle).all(|(key, _)| key.slot() == middle));
         *map.get_or_default(&key(5)) += 1;
         assert_eq!(map.get(&key(5)), Some(&6));
+        let slot = key(7).slot();
+        assert_eq!(map.next_slot(slot), Some(slot));
+        map.retain_in(slot, |_, number| *number != 7);
+        assert!(!map.contains_key(&key(7)));
+        map.insert(key(7), 7);
         assert_eq!(map.remove(&key(5)), Some(6));
         map.retain(|key, _| key.db == DbIndex::ZERO);
         assert_eq!(map.iter().count(), 3_334);

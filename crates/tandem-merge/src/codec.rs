@@ -11,7 +11,8 @@ mod ops;
 use tandem_types::{Lsn, NodeId, Stamp};
 
 pub(crate) use self::ops::{
-    put_added, put_deadline, put_spans, read_added, read_deadline, read_f64, read_spans,
+    put_added, put_deadline, put_key_op, put_spans, read_added, read_deadline, read_f64,
+    read_key_op, read_spans,
 };
 use self::ops::{put_op, read_op};
 use crate::op::{Chunk, Origin, Record};

@@ -18,6 +18,9 @@
 //! A key may come to be only by a later write than the one that made it first; until then its deadline is
 //! kept aside (`Chunk::whole_at`).
 //!
+//! A tail that is read in several stretches is compacted stretch by stretch; that something after a stretch
+//! kills what is in it, the index says.
+//!
 //! So the cost of a long cut is bounded by the items written, not by the writes. What is given up is that
 //! a transaction in such a tail becomes visible at once at the peer.
 
@@ -33,14 +36,30 @@ use crate::planted::{Rule, holds};
 use crate::spans::Spans;
 
 /// Shortens `records`, all own ones from `from` on, into chunks of about `ops_max` operations.
-pub fn compact(from: Lsn, mut records: Vec<Record>, ops_max: usize) -> Vec<Chunk> {
-    let whole_at = records.last().map_or(from, |record| record.origin.lsn.next());
+pub fn compact(from: Lsn, records: Vec<Record>, ops_max: usize) -> Vec<Chunk> {
+    let end = records.last().map_or(from, |record| record.origin.lsn.next());
+    compact_before(from, records, ops_max, end, &|_, _, _| false)
+}
+
+/// The same of a stretch of what is to be sent, which ends at `end`: what comes after the stretch, and kills
+/// operations in it, is known by `killed` (key, operation, its position).
+pub(crate) fn compact_before(
+    from: Lsn,
+    mut records: Vec<Record>,
+    ops_max: usize,
+    end: Lsn,
+    killed: &dyn Fn(&Key, &KeyOp, Lsn) -> bool,
+) -> Vec<Chunk> {
+    let whole_at = records.last().map_or(from, |record| record.origin.lsn.next()).max(end);
     let mut later = Later::default();
     for record in records.iter_mut().rev() {
-        let side = record.origin.side;
+        let (side, lsn) = (record.origin.side, record.origin.lsn);
         let ops = record.ops.drain(..).rev();
-        let live =
-            ops.filter_map(|op| if later.needs(&op) { Some(op) } else { list_part(side, op) });
+        let live = ops.filter_map(|op| {
+            let needed = later.needs(&op);
+            let dead = matches!(&op, Op::Key(key, key_op) if killed(key, key_op, lsn));
+            if needed && !dead { Some(op) } else { list_part(side, op) }
+        });
         let mut live: Vec<Op> = live.collect();
         live.reverse();
         record.ops = live;
@@ -146,10 +165,22 @@ struct Joining {
     end: Lsn,
     ops: usize,
     records: Vec<Record>,
-    /// The last operation on an item in this chunk, if one after it may join it: record and place in it.
-    last: BTreeMap<(Key, Item), (usize, usize)>,
+    /// What this chunk has of each key since the last assignment of the whole key, and with it.
+    keys: BTreeMap<Key, Since>,
     /// The last statement about each counter and sequence in this chunk.
-    stated: BTreeMap<(About, Key), (usize, usize)>,
+    stated: BTreeMap<(About, Key), Place>,
+}
+
+/// Where an operation stands in the chunk: the number of the record, and the place in it.
+type Place = (usize, usize);
+
+/// Operations on one key.
+#[derive(Default)]
+struct Since {
+    /// The last one on each item: one after it may join it.
+    last: BTreeMap<Item, Place>,
+    /// All edits of its list.
+    edits: Vec<Place>,
 }
 
 /// What a statement is about.
@@ -168,7 +199,7 @@ impl Joining {
             end: from,
             ops: 0,
             records: Vec::new(),
-            last: BTreeMap::new(),
+            keys: BTreeMap::new(),
             stated: BTreeMap::new(),
         }
     }
@@ -189,36 +220,53 @@ impl Joining {
         let (key, key_op) = match &op {
             Op::Key(key, key_op) => (key, key_op),
             Op::Flush(db) => {
-                let db = *db;
-                self.forget_lists(kept, |key| key.db == db);
-                self.last.clear();
+                for (key, since) in std::mem::take(&mut self.keys) {
+                    if key.db == *db {
+                        self.forget_edits(number, kept, &since.edits);
+                    }
+                }
                 kept.ops.push(op);
                 return true;
             }
             Op::Ledger(_) => return self.state(number, kept, op),
         };
-        let place = (key.clone(), item(key_op));
-        if place.1 == Item::Key {
-            if self.last.contains_key(&(key.clone(), Item::List)) {
-                self.forget_lists(kept, |other| other == key);
+        let item = item(key_op);
+        if item == Item::Key {
+            if let Some(since) = self.keys.remove(key) {
+                self.forget_edits(number, kept, &since.edits);
             }
-            self.last.retain(|(other, _), _| other != key);
-        } else if let Some((in_record, at)) = self.last.get(&place) {
+        } else if let Some((in_record, at)) = self.last(key, &item) {
             let seen = kept.origin.seen;
-            let earlier = if *in_record == number {
-                Some(&mut *kept)
-            } else {
-                self.records.get_mut(*in_record).filter(|record| record.origin.seen == seen)
-            };
-            if let Some(Op::Key(_, earlier)) = earlier.and_then(|record| record.ops.get_mut(*at))
+            let earlier = self.record(in_record, number, kept);
+            let earlier = earlier.filter(|record| record.origin.seen == seen);
+            if let Some(Op::Key(_, earlier)) = earlier.and_then(|record| record.ops.get_mut(at))
                 && joined(earlier, key_op)
             {
                 return false;
             }
         }
-        self.last.insert(place, (number, kept.ops.len()));
+        let place = (number, kept.ops.len());
+        let since = self.keys.entry(key.clone()).or_default();
+        if item == Item::List {
+            since.edits.push(place);
+        }
+        since.last.insert(item, place);
         kept.ops.push(op);
         true
+    }
+
+    /// Record `in_record` of the chunk; the one with this `number` is only being filled.
+    fn record<'r>(
+        &'r mut self,
+        in_record: usize,
+        number: usize,
+        kept: &'r mut Record,
+    ) -> Option<&'r mut Record> {
+        if in_record == number { Some(kept) } else { self.records.get_mut(in_record) }
+    }
+
+    fn last(&self, key: &Key, item: &Item) -> Option<Place> {
+        self.keys.get(key)?.last.get(item).copied()
     }
 
     /// Adds a statement, or lets it take the place of an earlier one of the chunk: then `false`.
@@ -236,13 +284,9 @@ impl Joining {
                 return true;
             }
         };
-        if let Some((in_record, at)) = self.stated.get(&place) {
-            let earlier = if *in_record == number {
-                Some(&mut *kept)
-            } else {
-                self.records.get_mut(*in_record)
-            };
-            if let Some(Op::Ledger(earlier)) = earlier.and_then(|record| record.ops.get_mut(*at))
+        if let Some(&(in_record, at)) = self.stated.get(&place) {
+            let earlier = self.record(in_record, number, kept);
+            if let Some(Op::Ledger(earlier)) = earlier.and_then(|record| record.ops.get_mut(at))
                 && says_more(statement, earlier)
             {
                 *earlier = statement.clone();
@@ -254,15 +298,12 @@ impl Joining {
         true
     }
 
-    /// Edits of these lists in this chunk are dead.
-    fn forget_lists(&mut self, kept: &mut Record, of: impl Fn(&Key) -> bool) {
-        for record in self.records.iter_mut().chain([kept]) {
-            for op in &mut record.ops {
-                if let Op::Key(key, KeyOp::List(spans)) = op
-                    && of(key)
-                {
-                    *spans = Spans::new();
-                }
+    /// These edits of lists are dead.
+    fn forget_edits(&mut self, number: usize, kept: &mut Record, edits: &[Place]) {
+        for &(in_record, at) in edits {
+            let record = self.record(in_record, number, kept);
+            if let Some(Op::Key(_, KeyOp::List(spans))) = record.and_then(|it| it.ops.get_mut(at)) {
+                *spans = Spans::new();
             }
         }
     }

@@ -6,20 +6,24 @@
 //! elsewhere must not come here: a record sent before it may still be under way.
 //!
 //! For each item there is the last assignment and the additions after it; for a list, the own edits, carried
-//! over what came from the peer since.
+//! over what came from the peer since. While the peer is away there is something for every key that was
+//! written, so it is kept in few bytes ([`notes`]).
 
 mod chain;
+mod notes;
+mod packed;
 mod saved;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tandem_types::{DB_COUNT, DbIndex, Lsn};
+use tandem_types::{DB_COUNT, DbIndex, Lsn, NodeId};
 
 pub(crate) use self::chain::{Assigned, Chain, ScoreChain, What};
+use self::notes::{Bound, Notes};
 use crate::Spans;
-use crate::by_slot::BySlot;
-use crate::conflict::Item;
-use crate::item::{Bytes, Deadline, Key};
+use crate::item::{Bytes, Content, Deadline, Key};
 use crate::op::{KeyOp, Op, Origin};
 
 /// Own writes on one key.
@@ -45,42 +49,39 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Forgets what the peer has, or what its records have settled.
-    fn prune(&mut self, seen: Lsn, applied: Lsn) {
+    /// Forgets what the peer has, or what its records have settled. Says how much there was to look at.
+    fn prune(&mut self, bound: Bound) -> usize {
+        let seen = bound.stable;
+        let looked = 1 + self.items() + self.list.len();
         self.whole = self.whole.filter(|origin| origin.lsn >= seen);
         self.deadline = self.deadline.filter(|(origin, _)| origin.lsn >= seen);
         self.list.retain(|(lsn, _)| *lsn >= seen);
-        if self.newest < seen && self.ghost_until <= applied {
+        self.string.prune(seen);
+        self.fields.retain(|_, chain| {
+            chain.prune(seen);
+            !chain.is_empty()
+        });
+        self.members.retain(|_, (origin, _)| origin.lsn >= seen);
+        self.scores.retain(|_, chain| {
+            chain.prune(seen);
+            !chain.is_empty()
+        });
+        if self.newest < seen && self.ghost_until <= bound.applied {
             self.ghost = None;
         }
+        looked
     }
 
-    fn prune_item(&mut self, item: &Item, seen: Lsn) {
-        match item {
-            Item::String => self.string.prune(seen),
-            Item::Field(field) => {
-                if let Some(chain) = self.fields.get_mut(field) {
-                    chain.prune(seen);
-                    if chain.is_empty() {
-                        self.fields.remove(field);
-                    }
-                }
-            }
-            Item::Member(member) => {
-                if self.members.get(member).is_some_and(|(origin, _)| origin.lsn < seen) {
-                    self.members.remove(member);
-                }
-            }
-            Item::Score(member) => {
-                if let Some(chain) = self.scores.get_mut(member) {
-                    chain.prune(seen);
-                    if chain.is_empty() {
-                        self.scores.remove(member);
-                    }
-                }
-            }
-            Item::Key | Item::List | Item::Deadline => {}
-        }
+    fn items(&self) -> usize {
+        self.string.added.len() + self.fields.len() + self.members.len() + self.scores.len()
+    }
+
+    /// Whether packing and unpacking it costs little.
+    fn is_small(&self) -> bool {
+        self.items() <= SMALL
+            && self.list.len() <= SMALL
+            && self.fields.values().all(|chain| chain.added.len() <= SMALL)
+            && self.scores.values().all(|chain| chain.added.len() <= SMALL)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -122,22 +123,28 @@ impl Pending {
     }
 }
 
+/// Items, or edits of a list, of a key that is small.
+const SMALL: usize = 8;
+/// Items that are counted together.
+const COUNTED: usize = 256;
+
 /// The own writes that the peer may not have seen.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
-    // In boxes: a tree moves its neighbours about.
-    keys: BySlot<Box<Pending>>,
+    notes: Notes,
     flushed: [Option<Origin>; DB_COUNT as usize],
     /// All of them, oldest first.
     flushes: [Vec<Lsn>; DB_COUNT as usize],
-    /// What to look at when the peer has seen more, oldest first.
-    order: VecDeque<(Lsn, Key, Item)>,
+    /// The last own write of each of some stretches, and the items noted in it, oldest first.
+    counts: VecDeque<(Lsn, usize)>,
+    /// The sum of them.
+    count: usize,
     /// Keys that are missing only until the peer's records before a position were applied.
     missing: VecDeque<(Lsn, Key)>,
     /// Where the chunk being merged, or those before it, will be whole.
     whole_at: Lsn,
-    /// The end of the peer's records that were applied.
-    applied: Lsn,
+    /// What the peer has, and the end of its records that were applied.
+    bound: Bound,
 }
 
 impl Index {
@@ -148,12 +155,17 @@ impl Index {
 
     /// Items with unacknowledged own writes, about.
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.count
+    }
+
+    /// Bytes of memory, about, without what a tree takes for each key. Looks at all of them.
+    pub fn bytes(&self) -> usize {
+        self.notes.bytes()
     }
 
     /// Nothing is unacknowledged.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.flushed.iter().all(Option::is_none)
+        self.notes.is_empty(self.bound) && self.flushed.iter().all(Option::is_none)
     }
 
     /// An own write was done. Every own write comes here, in order, before the next record of the peer.
@@ -163,106 +175,56 @@ impl Index {
 
     /// The same, but of keys that are `ahead` everything is noted already.
     pub(crate) fn note_where(&mut self, origin: &Origin, op: &Op, ahead: &dyn Fn(&Key) -> bool) {
-        match op {
-            Op::Key(key, _) if ahead(key) => {}
+        let bound = self.bound;
+        let items = match op {
+            Op::Key(key, _) if ahead(key) => return,
             Op::Flush(db) => {
                 self.flushed[db.index()] = Some(*origin);
-                let order = &mut self.order;
-                self.keys.retain(|key, pending| {
-                    if key.db != *db || ahead(key) {
-                        return true;
-                    }
-                    if pending.list.is_empty() {
-                        return false;
-                    }
-                    let list = pending.list_cleared(origin, &[]);
-                    **pending = Pending { newest: origin.lsn, list, ..Pending::default() };
-                    order.push_back((origin.lsn, key.clone(), Item::List));
-                    true
-                });
-                self.flushes[db.index()].push(origin.lsn);
+                let flushes = &mut self.flushes[db.index()];
+                let left = self.notes.flush(origin, *db, flushes, bound, ahead);
+                flushes.push(origin.lsn);
+                left
             }
-            Op::Key(key, op) => self.note_key(origin, key, op),
+            Op::Key(key, op) => {
+                let flushes = &self.flushes[key.db.index()];
+                self.notes.note(origin, key, op, flushes, bound)
+            }
             // Holds whatever it meets.
-            Op::Ledger(_) => {}
-        }
+            Op::Ledger(_) => return,
+        };
+        self.noted(origin.lsn, items);
     }
 
-    fn note_key(&mut self, origin: &Origin, key: &Key, op: &KeyOp) {
-        let flushes = &self.flushes[key.db.index()];
-        let mut items = Vec::new();
-        let pending = self.keys.get_or_default(key);
-        pending.newest = origin.lsn;
-        match op {
-            KeyOp::Set { value, deadline } => {
-                pending.assigned(origin, Deadline::of(*deadline), flushes);
-                pending.string.assign(origin, What::Value(value.clone()));
-                items.push(Item::String);
+    /// So many items were noted at an own write.
+    fn noted(&mut self, lsn: Lsn, items: usize) {
+        self.count += items;
+        match self.counts.back_mut() {
+            Some((last, count)) if *count < COUNTED => {
+                *last = lsn.max(*last);
+                *count += items;
             }
-            KeyOp::Restore { content, deadline } => {
-                pending.assigned(origin, Deadline::of(*deadline), flushes);
-                if let Some(value) = &content.string {
-                    pending.string.assign(origin, What::Value(value.clone()));
-                    items.push(Item::String);
-                }
-                for (field, value) in &content.hash {
-                    let chain = pending.fields.entry(field.clone()).or_default();
-                    chain.assign(origin, What::Value(value.clone()));
-                    items.push(Item::Field(field.clone()));
-                }
-                for member in &content.set {
-                    pending.members.insert(member.clone(), (*origin, true));
-                    items.push(Item::Member(member.clone()));
-                }
-                for (member, score) in &content.zset {
-                    let chain = pending.scores.entry(member.clone()).or_default();
-                    chain.assign(origin, Some(score.shown()));
-                    items.push(Item::Score(member.clone()));
-                }
-                // One edit, as at the peer: clearing and then filling would not be the same.
-                pending.list.pop();
-                pending.list.push((origin.lsn, Spans::replace(origin.side, content.list.clone())));
-            }
-            KeyOp::Del | KeyOp::Expired => pending.assigned(origin, Deadline::Wiped, flushes),
-            KeyOp::Deadline(deadline) => {
-                pending.deadline = Some((*origin, *deadline));
-                pending.ghost = None;
-                items.push(Item::Deadline);
-            }
-            KeyOp::List(spans) => {
-                pending.begin_list(flushes);
-                pending.list.push((origin.lsn, spans.clone()));
-                items.push(Item::List);
-            }
-            item => items.extend(pending.note_item(origin, item)),
+            _ => self.counts.push_back((lsn, items)),
         }
-        // One of them is enough to look at the key as a whole.
-        if items.is_empty() {
-            items.push(Item::Key);
-        }
-        self.order.extend(items.into_iter().map(|item| (origin.lsn, key.clone(), item)));
     }
 
     /// The peer has all own records before `seen`, as its stream says.
     pub fn stable(&mut self, seen: Lsn) {
+        self.bound.stable = self.bound.stable.max(seen);
         for flushed in &mut self.flushed {
             *flushed = flushed.filter(|origin| origin.lsn >= seen);
         }
         for flushes in &mut self.flushes {
             flushes.retain(|lsn| *lsn >= seen);
         }
-        while let Some((lsn, _, _)) = self.order.front()
-            && *lsn < seen
+        let mut died = 0;
+        while let Some((last, items)) = self.counts.front()
+            && *last < seen
         {
-            let Some((_, key, item)) = self.order.pop_front() else { return };
-            if let Some(pending) = self.keys.get_mut(&key) {
-                pending.prune(seen, self.applied);
-                pending.prune_item(&item, seen);
-                if pending.is_empty() {
-                    self.keys.remove(&key);
-                }
-            }
+            died += items;
+            self.counts.pop_front();
         }
+        self.count -= died;
+        self.notes.sweep(died, self.bound);
     }
 
     /// What is merged next leaves keys missing up to `whole_at`.
@@ -272,32 +234,27 @@ impl Index {
         }
     }
 
-    /// The peer's records before `applied` were merged; it has the own ones before `seen`.
-    pub(crate) fn end_chunk(&mut self, applied: Lsn, seen: Lsn) {
-        self.applied = applied;
+    /// The peer's records before `applied` were merged.
+    pub(crate) fn end_chunk(&mut self, applied: Lsn) {
+        self.bound.applied = applied;
         while let Some((until, _)) = self.missing.front()
             && *until <= applied
         {
             let Some((_, key)) = self.missing.pop_front() else { return };
-            if let Some(pending) = self.keys.get_mut(&key) {
-                pending.prune(seen, applied);
-                if pending.is_empty() {
-                    self.keys.remove(&key);
-                }
-            }
+            self.notes.look_at(&key, self.bound);
         }
     }
 
     /// A key without own writes on it is missing; this is its deadline if it comes back.
-    pub(crate) fn note_missing(&mut self, key: &Key, deadline: Deadline) {
+    pub(crate) fn note_missing(&mut self, here: NodeId, key: &Key, deadline: Deadline) {
         let ghost = deadline.shown().is_some().then_some(deadline);
-        self.put_back(key, Box::new(Pending { ghost, ..Pending::default() }));
+        self.put_back(here, key, Box::new(Pending { ghost, ..Pending::default() }));
     }
 
-    /// The last own assignment of a whole key or of its database.
-    pub(crate) fn whole(&self, key: &Key) -> Option<Origin> {
+    /// The last own assignment of a whole key, of which this is noted, or of its database.
+    pub(crate) fn whole(&self, db: DbIndex, pending: Option<&Pending>) -> Option<Origin> {
         // A flush forgets the keys of its database, so what is noted of a key is later.
-        self.keys.get(key).and_then(|pending| pending.whole).or(self.flushed[key.db.index()])
+        pending.and_then(|pending| pending.whole).or(self.flushed[db.index()])
     }
 
     /// The own flushes of a database that a record with this `seen` did not see.
@@ -305,13 +262,28 @@ impl Index {
         self.flushes[db.index()].iter().copied().filter(|lsn| *lsn >= seen).collect()
     }
 
-    /// Takes out what is noted of a key, to look at it and change it.
+    /// Whether an own operation at `lsn` counts no more, because an own write after it, before `end`, assigns
+    /// the same. Edits of lists always count: positions of the peer's edits may count from there.
+    pub(crate) fn kills(&self, key: &Key, op: &KeyOp, lsn: Lsn, end: Lsn) -> bool {
+        let later = |by: Lsn| lsn < by && by < end;
+        if matches!(op, KeyOp::List(_)) {
+            return false;
+        }
+        if self.flushed[key.db.index()].is_some_and(|origin| later(origin.lsn)) {
+            return true;
+        }
+        let flushes = &self.flushes[key.db.index()];
+        let killed = |pending: &Pending| pending.assigns(op).any(later);
+        self.notes.look(key, flushes, self.bound, killed).unwrap_or(false)
+    }
+
+    /// Takes out what is noted of a key, to look at it and change it. Some of it may be what the peer has.
     pub(crate) fn take(&mut self, key: &Key) -> Option<Box<Pending>> {
-        self.keys.remove(key)
+        self.notes.take(key, &self.flushes[key.db.index()], self.bound)
     }
 
     /// Puts it back.
-    pub(crate) fn put_back(&mut self, key: &Key, mut pending: Box<Pending>) {
+    pub(crate) fn put_back(&mut self, here: NodeId, key: &Key, mut pending: Box<Pending>) {
         if pending.is_empty() {
             return;
         }
@@ -324,63 +296,122 @@ impl Index {
         {
             // Noted only because the whole database was emptied: it goes with that.
             pending.newest = flushed.lsn;
-            self.order.push_back((flushed.lsn, key.clone(), Item::Key));
+            self.noted(flushed.lsn, 1);
         }
-        self.keys.insert(key.clone(), pending);
+        self.notes.put(here, key, pending);
     }
 
     /// Keys of a database with own writes.
     pub(crate) fn keys_of(&self, db: DbIndex) -> Vec<Key> {
-        let keys = self.keys.iter().map(|(key, _)| key);
-        keys.filter(|key| key.db == db).cloned().collect()
+        self.notes.keys_of(db, self.bound)
     }
 }
 
 impl Pending {
-    /// A write on one item; says which.
-    fn note_item(&mut self, origin: &Origin, op: &KeyOp) -> Option<Item> {
-        let item = match op {
-            KeyOp::Put(value) => {
+    /// An own write on the key, in a database with these own flushes. Says how many items it was about.
+    fn note(&mut self, origin: &Origin, op: &KeyOp, flushes: &[Lsn]) -> usize {
+        self.newest = origin.lsn;
+        match op {
+            KeyOp::Set { value, deadline } => {
+                self.assigned(origin, Deadline::of(*deadline), flushes);
                 self.string.assign(origin, What::Value(value.clone()));
-                Item::String
             }
-            KeyOp::Add(added) => {
-                self.string.add(origin, *added);
-                Item::String
+            KeyOp::Restore { content, deadline } => {
+                self.assigned(origin, Deadline::of(*deadline), flushes);
+                self.note_content(origin, content);
+                return 1 + content.hash.len() + content.set.len() + content.zset.len();
             }
-            KeyOp::Patch(_) => {
-                self.string.assign(origin, What::Patched);
-                Item::String
+            KeyOp::Del | KeyOp::Expired => self.assigned(origin, Deadline::Wiped, flushes),
+            KeyOp::Deadline(deadline) => {
+                self.deadline = Some((*origin, *deadline));
+                self.ghost = None;
             }
+            KeyOp::List(spans) => {
+                self.begin_list(flushes);
+                self.list.push((origin.lsn, spans.clone()));
+            }
+            item => self.note_item(origin, item),
+        }
+        1
+    }
+
+    /// Where what this operation is about was assigned last, and the whole key.
+    fn assigns(&self, op: &KeyOp) -> impl Iterator<Item = Lsn> {
+        let value = |chain: &Chain| {
+            // What was changed in part needs what was there before.
+            let assigned = chain.assigned.as_ref().filter(|it| it.what != What::Patched);
+            assigned.map(|it| it.origin.lsn)
+        };
+        let score = |chain: &ScoreChain| chain.assigned.map(|(origin, _)| origin.lsn);
+        let item = match op {
+            KeyOp::Deadline(_) => self.deadline.map(|(origin, _)| origin.lsn),
+            KeyOp::Put(_) | KeyOp::Add(_) | KeyOp::Patch(_) => value(&self.string),
+            KeyOp::FieldSet(field, _) | KeyOp::FieldDel(field) | KeyOp::FieldAdd(field, _) => {
+                self.fields.get(field).and_then(value)
+            }
+            KeyOp::MemberAdd(member) | KeyOp::MemberDel(member) => {
+                self.members.get(member).map(|(origin, _)| origin.lsn)
+            }
+            KeyOp::ScoreSet(member, _) | KeyOp::ScoreDel(member) | KeyOp::ScoreAdd(member, _) => {
+                self.scores.get(member).and_then(score)
+            }
+            KeyOp::Set { .. }
+            | KeyOp::Restore { .. }
+            | KeyOp::Del
+            | KeyOp::Expired
+            | KeyOp::List(_) => None,
+        };
+        item.into_iter().chain(self.whole.map(|origin| origin.lsn))
+    }
+
+    /// What an assignment of the whole key puts there.
+    fn note_content(&mut self, origin: &Origin, content: &Content) {
+        if let Some(value) = &content.string {
+            self.string.assign(origin, What::Value(value.clone()));
+        }
+        for (field, value) in &content.hash {
+            let chain = self.fields.entry(field.clone()).or_default();
+            chain.assign(origin, What::Value(value.clone()));
+        }
+        for member in &content.set {
+            self.members.insert(member.clone(), (*origin, true));
+        }
+        for (member, score) in &content.zset {
+            self.scores.entry(member.clone()).or_default().assign(origin, Some(score.shown()));
+        }
+        // One edit, as at the peer: clearing and then filling would not be the same.
+        self.list.pop();
+        self.list.push((origin.lsn, Spans::replace(origin.side, content.list.clone())));
+    }
+
+    /// A write on one item.
+    fn note_item(&mut self, origin: &Origin, op: &KeyOp) {
+        match op {
+            KeyOp::Put(value) => self.string.assign(origin, What::Value(value.clone())),
+            KeyOp::Add(added) => self.string.add(origin, *added),
+            KeyOp::Patch(_) => self.string.assign(origin, What::Patched),
             KeyOp::FieldSet(field, value) => {
                 let chain = self.fields.entry(field.clone()).or_default();
                 chain.assign(origin, What::Value(value.clone()));
-                Item::Field(field.clone())
             }
             KeyOp::FieldDel(field) => {
                 self.fields.entry(field.clone()).or_default().assign(origin, What::Gone);
-                Item::Field(field.clone())
             }
             KeyOp::FieldAdd(field, added) => {
                 self.fields.entry(field.clone()).or_default().add(origin, *added);
-                Item::Field(field.clone())
             }
             KeyOp::MemberAdd(member) | KeyOp::MemberDel(member) => {
                 let present = matches!(op, KeyOp::MemberAdd(_));
                 self.members.insert(member.clone(), (*origin, present));
-                Item::Member(member.clone())
             }
             KeyOp::ScoreSet(member, score) => {
                 self.scores.entry(member.clone()).or_default().assign(origin, Some(*score));
-                Item::Score(member.clone())
             }
             KeyOp::ScoreDel(member) => {
                 self.scores.entry(member.clone()).or_default().assign(origin, None);
-                Item::Score(member.clone())
             }
             KeyOp::ScoreAdd(member, deltas) => {
                 self.scores.entry(member.clone()).or_default().add(origin, deltas);
-                Item::Score(member.clone())
             }
             // Noted by the caller.
             KeyOp::Set { .. }
@@ -388,8 +419,7 @@ impl Pending {
             | KeyOp::Del
             | KeyOp::Expired
             | KeyOp::Deadline(_)
-            | KeyOp::List(_) => return None,
-        };
-        Some(item)
+            | KeyOp::List(_) => {}
+        }
     }
 }

@@ -22,7 +22,7 @@ use tandem_types::{DbIndex, NodeId};
 pub use self::plain::apply_own;
 use self::register::{After, Incoming, Outcome};
 use crate::conflict::{Conflict, Item, Kind, Party};
-use crate::index::{Index, Pending};
+use crate::index::{Chain, Index, Pending};
 use crate::item::{Bytes, Change, Deadline, Key, Kinds, Space};
 use crate::op::{KeyOp, Op, Origin};
 use crate::planted::{Rule, holds};
@@ -67,7 +67,7 @@ impl Again {
 /// [`Index::stable`], and then writes what [`Merged::again`] asks for.
 pub fn merge(origin: &Origin, op: &Op, index: &mut Index, space: &mut dyn Space, out: &mut Merged) {
     match op {
-        Op::Key(key, _) if space.is_ahead(key) => {}
+        Op::Key(key, _) if space.is_ahead(key) && holds(Rule::DoneOnce) => {}
         Op::Key(key, op) => merge_key(origin, key, op, index, space, out),
         Op::Flush(db) => flush(origin, *db, index, space, out),
         Op::Ledger(op) => space.enter(origin, op),
@@ -98,8 +98,10 @@ fn merge_key(
     out: &mut Merged,
 ) {
     let seen_first = holds(Rule::SeenFirst);
-    let whole = index.whole(key).filter(|whole| whole.lsn >= origin.seen || !seen_first);
-    let pending = match index.take(key) {
+    let pending = index.take(key);
+    let whole = index.whole(key.db, pending.as_deref());
+    let whole = whole.filter(|whole| whole.lsn >= origin.seen || !seen_first);
+    let pending = match pending {
         Some(pending) => pending,
         None if whole.is_some() => Box::default(),
         None => {
@@ -117,7 +119,7 @@ fn merge_key(
     race.run(op);
     race.settle_deadline(there_before, Deadline::of(deadline_before));
     let pending = race.pending;
-    index.put_back(key, pending);
+    index.put_back(here(origin), key, pending);
 }
 
 /// Nothing races. But a key may go missing for a while when the peer's records are compacted.
@@ -128,8 +130,8 @@ fn without_race(origin: &Origin, key: &Key, op: &KeyOp, index: &mut Index, space
         return;
     }
     match (op, before) {
-        (KeyOp::Deadline(deadline), _) => index.note_missing(key, *deadline),
-        (_, Some(Some(deadline))) => index.note_missing(key, Deadline::At(deadline)),
+        (KeyOp::Deadline(deadline), _) => index.note_missing(here(origin), key, *deadline),
+        (_, Some(Some(deadline))) => index.note_missing(here(origin), key, Deadline::At(deadline)),
         _ => {}
     }
 }
@@ -205,7 +207,7 @@ impl Race<'_> {
 
     fn field(&mut self, field: &Bytes, incoming: &Incoming<'_>) {
         let current = self.space.field(self.key, field);
-        let mut chain = self.pending.fields.remove(field).unwrap_or_default();
+        let mut chain = self.take_field(field);
         let outcome =
             register::merge(self.origin, self.whole, &mut chain, incoming, current.as_deref());
         if !chain.is_empty() {
@@ -214,6 +216,13 @@ impl Race<'_> {
         if let After::Now(value) = self.decided(Item::Field(field.clone()), outcome) {
             self.space.change(self.key, Change::Field(field.clone(), value));
         }
+    }
+
+    /// The own writes on a field that the peer lacks.
+    fn take_field(&mut self, field: &Bytes) -> Chain {
+        let mut chain = self.pending.fields.remove(field).unwrap_or_default();
+        chain.prune(self.origin.seen);
+        if chain.is_empty() { Chain::default() } else { chain }
     }
 
     /// Reports what was decided, and says again what won; gives the value.
@@ -347,8 +356,8 @@ fn flush(origin: &Origin, db: DbIndex, index: &mut Index, space: &mut dyn Space,
         if space.is_ahead(&key) {
             continue;
         }
-        let whole = index.whole(&key).filter(|whole| whole.lsn >= origin.seen);
         let Some(pending) = index.take(&key) else { continue };
+        let whole = index.whole(db, Some(&pending)).filter(|whole| whole.lsn >= origin.seen);
         let flushes = index.flushes_since(db, origin.seen);
         let mut race =
             Race { origin, key: &key, whole, flushes, pending, space, out, deadline: None };
@@ -360,7 +369,7 @@ fn flush(origin: &Origin, db: DbIndex, index: &mut Index, space: &mut dyn Space,
         if !content.kinds().is_empty() {
             left.push((key.clone(), content, deadline));
         }
-        index.put_back(&key, pending);
+        index.put_back(here(origin), &key, pending);
     }
     space.flush(db);
     if holds(Rule::FlushIsObserved) {

@@ -34,6 +34,8 @@ pub enum Rule {
     CompactOnlyDead,
     /// A record is applied once.
     ApplyOnce,
+    /// What a snapshot has of a record is not done again when the log is replayed.
+    DoneOnce,
     /// An acknowledgement counts once everything was applied that was written before it.
     AckInOrder,
     /// A bounded counter spends its own rights, not the whole value.
@@ -51,7 +53,7 @@ pub enum Rule {
 #[cfg(feature = "planted")]
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Reassert,
         Self::SeenFirst,
         Self::SideBreaksTies,
@@ -66,6 +68,7 @@ impl Rule {
         Self::TotalsPerSide,
         Self::CompactOnlyDead,
         Self::ApplyOnce,
+        Self::DoneOnce,
         Self::AckInOrder,
         Self::SpendOwnRights,
         Self::NoSelfTransfer,

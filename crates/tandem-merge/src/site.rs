@@ -11,10 +11,11 @@ use tandem_types::{Lsn, NodeId, SlotId, Stamp, WallMillis};
 
 use crate::clock::Clock;
 use crate::codec::{Bytes, CodecError, put_uint};
+use crate::compact::compact_before;
 use crate::index::Index;
 use crate::item::{Key, Space};
 use crate::merge::{Merged, apply_own, merge};
-use crate::op::{Chunk, Op, Origin, Record};
+use crate::op::{Chunk, KeyOp, Op, Origin, Record};
 use crate::planted::{Rule, holds};
 
 /// What to do with a record of the peer.
@@ -127,13 +128,20 @@ impl Site {
         for op in &record.ops {
             match op {
                 Op::Ledger(op) => space.enter(&record.origin, op),
-                Op::Key(key, _) if space.is_ahead(key) => {}
+                Op::Key(key, _) if space.is_ahead(key) && holds(Rule::DoneOnce) => {}
                 op => apply_own(self.side, op, space),
             }
         }
         // The wall clock may be behind what was written before the restart.
         self.clock.observe(record.origin.stamp, record.origin.stamp.wall());
         self.note_where(record, &|key| space.is_ahead(key));
+    }
+
+    /// Shortens `records`, a stretch of the own ones from `from` on, into chunks of about `ops_max` operations:
+    /// also of what own records after the stretch, but before `end`, made dead. Those must be on this disk.
+    pub fn compact(&self, from: Lsn, records: Vec<Record>, ops_max: usize, end: Lsn) -> Vec<Chunk> {
+        let killed = |key: &Key, op: &KeyOp, lsn| self.index.kills(key, op, lsn, end);
+        compact_before(from, records, ops_max, end, &killed)
     }
 
     /// Whether what came from the peer is the next.
@@ -163,7 +171,7 @@ impl Site {
             self.acknowledged(record.origin.seen);
         }
         self.seen_end = self.seen_end.max(chunk.end());
-        self.index.end_chunk(self.seen_end, self.stable_end);
+        self.index.end_chunk(self.seen_end);
         space.told(&merged.conflicts);
         merged
     }
@@ -248,7 +256,8 @@ impl Site {
         let [own_end, seen_end, stable_end] =
             [bytes.uint()?, bytes.uint()?, bytes.uint()?].map(Lsn::new);
         let clock = Clock::new(Stamp::new(bytes.uint()?), skew_ms_max);
-        let index = Index::decode(side, &mut bytes)?;
+        let mut index = Index::decode(side, &mut bytes)?;
+        index.stable(stable_end);
         if !bytes.0.is_empty() || stable_end > own_end {
             return Err(CodecError::Length);
         }
@@ -276,6 +285,12 @@ impl Site {
     fn acknowledged(&mut self, seen: Lsn) {
         self.stable_end = self.stable_end.max(seen);
         self.index.stable(self.stable_end);
+    }
+
+    /// Begins again by the wall clock alone: the known mistake, for tests.
+    #[cfg(feature = "planted")]
+    pub const fn forget_clock(&mut self) {
+        self.clock = Clock::new(Stamp::ZERO, crate::SKEW_MS_MAX);
     }
 
     /// Forgets own writes because they were sent: the known mistake, for tests.

@@ -36,7 +36,7 @@ use crate::sessions::Sessions;
 use crate::slow_log::SlowLog;
 use crate::{ConnId, ConnInfo, Core, Foyer, Output};
 
-pub(crate) use admission::{OUT_OF_MEMORY, refusal_text};
+pub(crate) use admission::{OUT_OF_MEMORY, refusal_by_role, refusal_text};
 pub(crate) use closing::output_limit;
 pub(crate) use serving::{copies, has_reached, write_copies};
 
@@ -99,6 +99,17 @@ pub struct Clients {
     pub(crate) facts: Facts,
     pub(crate) pause: Option<Pause>,
     stopwatch: Option<Stopwatch>,
+    /// Made when the first script comes; away while one runs.
+    pub(crate) scripts: Option<Box<tandem_script::Scripts>>,
+    /// What is left for the scripts of the transaction that runs.
+    pub(crate) script_time_left: Option<std::time::Duration>,
+    /// How long commands have taken in this turn.
+    turn_nanos: u64,
+    /// Something was carried out in this turn.
+    turn_begun: bool,
+    /// Whose input goes on in the next turn, and in this one.
+    put_off: Vec<ConnId>,
+    resumes: Vec<ConnId>,
     /// The stopwatch when the last command of the current pipeline ended.
     measured_to: Option<u64>,
     /// Reused for requests that arrive whole.
@@ -141,6 +152,12 @@ impl Clients {
             facts,
             pause: None,
             stopwatch,
+            scripts: None,
+            script_time_left: None,
+            turn_nanos: 0,
+            turn_begun: false,
+            put_off: Vec::new(),
+            resumes: Vec::new(),
             measured_to: None,
             parser: Parser::new(),
             dirty: Vec::new(),
@@ -155,6 +172,10 @@ impl Clients {
             sweep: sweep::Sweep::default(),
             released_to: Gate { commit_end: Lsn::ZERO, executed_by: Monotonic::ZERO },
         }
+    }
+
+    pub(crate) const fn stopwatch(&self) -> Option<Stopwatch> {
+        self.stopwatch
     }
 
     /// A client connected.
@@ -194,6 +215,7 @@ impl Clients {
 
     /// Bytes came from a client.
     pub fn received(&mut self, core: &mut Core, conn: ConnId, bytes: &[u8]) {
+        self.begin_turn(core);
         let Some(mut session) = self.sessions.take(conn) else { return };
         if !session.closing {
             session.active_at = core.now.mono;
@@ -240,9 +262,17 @@ impl Clients {
         }
     }
 
-    /// The last call of a turn: what changed without a client's doing (a follower's key space, the role,
-    /// a pause that ended) reaches the clients that wait for it.
+    /// The last call of a turn: whose input was put off goes on in the next one.
     pub fn end_of_turn(&mut self, core: &mut Core) {
+        self.begin_turn(core);
+        self.turn_begun = false;
+        self.resumes.append(&mut self.put_off);
+        self.look_again(core);
+    }
+
+    /// What changed without a client's doing (a follower's key space, the role, a pause that ended) reaches the clients
+    /// that wait for it.
+    pub(crate) fn look_again(&mut self, core: &mut Core) {
         self.serve_touched(core, None);
         if self.blocked.has_held() && !self.is_holding_back(core) {
             for conn in self.blocked.take_held() {
@@ -305,7 +335,7 @@ impl Clients {
 
     /// Whether some client's input can go on in the next turn.
     pub fn wants_turn(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.resumes.is_empty()
     }
 
     /// Connections there are.

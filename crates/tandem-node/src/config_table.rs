@@ -92,6 +92,11 @@ const fn shown(name: &'static str, get: fn(&Core, &Clients) -> String) -> Parame
     Parameter { name, value: Value::Shown(get) }
 }
 
+/// How long a script may run; here it is stopped then.
+fn script_millis(core: &Core) -> String {
+    core.settings.limits.script_time.as_millis().to_string()
+}
+
 /// A threshold of the store: how many of something, at most.
 macro_rules! threshold {
     ($name:literal, $field:ident) => {
@@ -134,6 +139,7 @@ pub(crate) static TABLE: &[Parameter] = &[
     }),
     tuning("auto-aof-rewrite-percentage", "0"),
     fixed("bind-source-addr", ""),
+    shown("busy-reply-threshold", |core, _| script_millis(core)),
     Parameter { name: "client-output-buffer-limit", value: Value::OutputLimits },
     Parameter {
         name: "client-query-buffer-limit",
@@ -185,6 +191,7 @@ pub(crate) static TABLE: &[Parameter] = &[
     ),
     fixed("logfile", ""),
     fixed("loglevel", "notice"),
+    shown("lua-time-limit", |core, _| script_millis(core)),
     number!(
         "maxclients",
         1,

@@ -14,6 +14,7 @@
 //! **Invariant:** nothing is cut before its file is whole on both disks, or a person has decided on it.
 //! **Invariant:** an undecided file is never removed.
 
+mod authors;
 mod capture;
 mod catalogue;
 mod desk;
@@ -29,13 +30,14 @@ mod units;
 
 use tandem_types::{Chain, Lsn};
 
+pub use authors::Authors;
 pub use capture::{Acked, Fork, LogPlace, Saved, cut_fork, save_fork, save_records};
 pub use catalogue::catalogue;
 pub(crate) use catalogue::discard_temporary;
 pub use desk::{ConflictNews, ConflictOrder, Desk, Held};
 pub use file::{KeyImages, SavedFile, SavedRecord};
 pub use lines::Image;
-pub(crate) use lines::escape;
+pub(crate) use lines::{escape, unescape};
 pub use save_error::SaveError;
 pub(crate) use since::Since;
 pub(crate) use talk::Said;
@@ -49,6 +51,8 @@ const SUFFIX: &str = ".jsonl";
 const DECIDED: &str = ".decided";
 /// Bytes of a file that travel in one message.
 pub(crate) const PART_BYTES: usize = 256 << 10;
+/// Bytes of a value that a file holds whole, so that a person can have it back: a longer one is only shown.
+pub(crate) const WHOLE_BYTES_MAX: usize = 1 << 20;
 /// The hash that marks what was applied: `<prefix><id>`, a field per unit.
 pub(crate) const MARKS: &str = "tandem:conflicts:";
 

@@ -7,8 +7,10 @@ use tandem_resp::{Args, Proto, Reply};
 use tandem_store::{Again, AgainAt, Call, Command, EffectBuf, Failure, Located, Outcome, Store};
 use tandem_types::{DbIndex, Epoch, ForkId, Lsn, Monotonic, Now};
 
+use crate::conflicts::Authors;
 use crate::operator::Operation;
 use crate::planted::{NodeRule, holds};
+use crate::saves::Saves;
 use crate::session::Gate;
 use crate::writer::Writer;
 use crate::{Output, Positions, RoleView, Settings};
@@ -74,6 +76,8 @@ pub struct Core {
     pub view: RoleView,
     /// How far everything is. Sessions only read it.
     pub positions: Positions,
+    /// Who wrote the latest records.
+    pub(crate) authors: Authors,
     /// The key space.
     pub store: Store,
     /// How the stream to or from the peer began, so far.
@@ -94,6 +98,8 @@ pub struct Core {
     pub(crate) effects: EffectBuf,
     /// The files of what merging decided: how they are.
     pub(crate) merge_log: MergeLogHealth,
+    /// Snapshots that clients ask for, and what they are told of the last.
+    pub(crate) saves: Saves,
     /// This node as one of two writers.
     pub(crate) writer: Option<Box<Writer>>,
     group_open: bool,
@@ -123,6 +129,7 @@ impl Core {
             settings,
             view: RoleView::default(),
             positions,
+            authors: Authors::default(),
             store,
             streams: StreamCounts::default(),
             out: Vec::new(),
@@ -133,6 +140,7 @@ impl Core {
             executed_by: Monotonic::from_nanos(u64::MAX),
             wants_confirmation: false,
             effects: if writer.is_some() { EffectBuf::merging() } else { EffectBuf::new() },
+            saves: Saves::new(Now::default(), tip.end, 0),
             merge_log: MergeLogHealth::default(),
             writer,
             group_open: false,

@@ -190,6 +190,11 @@ pub enum Input<'a> {
         /// Why, for people.
         reason: String,
     },
+    /// There is no link, and this is why the last attempt to make one came to nothing.
+    LinkTrouble {
+        /// Why, for people.
+        reason: String,
+    },
     /// That many bytes of [`crate::Output::LinkSend`] wait to be written to the link.
     LinkBacklog {
         /// Bytes that wait.

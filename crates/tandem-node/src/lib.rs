@@ -8,6 +8,7 @@
 //! primary (`tandem-switch`), how a copy is kept (`tandem-replication`): this crate composes them.
 #![forbid(unsafe_code)]
 
+mod acquaintance;
 mod apply_queue;
 mod blocked;
 mod certificate_end;
@@ -15,6 +16,7 @@ mod clients;
 mod command_stats;
 mod compare;
 mod config_table;
+mod configuration;
 mod conflicts;
 mod core;
 mod facts;
@@ -32,6 +34,8 @@ mod pubsub;
 mod repair;
 mod role_view;
 mod runnable;
+mod saves;
+mod scripting;
 mod scrub;
 mod session;
 mod session_commands;
@@ -51,8 +55,8 @@ pub use clients::{ClientStats, Clients};
 pub use command_stats::CommandCount;
 pub use compare::{Compare, How, NoCompare};
 pub use conflicts::{
-    Acked, ConflictNews, ConflictOrder, Decision, Desk, Entry, Fork, Held, Image, KeyImages,
-    LogPlace, SaveError, Saved, SavedFile, SavedRecord, catalogue, cut_fork, save_fork,
+    Acked, Authors, ConflictNews, ConflictOrder, Decision, Desk, Entry, Fork, Held, Image,
+    KeyImages, LogPlace, SaveError, Saved, SavedFile, SavedRecord, catalogue, cut_fork, save_fork,
     save_records,
 };
 pub use facts::{Facts, Stopwatch, stopped};
@@ -69,10 +73,10 @@ pub use output::{Event, LogCommand, Output, Severity, SnapshotCommand};
 #[cfg(feature = "planted")]
 pub use planted::{NodeRule, remove_rule};
 pub use positions::{CommitRule, Positions};
-pub use repair::{RepairNote, remove_note, set_aside};
+pub use repair::{Cause, RepairNote, remove_note, set_aside};
 pub use role_view::{Refusal, RoleView};
 pub use scrub::{Finding, FoundIn, ScrubReport, SnapshotCheck, check_snapshots, scrub};
 pub use settings::{
     Acknowledge, Fsync, Limits, SavePolicy, Secret, Settings, SwitchBy, Topology, WithoutPeer,
 };
-pub use writer::Writer;
+pub use writer::{Writer, restored_note, side_of_snapshot};

@@ -15,6 +15,7 @@ mod comparing;
 mod conflicts;
 mod deciding;
 mod following;
+mod forcing;
 mod forward;
 mod health;
 mod integrity;
@@ -70,6 +71,8 @@ enum SavedFor {
     CopyInstalled,
     /// The epoch table grew.
     History,
+    /// A process of the peer was met.
+    Met(tandem_switch::BootId),
     /// An empty generation of a new incarnation takes the place of this one.
     Anew { set_aside: bool },
 }
@@ -85,6 +88,8 @@ pub struct Node {
     /// Why it is not where it should be.
     address_trouble: Option<String>,
     switch_state: tandem_switch::NodeState,
+    /// The boots of the last starts of this directory, this one included.
+    starts: Vec<u64>,
     heart: heart::Heart,
     /// With the other of two writers.
     exchange: both::Exchange,
@@ -193,6 +198,7 @@ impl Node {
             Input::LinkUp { address, session } => self.link_up(address, session),
             Input::LinkMessage { bytes } => self.link_message(bytes),
             Input::LinkDown { reason } => self.link_down(&reason),
+            Input::LinkTrouble { reason } => self.link_trouble(reason),
             Input::LinkBacklog { bytes } => self.link.backlog_bytes = bytes,
             Input::Admin { id, request } => self.admin(id, &request),
             Input::Mediator(event) => self.switch_step(tandem_switch::Input::Mediator(event)),
@@ -236,6 +242,7 @@ impl Node {
             || self.snapshot.wants_turn()
             || self.clients.wants_turn()
             || self.conflicts.jobs.wants_turn()
+            || self.exchange.wants_turn()
     }
 
     /// The clients' sessions: what may be written to each connection.
@@ -300,6 +307,7 @@ impl Node {
         self.carry_out_operations();
         self.hand_over_batches();
         self.tend_exchange();
+        self.share_scripts();
         self.ask_for_confirmation();
         self.update_commit();
         self.release_forwarded();
@@ -328,6 +336,11 @@ impl Node {
     /// Gives the records of this turn to the log thread, to the tail in memory, and to the leader.
     fn hand_over_batches(&mut self) {
         let mut any = false;
+        if self.exchange.leaving {
+            // The log of this life has ended: the log thread has begun the next one, which these do not continue.
+            while self.core.log.take_batch().is_some() {}
+            return;
+        }
         while let Some(batch) = self.core.log.take_batch() {
             any = true;
             for start in batch.starts() {
@@ -420,6 +433,7 @@ impl Node {
                 }
                 SavedFor::CopyInstalled => self.copy_installed(),
                 SavedFor::History => {}
+                SavedFor::Met(boot) => self.met_peer(boot),
                 SavedFor::Anew { set_aside } => self.began_anew(set_aside),
             }
         }
@@ -433,7 +447,7 @@ impl Node {
         let refuses_alone = self.core.settings.without_peer == WithoutPeer::Refuse;
         let one_of_two = self.note_confirmed();
         let rule = CommitRule {
-            acknowledge: self.core.settings.acknowledge,
+            acknowledge: self.switch.acknowledge(),
             fsync: self.core.settings.fsync,
             peer_in_sync: self.switch.needs_peer() || (one_of_two && refuses_alone),
         };
@@ -474,10 +488,12 @@ impl Node {
 
     /// A slice of work that nobody waits for.
     fn background(&mut self) {
+        self.core.saves.hindered = !self.may_snapshot();
         if self.snapshot.is_idle() && self.snapshot_is_due() {
             let header = self.snapshot_header();
             self.log_bytes_since_snapshot = 0;
             self.snapshot_wanted = false;
+            self.core.saves.begun(self.core.now);
             self.snapshot.start(self.generation, header, &mut self.core.out);
         }
         self.snapshot.advance(&mut self.core);
@@ -486,7 +502,13 @@ impl Node {
     fn snapshot_is_due(&self) -> bool {
         let every = self.core.settings.snapshot_log_bytes;
         let due = every > 0 && self.log_bytes_since_snapshot >= every;
-        self.copy.is_none() && self.may_save_as_writer() && (due || self.snapshot_wanted)
+        let wanted = self.snapshot_wanted || self.core.saves.is_wanted();
+        self.may_snapshot() && (due || wanted)
+    }
+
+    /// Not while the key space is about to be replaced.
+    fn may_snapshot(&self) -> bool {
+        self.copy.is_none() && self.may_save_as_writer()
     }
 
     fn snapshot_header(&self) -> tandem_snapshot::Header {
@@ -520,10 +542,14 @@ impl Node {
     fn snapshot_finished(&mut self, start: Lsn, oldest_start: Lsn, name: &str) {
         self.snapshot_start = oldest_start;
         self.journal.snapshot_done(self.core.now, start);
+        let waited = self.core.saves.finished(self.core.now, start);
         if self.copy.is_some() {
             return self.copy_snapshot_finished();
         }
         self.snapshot.ended();
+        for conn in waited {
+            self.clients.answer(&mut self.core, conn, Ok("OK"));
+        }
         self.answer_backups(name, start);
         self.retain_log();
     }
@@ -532,6 +558,11 @@ impl Node {
         self.snapshot.ended();
         self.event(Severity::Warn, format!("a snapshot could not be written ({message}): the one before still counts, the log is kept"));
         self.fail_backups(message);
+        let waited = self.core.saves.failed(self.core.now);
+        let text = format!("ERR the snapshot could not be written: {message}");
+        for conn in waited {
+            self.clients.answer(&mut self.core, conn, Err(&text));
+        }
         if self.copy.is_some() {
             self.reboot(format!("a full copy could not be written: {message}"));
         }

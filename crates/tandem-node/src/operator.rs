@@ -4,7 +4,7 @@ use tandem_merge::escrow::Forget;
 use tandem_resp::Proto;
 use tandem_types::{DbIndex, NodeId};
 
-use crate::ConnId;
+use crate::{ConnId, Severity};
 
 /// A person's wish, whichever way it came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +45,13 @@ pub enum Operation {
         conn: ConnId,
         /// What.
         wish: Wish,
+    },
+    /// A line for the log.
+    Say {
+        /// How much it matters.
+        severity: Severity,
+        /// The line.
+        text: String,
     },
     /// Compare the data of the two nodes; the result comes back by `Clients::answer`.
     Verify {
@@ -98,6 +105,13 @@ pub enum Operation {
         conn: ConnId,
         /// Which.
         filter: tandem_store::ConflictFilter,
+    },
+    /// Look for a conflict that is to be decided and only on disk; then `Clients::go_on` runs the command.
+    RecallConflict {
+        /// Whose command waits in its input.
+        conn: ConnId,
+        /// Which.
+        id: tandem_store::ConflictId,
     },
     /// Tell the peer's subscribers, best effort.
     Publish {

@@ -203,6 +203,8 @@ pub enum Output {
     SetAside {
         /// What is damaged, or who wants it.
         reason: String,
+        /// The peer has said that it holds every acknowledged record.
+        peer_has_all: bool,
     },
     /// End the process with this status.
     Exit {

@@ -24,11 +24,20 @@ pub enum NodeRule {
     ApplyCommitted,
     /// A reign serves only once its first record is on disk.
     ReignOnDisk,
+    /// Of two writers: an own record is sent only once it is on this node's disk.
+    SendFromDisk,
+    /// Of two writers: what is said to be seen is on this node's disk.
+    SeenFromDisk,
+    /// Of two writers: after a restart stamps go on behind those in the log, whatever the clock shows.
+    #[cfg_attr(not(feature = "planted"), expect(dead_code, reason = "looked at in tests only"))]
+    ClockFromLog,
+    /// Of two writers: a process that was not started after the last one that was met is of an older copy.
+    LaterBoots,
 }
 
 #[cfg(feature = "planted")]
 impl NodeRule {
-    /// All of them.
+    /// Those of any pair.
     pub const ALL: [Self; 9] = [
         Self::SyncFirst,
         Self::FollowerSyncFirst,
@@ -40,6 +49,10 @@ impl NodeRule {
         Self::ApplyCommitted,
         Self::ReignOnDisk,
     ];
+
+    /// Those that only two writers have.
+    pub const TWO_WRITERS: [Self; 4] =
+        [Self::SendFromDisk, Self::SeenFromDisk, Self::ClockFromLog, Self::LaterBoots];
 }
 
 #[cfg(all(feature = "planted", not(debug_assertions)))]

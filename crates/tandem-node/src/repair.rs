@@ -77,6 +77,15 @@ impl BootError {
     }
 }
 
+/// Why the data is set aside.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause<'a> {
+    /// What is wrong with it, for people.
+    pub reason: &'a str,
+    /// The peer has said that it holds every acknowledged record: what the own disk tells does not count.
+    pub peer_has_all: bool,
+}
+
 /// Sets the generation in use aside and begins an empty one in its place; the next [`crate::boot`] finds it.
 ///
 /// # Errors
@@ -86,13 +95,15 @@ pub fn set_aside<D: Disk>(
     disk: &D,
     settings: &Settings,
     seeds: Seeds,
-    reason: &str,
+    cause: Cause<'_>,
 ) -> Result<RepairNote, BootError> {
+    let Cause { reason, peer_has_all } = cause;
     let mut state = load_state(disk)?.unwrap_or_default();
     let old = crate::node::switch_state(&state)?;
-    if holds_alone(settings, &old) {
+    let two_writers = settings.topology == crate::Topology::PrimaryPrimary;
+    let vouched = peer_has_all && !two_writers && old.attempt.is_none();
+    if !vouched && holds_alone(settings, &old) {
         let (reason, peer) = (reason.to_owned(), settings.peer_name().to_owned());
-        let two_writers = settings.topology == crate::Topology::PrimaryPrimary;
         return Err(if two_writers {
             BootError::OneOfTwo { reason, peer }
         } else {

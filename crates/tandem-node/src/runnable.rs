@@ -64,6 +64,24 @@ impl Runnable {
         self.flags().has(flag)
     }
 
+    /// Whether it reads or writes keys: a command of the store, or a script.
+    #[inline]
+    pub(crate) fn touches_data(self) -> bool {
+        match self {
+            Self::Data(_) => true,
+            Self::Session(command) => command.name.starts_with("eval"),
+        }
+    }
+
+    /// Whether it runs a script that may write.
+    #[inline]
+    pub(crate) fn may_write_by_script(self) -> bool {
+        match self {
+            Self::Data(_) => false,
+            Self::Session(command) => matches!(command.name, "eval" | "evalsha"),
+        }
+    }
+
     /// Whether it may have so many words, the name included.
     #[inline]
     pub(crate) fn takes(self, words: usize) -> bool {

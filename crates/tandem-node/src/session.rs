@@ -6,10 +6,13 @@ mod transaction;
 mod waiting;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tandem_resp::{Limits, Proto, Reply};
-use tandem_types::{DbIndex, LogPosition, Monotonic};
+use tandem_types::{DbIndex, LogPosition, Lsn, Monotonic};
 
+use crate::conflicts::escape;
+use crate::core::Core;
 use crate::{ConnId, ConnInfo};
 
 pub(crate) use outbox::{Gate, Outbox};
@@ -49,6 +52,8 @@ pub(crate) struct Identity {
     pub(crate) lib_name: Vec<u8>,
     /// `CLIENT SETINFO LIB-VER`.
     pub(crate) lib_version: Vec<u8>,
+    /// How a saved write names this client; made when it is needed.
+    pub(crate) label: Option<Arc<str>>,
 }
 
 /// What a client listens to.
@@ -126,7 +131,10 @@ impl Session {
     /// Waits for something that only others can bring about.
     pub(crate) fn waits_for_others(&self) -> bool {
         self.passed_on > 0
-            || self.waiting.as_ref().is_some_and(|waiting| !matches!(waiting.what, What::Drained))
+            || self
+                .waiting
+                .as_ref()
+                .is_some_and(|waiting| !matches!(waiting.what, What::Drained | What::Turn))
     }
 
     pub(crate) fn new(conn: ConnId, id: u64, info: ConnInfo, now: Monotonic) -> Self {
@@ -169,6 +177,17 @@ impl Session {
         }
     }
 
+    /// This client's write is the record that ends at `end`.
+    pub(crate) fn has_written(&mut self, core: &mut Core, end: Lsn) {
+        self.last_write = LogPosition { epoch: core.view.epoch, lsn: end };
+        let Self { identity: Identity { label, name, .. }, id, info, .. } = self;
+        let label = label.get_or_insert_with(|| label_of(*id, info, name));
+        // Within a transaction nothing is appended yet.
+        if end == core.positions.appended_end {
+            core.authors.note(end, label);
+        }
+    }
+
     /// A writer to this client.
     pub(crate) fn reply(&mut self) -> Reply<'_> {
         Reply::new(self.outbox.bytes_mut(), self.proto)
@@ -192,4 +211,9 @@ impl Session {
             + self.returned.capacity()
             + self.transaction.as_ref().map_or(0, |transaction| transaction.bytes)
     }
+}
+
+/// In the words of `CLIENT LIST`.
+fn label_of(id: u64, info: &ConnInfo, name: &[u8]) -> Arc<str> {
+    format!("id={id} addr={} name={}", info.peer, escape(name)).into()
 }

@@ -16,6 +16,7 @@ mod pp;
 mod probe;
 mod pubsub;
 mod role;
+mod script;
 mod server;
 mod slowlog;
 mod tandem;
@@ -60,6 +61,16 @@ impl Visit<'_> {
         text.extend(args.name().iter().map(u8::to_ascii_uppercase));
         text.extend_from_slice(b" HELP.");
         self.reply().error_bytes(&text);
+    }
+
+    /// Words that no subcommand takes: of one in `subcommands` there are too few or too many, or it is none.
+    pub(crate) fn no_subcommand(&mut self, args: &Args<'_>, subcommands: &[&str]) {
+        let word = args.get(1);
+        let is_it = |full: &&&str| full.split_once('|').is_some_and(|(_, name)| is(word, name));
+        match subcommands.iter().find(is_it) {
+            Some(full) => self.wrong_arity(full),
+            None => self.unknown_subcommand(args),
+        }
     }
 
     pub(crate) fn syntax_error(&mut self) {
@@ -173,6 +184,9 @@ const PUBLISH: Flags = Flags::PUBSUB.and(Flags::FAST).and(Flags::MAY_REPLICATE);
 /// In `MULTI` it shows as it runs, not when `EXEC` is sent.
 const QUIET: Flags = Flags::SKIP_SLOWLOG;
 
+/// Reads data, and may write some: held back as a write is while the role moves.
+const SCRIPT: Flags = SCRIPT_READ.and(Flags::MAY_REPLICATE);
+const SCRIPT_READ: Flags = Flags::READONLY.and(Flags::NOSCRIPT);
 /// Shown nowhere: neither to `MONITOR` nor in the slow log.
 const PROBE: Flags =
     Flags::FAST.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG).and(Flags::NO_MULTI);
@@ -189,6 +203,10 @@ static TABLE: &[SessionCommand] = &[
     parent("debug", ADMIN.and(Flags::NO_MULTI), &[], debug::debug),
     row("discard", 1, FAST, transaction::discard),
     row("echo", 2, FAST, connection::echo),
+    row("eval", -3, SCRIPT, script::eval),
+    row("eval_ro", -3, SCRIPT_READ, script::eval_ro),
+    row("evalsha", -3, SCRIPT, script::evalsha),
+    row("evalsha_ro", -3, SCRIPT_READ, script::evalsha_ro),
     row("exec", 1, QUIET, transaction::exec),
     row("failover", -1, ADMIN, role::failover),
     row("hello", -1, SECRET, hello::hello),
@@ -211,6 +229,7 @@ static TABLE: &[SessionCommand] = &[
     row("reset", 1, OPEN, connection::reset),
     row("role", 1, FAST, role::role),
     row("save", 1, ADMIN.and(Flags::NO_MULTI), server::save),
+    parent("script", NONE, script::SUBCOMMANDS, script::script),
     row("select", 2, FAST, connection::select),
     row("shutdown", -1, ADMIN.and(Flags::NO_MULTI), server::shutdown),
     row("slaveof", 3, ADMIN, role::replicaof),

@@ -2,30 +2,8 @@
 
 use std::time::Duration;
 
+pub use tandem_switch::Acknowledge;
 use tandem_types::{NodeId, Pair};
-
-/// When a write is answered.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Acknowledge {
-    /// On this node's disk.
-    Local,
-    /// On this node's disk and in the peer's memory.
-    Received,
-    /// On both disks.
-    #[default]
-    Durable,
-}
-
-impl Acknowledge {
-    /// The word in the configuration.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Received => "received",
-            Self::Durable => "durable",
-        }
-    }
-}
 
 /// When the log is synced.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -154,6 +132,10 @@ pub struct Limits {
     pub unacknowledged_bytes_max: usize,
     /// Bytes of the data set; zero: no bound.
     pub maxmemory: u64,
+    /// Time of one run of a script.
+    pub script_time: Duration,
+    /// Bytes of the interpreter of scripts.
+    pub script_memory_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -166,6 +148,8 @@ impl Default for Limits {
             output_pubsub_bytes_max: 32 << 20,
             unacknowledged_bytes_max: 256 << 20,
             maxmemory: 0,
+            script_time: Duration::from_millis(200),
+            script_memory_bytes_max: 64 << 20,
         }
     }
 }
@@ -231,6 +215,8 @@ pub struct Settings {
     pub protected_mode: bool,
     /// Digest of the configuration file, compared with the peer's.
     pub config_digest: u64,
+    /// What that digest was made of, one `key = value` a line: a difference is told by key.
+    pub configuration: String,
     /// Bounds.
     pub limits: Limits,
     /// Log commands slower than this many microseconds; negative: none.

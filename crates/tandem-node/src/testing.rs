@@ -42,6 +42,7 @@ pub(crate) fn settings() -> Settings {
         password: None,
         protected_mode: false,
         config_digest: 0,
+        configuration: String::new(),
         limits: Limits::default(),
         slowlog_slower_than_us: 10_000,
         slowlog_entries_max: 128,

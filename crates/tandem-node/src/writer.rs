@@ -26,10 +26,11 @@ use tandem_types::{Incarnation, Lsn, NodeId, Pair, SlotId, WallMillis};
 
 pub(crate) use self::beside::{beside_bytes, ledger_bytes, ops_bytes as note_bytes};
 pub(crate) use self::core::writer_facts;
-pub(crate) use self::forgotten::{Forgotten, NOBODY};
+pub(crate) use self::forgotten::{Forgotten, NOBODY, RESTORED};
 pub(crate) use self::note::{CopyPiece, PeerNote};
 pub(crate) use self::places::{Ends, Places};
 pub(crate) use self::replay::{ReplayError, Replayed, Unsaid};
+pub use self::saved::{restored_note, side_of_snapshot};
 
 /// Own records between two notes of how far the peer is: what a restart has to look at again.
 const NOTE_EVERY: u64 = 10_000;
@@ -83,6 +84,11 @@ impl Writer {
             given_up: None,
             payload: Vec::new(),
         }
+    }
+
+    /// The life of the peer whose records it counts.
+    pub const fn met(&self) -> Option<Incarnation> {
+        self.met
     }
 
     /// Merges what comes next from the peer. What it asks to be written again follows at once.
@@ -151,6 +157,12 @@ impl Writer {
                     store.forget_rights(self.site.side().peer(), *how, lsn_end);
                 }
             }
+            PeerNote::Restored { ids_from } => {
+                self.met = Some(RESTORED);
+                (self.forgotten, self.given_up) = (None, None);
+                self.site.meet();
+                store.restored(*ids_from, lsn_end);
+            }
             PeerNote::GivenUp { has } => self.given_up = Some(*has),
             PeerNote::Salvaged { upto, rest, .. } => self.salvaged(*upto, rest, store, lsn_end)?,
         }
@@ -184,9 +196,15 @@ impl Writer {
         })
     }
 
-    /// The peer was given up, and no other one has come: whoever does begins with a copy.
+    /// The peer was given up, or left behind by a restore, and no other one has come: whoever does begins with a
+    /// copy.
     pub(crate) fn has_no_partner(&self) -> bool {
-        self.met == Some(NOBODY)
+        self.met == Some(NOBODY) || self.is_restored()
+    }
+
+    /// The data came from a backup, and nobody said that it is the data to go on with.
+    pub(crate) fn is_restored(&self) -> bool {
+        self.met == Some(RESTORED)
     }
 
     /// There is something here that a peer would have to have.

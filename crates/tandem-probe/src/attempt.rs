@@ -10,7 +10,7 @@ use tandem_switch::{OwnTrouble, Probed};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::connection::{ConnectError, Connection};
+use crate::connection::{ConnectError, Connection, refuses_certificate};
 use crate::{Input, ProberSettings};
 
 /// Connections that wait for the next attempt.
@@ -77,7 +77,7 @@ impl Attempts {
         match timeout_at(begun + self.settings.silence, sign).await {
             Err(_) => return Some(Probed::Silent),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                return Some(Probed::Wrong);
+                return Some(of_socket(&error));
             }
             Ok(Err(_)) => return None,
             Ok(Ok(Value::Error(text))) => return Some(of_error(&text)),
@@ -92,7 +92,7 @@ impl Attempts {
             Err(_) if self.settings.slow_after.is_some() => Probed::Slow,
             // It lives, and slowness does not count.
             Err(_) => return Some(answered_in(begun.elapsed(), false)),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Probed::Wrong,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => of_socket(&error),
             Ok(Err(_)) => Probed::Refused,
             Ok(Ok(None)) => answered_in(begun.elapsed(), self.settings.write),
             Ok(Ok(Some(failure))) => failure,
@@ -185,6 +185,10 @@ fn of_connecting(error: &ConnectError) -> Probed {
 }
 
 fn of_socket(error: &io::Error) -> Probed {
+    if refuses_certificate(error) {
+        tracing::warn!("the primary does not accept this node's certificate: {error}");
+        return Probed::Unsure(OwnTrouble::Login);
+    }
     match Errno::from_io_error(error) {
         // No route: this node's own interface is down. No socket: this node's own limit.
         Some(
@@ -222,6 +226,8 @@ fn of_error(text: &[u8]) -> Probed {
 
 #[cfg(test)]
 mod tests {
+    mod certificates;
+
     use super::*;
 
     #[test]

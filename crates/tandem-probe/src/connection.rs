@@ -1,8 +1,8 @@
 //! A connection to the primary's client port, as any client has one.
 
 use std::io;
-use std::sync::Arc;
 
+use rustls::AlertDescription;
 use rustls::pki_types::ServerName;
 use tandem_resp::{ReplyLimits, ReplyParser, Value, write_request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -46,7 +46,11 @@ impl Connection {
             Some(tls) => {
                 let name = ServerName::try_from(address.0.to_owned())
                     .map_err(|error| ConnectError::Handshake(io::Error::other(error)))?;
-                let shaken = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
+                let source = tls.clone();
+                let read = tokio::task::spawn_blocking(move || source.read()).await;
+                let config = read.map_err(io::Error::other).flatten();
+                let config = config.map_err(ConnectError::Handshake)?;
+                let shaken = TlsConnector::from(config).connect(name, stream).await;
                 Box::new(shaken.map_err(of_handshake)?)
             }
         };
@@ -94,4 +98,23 @@ fn of_handshake(error: io::Error) -> ConnectError {
             | io::ErrorKind::BrokenPipe
     );
     if broken { ConnectError::Socket(error) } else { ConnectError::Handshake(error) }
+}
+
+/// The primary refuses this node's certificate. With TLS 1.3 it says so only after the handshake.
+pub(crate) fn refuses_certificate(error: &io::Error) -> bool {
+    let said = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+    matches!(
+        said,
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::AccessDenied
+                | AlertDescription::BadCertificate
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateRequired
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::DecryptError
+                | AlertDescription::UnknownCA
+                | AlertDescription::UnsupportedCertificate
+        ))
+    )
 }

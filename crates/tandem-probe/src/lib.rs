@@ -22,7 +22,9 @@ mod connection;
 mod disk;
 mod judge;
 
+use std::fmt;
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,6 +40,29 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::attempt::Attempts;
 pub use crate::judge::{Input, Judge, Output, Own};
 
+/// Reads what encrypts a connection, anew for each: certificates are replaced while the process runs.
+#[derive(Clone)]
+pub struct TlsSource(Arc<dyn Fn() -> io::Result<Arc<rustls::ClientConfig>> + Send + Sync>);
+
+impl TlsSource {
+    /// `read` may take as long as a few small files take.
+    pub fn new(
+        read: impl Fn() -> io::Result<Arc<rustls::ClientConfig>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(read))
+    }
+
+    pub(crate) fn read(&self) -> io::Result<Arc<rustls::ClientConfig>> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for TlsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsSource")
+    }
+}
+
 /// What a prober is told.
 #[derive(Clone, Debug)]
 pub struct ProberSettings {
@@ -48,7 +73,7 @@ pub struct ProberSettings {
     /// What clients log in with.
     pub password: Option<Arc<[u8]>>,
     /// Encrypts the connection.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<TlsSource>,
     /// How often one attempt begins.
     pub every: Duration,
     /// Writes and reads back; else it only reads.

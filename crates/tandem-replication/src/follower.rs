@@ -93,9 +93,9 @@ impl Follower {
             chain: Chain::EMPTY,
             durable_end: at.durable_end,
             applied_end: at.applied_end,
-            commit_end: at.applied_end,
             // What is in the key space after a restart is in the log, but nobody has said yet that it is
             // acknowledged: the first commit position is passed on although it applies nothing.
+            commit_end: Lsn::ZERO,
             apply_told: Lsn::ZERO,
             appending: None,
             freshness: Freshness::default(),

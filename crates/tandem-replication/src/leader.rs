@@ -407,6 +407,12 @@ impl Leader {
         Some(session.meter.lag(now, self.reign.end, session.progress().applied_end))
     }
 
+    /// Bytes of the log that the follower is not known to have on its disk; `None`: not known.
+    pub fn follower_lacks(&self) -> Option<u64> {
+        let session = self.session.as_ref().filter(|session| session.is_streaming())?;
+        session.meter.bytes_from(session.progress().durable_end)
+    }
+
     /// The log from here on is needed by the follower that is connected.
     pub fn retain_from(&self) -> Option<Lsn> {
         self.session.as_ref().filter(|session| session.is_streaming()).map(|it| it.sent_end)

@@ -22,11 +22,22 @@ pub use stream::{Ack, CopyStart, Keep, Records, SlotPieces, SnapshotChunk, push_
 use tandem_types::{Chain, DbIndex, Epoch, EpochHistory, Lsn};
 
 /// First byte of every message; raised when an old node could misread a new one.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 3;
+/// The oldest one that is still understood: its status does not say how much the receiver lacks.
+pub(crate) const VERSION_1: u8 = 1;
+/// Its Hello has the digest of the configuration and not the text, and no starts.
+pub(crate) const VERSION_2: u8 = 2;
+/// On the wire: how many bytes the receiver lacks is not known.
+pub(crate) const LACKS_UNKNOWN: u64 = u64::MAX;
 /// Entries of an epoch table in one message, at most.
 pub const HISTORY_ENTRIES_MAX: usize = 65_536;
 /// Bytes of a text in one message, at most.
 pub const TEXT_BYTES_MAX: usize = 4_096;
+/// Bytes of a configuration in a [`Hello`]: every key with a long value is far below.
+pub const CONFIGURATION_BYTES_MAX: usize = 65_536;
+
+/// Starts of a directory in a [`Hello`].
+pub const STARTS_MAX: usize = 255;
 
 /// One message. Bulk bytes are borrowed from the frame they came in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -92,6 +103,8 @@ pub enum Message<'a> {
         /// The payload.
         payload: Cow<'a, [u8]>,
     },
+    /// The text of a script that clients of the other node run: best effort, never logged.
+    Script(Cow<'a, [u8]>),
     /// A command that a replica or an old primary passes on to the primary.
     Forward {
         /// Names the answer.
@@ -138,6 +151,7 @@ impl Message<'_> {
             Self::Exchange(_) => "exchange",
             Self::Conflict(_) => "conflict",
             Self::Publish { .. } => "publish",
+            Self::Script(_) => "script",
             Self::Forward { .. } => "forward",
             Self::ForwardReply { .. } => "forward-reply",
             Self::Compare(_) => "compare",
@@ -164,6 +178,7 @@ impl Message<'_> {
             | Self::Exchange(_)
             | Self::Conflict(_)
             | Self::Publish { .. }
+            | Self::Script(_)
             | Self::Forward { .. }
             | Self::ForwardReply { .. }
             | Self::Compare(_)

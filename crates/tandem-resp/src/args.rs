@@ -71,6 +71,12 @@ impl<'a> Args<'a> {
         Self { bytes: self.bytes, spans: self.spans.get(index..).unwrap_or_default() }
     }
 
+    /// The words from `start` on and before `end`.
+    #[must_use]
+    pub fn part(&self, start: usize, end: usize) -> Self {
+        Self { bytes: self.bytes, spans: self.spans.get(start..end).unwrap_or_default() }
+    }
+
     /// Bytes of all words together.
     pub fn payload_bytes(&self) -> usize {
         self.iter().map(<[u8]>::len).sum()

@@ -40,6 +40,8 @@ pub(crate) enum AfterStop {
     SetAside {
         /// What is damaged.
         reason: String,
+        /// The peer has said that it holds every acknowledged record.
+        peer_has_all: bool,
     },
 }
 

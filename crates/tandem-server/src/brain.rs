@@ -14,7 +14,7 @@ pub(crate) struct Identity {
     pub incarnation: Incarnation,
     /// The pair its data belongs to.
     pub pair_id: PairId,
-    /// Boots of this data directory, so that session numbers rise over restarts.
+    /// The number of this boot of the directory ([`tandem_switch::next_boot`]); 0: it is still being read.
     pub boots: u64,
 }
 

@@ -28,9 +28,10 @@ use tandem_switch::{BootId, Testimony};
 use tandem_types::{Incarnation, Monotonic, NodeId, Now};
 
 use crate::brain::Brain;
+use crate::clock;
 use crate::event_loop::{LINK_TOKENS, link_token};
 use crate::inbox::Outbox;
-use crate::link::dial::Dial;
+use crate::link::dial::{Dial, LASTED};
 use crate::link::line::{Line, LineEnd};
 use crate::link::strangers::Strangers;
 use crate::net::listener::{self, Accepted, Listener};
@@ -42,14 +43,18 @@ const LISTENER: u64 = 0;
 /// Connections that may be shaking hands; strangers can take no more. For one more the oldest goes: the peer
 /// needs milliseconds for its proof, whoever waits in silence needs for ever.
 const LINES_MAX: usize = 8;
+/// Reasons for which links were lost that are remembered.
+const REASONS_MAX: usize = 4;
 /// Time from connecting to the peer's proof.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(3);
 /// Silence of the other machine's system after which a connection is dead (`TCP_USER_TIMEOUT`).
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// One read.
 const READ_BYTES_MAX: usize = 256 * 1024;
-/// Reads in one turn: a full copy must not keep clients waiting.
+/// Reads in one turn, and the time after which there is no other: a full copy must not keep clients waiting, and what
+/// is heard must not keep this node from being heard.
 const TURN_READS_MAX: usize = 4;
+const TURN_READS_TIME: Duration = Duration::from_millis(20);
 /// The kind of every message given to [`LinkSession::send`].
 const KIND_NODE: u8 = 0x10;
 /// Longest message: the longest record (512 MiB, RESP's longest bulk string) and what is around it.
@@ -86,6 +91,10 @@ pub(crate) struct Link {
     up: Option<u64>,
     backlog_reported: usize,
     last_trouble: String,
+    /// The same, for the node, until it is told.
+    untold: Option<String>,
+    /// Why links that had just come up were lost since one lasted: it may be so with every attempt.
+    lost_for: Vec<String>,
     strangers: Strangers,
     started: bool,
     buffer: Box<[u8]>,
@@ -130,6 +139,8 @@ impl Link {
             up: None,
             backlog_reported: 0,
             last_trouble: String::new(),
+            untold: None,
+            lost_for: Vec::new(),
             strangers: Strangers::default(),
             started: false,
             buffer: vec![0; READ_BYTES_MAX].into_boxed_slice(),
@@ -197,6 +208,9 @@ impl Link {
                 self.end_line(index, &end, &mut turn);
             }
         }
+        if let Some(reason) = self.untold.take() {
+            turn.step(Input::LinkTrouble { reason });
+        }
         let backlog = self.backlog();
         if backlog != self.backlog_reported {
             self.backlog_reported = backlog;
@@ -221,7 +235,10 @@ impl Link {
 
     /// Drops every connection; node B dials again.
     pub(crate) fn hang_up(&mut self, reason: &str, now: Now) {
-        tracing::info!("the link is dropped: {reason}");
+        let up_since = self.up.and_then(|index| self.lines.get(&index)?.up_since);
+        if self.is_news(up_since, reason, now.mono) {
+            tracing::info!("the link is dropped: {reason}");
+        }
         if let Some(line) = self.up.and_then(|index| self.lines.get_mut(&index)) {
             // What was said last tells the other side why.
             line.write();
@@ -367,6 +384,9 @@ impl Link {
                 }
             }
             self.hand_out(index, turn)?;
+            if clock::monotonic().since(turn.now.mono) >= TURN_READS_TIME {
+                break;
+            }
         }
         Ok(())
     }
@@ -394,7 +414,7 @@ impl Link {
             pair_name: settings.pair_name.clone(),
             software: settings.software.clone(),
             supervisor: false,
-            session: (identity.boots << 32) | (index & 0xffff_ffff),
+            session: (tandem_switch::boot_count(identity.boots) << 32) | (index & 0xffff_ffff),
             nonce: random_bytes::<NONCE_BYTES>().map_err(LineEnd::Io)?,
             secret: settings.secret.as_ref().map(|bytes| Secret::new(bytes.to_vec())),
             tls,
@@ -456,7 +476,12 @@ impl Link {
             let address = line.peer;
             self.replace(index, session, turn)?;
             self.last_trouble.clear();
-            tracing::info!(peer = %address, software = %hello.software, "the link is up");
+            if self.lost_for.is_empty() {
+                tracing::info!(peer = %address, software = %hello.software, "the link is up");
+            } else {
+                // It was lost as soon as it came up; the node tells when it is of use.
+                tracing::debug!(peer = %address, software = %hello.software, "the link is up");
+            }
             turn.step(Input::LinkUp { address, session: index });
         }
     }
@@ -490,7 +515,9 @@ impl Link {
         if self.up == Some(index) {
             self.up = None;
             self.backlog_reported = 0;
-            tracing::warn!("the link is down: {reason}");
+            if self.is_news(line.up_since, &end.to_string(), turn.now.mono) {
+                tracing::warn!("the link is down: {reason}");
+            }
             turn.step(Input::LinkDown { reason });
         } else if line.dialer || line.proven.is_some() {
             self.trouble(&reason);
@@ -508,6 +535,11 @@ impl Link {
     /// Whoever came has not proven to be the peer, and may be anybody: said by host, now and then.
     fn stranger(&mut self, line: &Line, end: &LineEnd, now: Monotonic) {
         let text = format!("{}: {end}", line.peer.ip());
+        let peer = self.settings.peer_host.parse::<IpAddr>();
+        if peer.is_ok_and(|peer| peer == line.peer.ip()) && end.says_why() {
+            // Most likely the peer, which cannot prove it.
+            self.untold = Some(text.clone());
+        }
         if self.strangers.may_say(now, &text) {
             tracing::warn!("a connection to the link port did not prove to be the peer: {text}");
         }
@@ -518,7 +550,26 @@ impl Link {
         if self.last_trouble != text {
             tracing::warn!("the peer cannot be reached: {text}");
             text.clone_into(&mut self.last_trouble);
+            self.untold = Some(text.to_owned());
         }
+    }
+
+    /// Whether it is worth a line that a link is lost: not if one before was lost for the same as soon as it came
+    /// up, too, and none has lasted since.
+    fn is_news(&mut self, up_since: Option<Monotonic>, reason: &str, now: Monotonic) -> bool {
+        let lasted = up_since.is_some_and(|since| now.since(since) >= LASTED);
+        if lasted {
+            self.lost_for.clear();
+            return true;
+        }
+        let news = !self.lost_for.iter().any(|said| said == reason);
+        if news {
+            if self.lost_for.len() >= REASONS_MAX {
+                self.lost_for.remove(0);
+            }
+            self.lost_for.push(reason.to_owned());
+        }
+        news
     }
 }
 

@@ -229,6 +229,7 @@ fn node_settings(config: &Config, node: NodeId) -> Result<tandem_node::Settings,
         protected_mode: password.is_none() && !config.auth.insecure,
         password: password.map(tandem_node::Secret::new),
         config_digest: config.digest().get(),
+        configuration: config.canonical(),
         limits: limits(config),
         slowlog_slower_than_us: SLOWLOG_SLOWER_THAN_US,
         slowlog_entries_max: SLOWLOG_ENTRIES_MAX,
@@ -327,6 +328,8 @@ fn limits(config: &Config) -> tandem_node::Limits {
         output_normal_bytes_max: limits.output_buffer.map_or(usize::MAX, bytes),
         output_pubsub_bytes_max: limits.pubsub_buffer.map_or(usize::MAX, bytes),
         maxmemory: limits.max_memory.unwrap_or(0),
+        script_time: limits.script_time,
+        script_memory_bytes_max: bytes(limits.script_memory),
         ..tandem_node::Limits::default()
     }
 }

@@ -44,7 +44,9 @@ pub fn run_seed(
 fn plan(by: SwitchBy, seed: u64, kinds: Kinds) -> Plan {
     match by {
         SwitchBy::Direct | SwitchBy::Probe => Plan::unaided(by, seed, kinds),
-        SwitchBy::Manual | SwitchBy::Mediator | SwitchBy::Keepalived => Plan::mediated(seed, kinds),
+        // Nobody has anything to decide where both write.
+        SwitchBy::Manual => Plan::two_writers(seed, kinds),
+        SwitchBy::Mediator | SwitchBy::Keepalived => Plan::mediated(seed, kinds),
     }
 }
 
@@ -72,7 +74,7 @@ fn play(plan: Plan, told: bool) -> (Result<(), Failure>, Tally, Vec<String>) {
 /// Many seeds.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
-    /// Who decides on a change of primary.
+    /// Who decides on a change of primary; [`SwitchBy::Manual`]: both nodes write, so nobody.
     pub by: SwitchBy,
     /// The first seed.
     pub from: u64,
@@ -174,7 +176,8 @@ const fn name_of_test(by: SwitchBy) -> &'static str {
     match by {
         SwitchBy::Direct => "direct",
         SwitchBy::Probe => "probe",
-        SwitchBy::Manual | SwitchBy::Mediator | SwitchBy::Keepalived => "mediated",
+        SwitchBy::Manual => "two_writers",
+        SwitchBy::Mediator | SwitchBy::Keepalived => "mediated",
     }
 }
 

@@ -6,17 +6,17 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use tandem_admin::{AdminReply, AdminRequest};
-use tandem_disk::{Disk, SimDisk};
+use tandem_disk::{Disk, Keep, SimDisk};
 use tandem_log::{LogOptions, LogReader, SegmentWriter, WriteError, create_log, load_state};
 use tandem_node::{
-    AdminId, Boot, BootError, ConflictNews, ConnId, ConnInfo, Desk, Facts, Fork, Input, Life,
-    LogCommand, LogFault, LogPlace, MergeLog, Node, Output, Port, SaveError, Seeds, Settings,
+    AdminId, Boot, BootError, Cause, ConflictNews, ConnId, ConnInfo, Desk, Facts, Fork, Input,
+    Life, LogCommand, LogFault, LogPlace, MergeLog, Node, Output, Port, SaveError, Seeds, Settings,
     SnapshotCommand, boot, cut_fork, damaged_file_name, damaged_name, generation_name, is_kept,
     keep_generation, remove_note, save_fork, save_records, scrub, set_aside,
 };
 use tandem_snapshot::{Chunk, SnapshotWriter, prune};
 use tandem_switch::{BootId, MediatorRequest, NodeState};
-use tandem_types::{Lsn, Now};
+use tandem_types::{Incarnation, Lsn, Now};
 
 use crate::Random;
 use log_thread::LogThread;
@@ -25,6 +25,16 @@ pub(crate) use log_thread::Work;
 /// Whether a file of a generation belongs to its log.
 fn is_segment(name: &str) -> bool {
     std::path::Path::new(name).extension().is_some_and(|it| it == "log")
+}
+
+/// Whose directory a disk holds.
+pub(crate) fn incarnation_on(disk: &SimDisk) -> Option<Incarnation> {
+    Some(load_state(disk).ok().flatten()?.incarnation)
+}
+
+/// The number of the last process that was started with it.
+pub(crate) fn boots_on(disk: &SimDisk) -> Option<u64> {
+    Some(tandem_switch::boot_count(load_state(disk).ok().flatten()?.boots))
 }
 
 /// How a node stopped.
@@ -136,6 +146,15 @@ impl Machine {
         self.disk = SimDisk::new(seed);
     }
 
+    /// The disk is as it was when `copy` was made of it; `keep`: of what was not synced then.
+    pub fn go_back(&mut self, copy: SimDisk, seed: u64, keep: Keep) {
+        self.drop_process();
+        copy.reseed(seed);
+        copy.crash(keep);
+        copy.set_capacity(None);
+        self.disk = copy;
+    }
+
     /// Flips a bit of the log on disk where the next start finds it; false: there is no such place.
     pub fn rot(&self, seed: u64) -> bool {
         const TRIES: usize = 16;
@@ -204,7 +223,9 @@ impl Machine {
     fn boot_or_set_aside(&self, seeds: Seeds) -> Result<Boot, BootError> {
         match boot(&self.disk, &self.settings, seeds) {
             Err(error) if error.is_damage() => {
-                set_aside(&self.disk, &self.settings, seeds, &error.to_string())?;
+                let reason = &error.to_string();
+                let cause = Cause { reason, peer_has_all: false };
+                set_aside(&self.disk, &self.settings, seeds, cause)?;
                 boot(&self.disk, &self.settings, seeds)
             }
             done => done,
@@ -348,9 +369,9 @@ impl Machine {
                     left.events.push(format!("reboot: {reason}"));
                     return self.reboot(now, false, left);
                 }
-                Output::SetAside { reason } => {
+                Output::SetAside { reason, peer_has_all } => {
                     left.events.push(format!("set aside: {reason}"));
-                    return self.set_aside(now, &reason, left);
+                    return self.set_aside(now, Cause { reason: &reason, peer_has_all }, left);
                 }
                 Output::Scrub { generation, pair } => {
                     let report =
@@ -374,17 +395,24 @@ impl Machine {
         left.drop_link = true;
         self.finish_work();
         self.drop_process();
-        self.boot(now, self.boots.wrapping_mul(7919), damaged);
+        self.boot(now, self.seed_in_place(), damaged);
     }
 
-    fn set_aside(&mut self, now: Now, reason: &str, left: &mut Left) {
+    /// The system's randomness at a start within the process. No other start draws it, on either machine: the number
+    /// of a boot and an incarnation come from its highest bits.
+    fn seed_in_place(&self) -> u64 {
+        let node = self.settings.node as u64;
+        Random::new(self.boots.wrapping_mul(7919) ^ (node << 63)).next()
+    }
+
+    fn set_aside(&mut self, now: Now, cause: Cause<'_>, left: &mut Left) {
         left.drop_link = true;
         self.finish_work();
         self.drop_process();
-        let seed = self.boots.wrapping_mul(7919);
+        let seed = self.seed_in_place();
         let seeds =
             Seeds { store: seed, switch: seed ^ 1, stream: seed ^ 2, incarnation: seed ^ 3 };
-        match set_aside(&self.disk, &self.settings, seeds, reason) {
+        match set_aside(&self.disk, &self.settings, seeds, cause) {
             Ok(_) => self.boot(now, seed, false),
             Err(error) => self.stopped = Some(Stopped::NoBoot(error.to_string())),
         }

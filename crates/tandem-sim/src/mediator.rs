@@ -108,8 +108,11 @@ impl Mediator {
         let guarded = change.unless_present.is_some_and(|(node, boot)| {
             self.present[node].is_some_and(|it| it.presence.boot == boot)
         });
-        if there != change.expect || guarded || self.would_be_born_twice(change) {
+        if there != change.expect || guarded {
             return Outcome::Lost(self.view(asked));
+        }
+        if self.would_be_born_twice(change) {
+            return Outcome::Refused { reason: "only while both are here".to_owned() };
         }
         if there.is_none() && !self.past.is_empty() {
             self.created_again += 1;
@@ -121,11 +124,12 @@ impl Mediator {
         Outcome::Won { revision }
     }
 
-    /// A node with data says that there was a record: without it both must be there.
+    /// A node with data says that there was a record: without it both must be there, for one that names both.
     fn would_be_born_twice(&self, change: &Change) -> bool {
         let present = [self.present.a, self.present.b];
         let data = present.iter().flatten().any(|it| it.presence.pair_id != PairId::NONE);
-        change.expect.is_none() && data && present.iter().any(Option::is_none)
+        let lone = present.iter().any(Option::is_none) && change.record.is_both();
+        change.expect.is_none() && data && lone
     }
 
     /// How often the record was lost.

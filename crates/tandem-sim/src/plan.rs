@@ -13,8 +13,10 @@ use tandem_types::NodeId;
 use crate::Random;
 use crate::plot::Plot;
 
+mod two_writers;
 mod unaided;
 
+pub(crate) use two_writers::Kept;
 pub(crate) use unaided::Outside;
 
 /// Nanoseconds of a millisecond.
@@ -72,11 +74,13 @@ pub enum Kind {
     Pings,
     /// The standby does not reach the primary's client port, and clients do.
     Door,
+    /// A machine comes back with its disk as it was some time ago (a reverted virtual machine, a restored volume).
+    Rewind,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Kill,
         Self::Power,
         Self::Both,
@@ -101,6 +105,7 @@ impl Kind {
         Self::Silence,
         Self::Pings,
         Self::Door,
+        Self::Rewind,
     ];
 
     const fn bit(self) -> u32 {
@@ -200,6 +205,26 @@ pub(crate) enum Fault {
     Pings { host: usize, lasting: u64 },
     /// See [`Kind::Door`]; `host`: whose prober finds it closed.
     Door { host: usize, lasting: u64 },
+    /// A copy of the machine's disk is made, as it is at this moment.
+    Image { host: usize },
+    /// See [`Kind::Rewind`].
+    Rewind(Rewind),
+}
+
+/// A disk that goes back to the last copy that was made of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rewind {
+    pub(crate) host: usize,
+    /// The chance in 256 that a unit is in the copy that was not synced when it was made.
+    pub(crate) keep: u8,
+    /// How the process ends before: it is killed, and its supervisor says so or not; `None`: the power goes.
+    pub(crate) killed: Option<bool>,
+    /// When the machine starts again.
+    pub(crate) restart: u64,
+    /// How often its moment is waited for: see `is_spare`.
+    pub(crate) tries: u8,
+    /// How long it is cut off afterwards, where the peer's disk remembers.
+    pub(crate) alone: u64,
 }
 
 /// Whether the clocks keep to what the leases assume.
@@ -209,6 +234,18 @@ pub(crate) enum Clocks {
     Good,
     /// They do not, and pauses may go unseen: only the durability of writes is checked.
     Bad,
+}
+
+impl Clocks {
+    /// By how many millionths a rate may be off. One seed in four has clocks nearly as far apart as leases allow
+    /// (A1: 25 % between two of them), the others what bad oscillators are.
+    pub(crate) const fn rates_off(self, seed: u64) -> u64 {
+        match self {
+            Self::Good if seed.is_multiple_of(4) => 120_000,
+            Self::Good => 9_000,
+            Self::Bad => 400_000,
+        }
+    }
 }
 
 /// One run.
@@ -260,6 +297,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<(u64, Kind, Fault)>,
     /// What surrounds a pair without a third party.
     pub(crate) outside: Outside,
+    /// What two writers keep for one another.
+    pub(crate) kept: Kept,
 }
 
 const fn millis(random: &mut Random, low: u64, high: u64) -> Duration {
@@ -278,10 +317,7 @@ impl Plan {
         let replica = random.once_in(3);
         let failure_timeout = millis(&mut random, 300, 1_500);
         let clocks = if random.once_in(12) { Clocks::Bad } else { Clocks::Good };
-        let off = match clocks {
-            Clocks::Good => 9_000,
-            Clocks::Bad => 400_000,
-        };
+        let off = clocks.rates_off(seed);
         let rates = std::array::from_fn(|_| random.signed(off));
         let trouble = random.between(4_000, 12_000) * MS;
         let mut plan = Self {
@@ -308,8 +344,9 @@ impl Plan {
             trouble,
             faults: Vec::new(),
             outside: Outside::default(),
+            kept: Kept::default(),
         };
-        plan.draw_faults(&mut random, kinds);
+        plan.draw_faults(&mut random, kinds, Self::draw);
         let mut own = Random::new(seed ^ 0x706c_6f74);
         if own.once_in(4) && kinds.has(Kind::Plot) {
             let plot = Plot::ALL[own.index(Plot::ALL.len())];
@@ -331,7 +368,13 @@ impl Plan {
         plan
     }
 
-    fn draw_faults(&mut self, random: &mut Random, kinds: Kinds) {
+    /// Each kind from a sequence of its own, by what `draw` makes of it in this sort of pair.
+    fn draw_faults(
+        &mut self,
+        random: &mut Random,
+        kinds: Kinds,
+        draw: fn(&mut Self, Kind, &mut Random),
+    ) {
         if random.once_in(2) && kinds.has(Kind::Ambush) {
             self.ambush = random.between(2, 8);
         }
@@ -344,11 +387,12 @@ impl Plan {
             }
             let times = match kind {
                 Kind::Wipe | Kind::Amnesia | Kind::BadDisk | Kind::Rot => own.between(1, 2),
+                Kind::Rewind => own.between(1, 3),
                 Kind::Person => own.between(1, 6),
                 _ => own.between(1, 4),
             };
             for _ in 0..times {
-                self.draw(kind, &mut own);
+                draw(self, kind, &mut own);
             }
         }
         self.faults.sort_by_key(|(at, kind, _)| (*at, *kind));
@@ -401,6 +445,7 @@ impl Plan {
                     Fault::Reach { host, lasting: lasting + gap }
                 }
             }
+            Kind::Rewind => return self.draw_rewind(at, own),
             Kind::Ambush | Kind::Plot | Kind::Lines | Kind::Silence | Kind::Pings | Kind::Door => {
                 return;
             }
@@ -420,6 +465,29 @@ impl Plan {
             Kind::SlowNet => Fault::SlowNet { delay: own.between(30, 600) * MS, lasting },
         };
         self.faults.push((at, kind, fault));
+    }
+
+    /// A copy of a disk, and some time later the machine that comes back with it.
+    fn draw_rewind(&mut self, at: u64, own: &mut Random) {
+        let host = usize::from(own.once_in(2));
+        let age = if own.once_in(3) { own.between(20, 400) } else { own.between(200, 6_000) };
+        let rewind = Rewind {
+            host,
+            keep: keep(own),
+            killed: own.once_in(2).then(|| own.once_in(2)),
+            restart: restart(own),
+            tries: 30,
+            alone: if own.once_in(2) { own.between(800, 4_000) * MS } else { 0 },
+        };
+        self.faults.push((at, Kind::Rewind, Fault::Image { host }));
+        if own.once_in(2) {
+            // The copy is of an earlier process than the one whose disk goes back.
+            let certified = own.once_in(2);
+            let restart = own.between(20, 300) * MS;
+            let kill = Fault::Kill { host, certified, restart };
+            self.faults.push((at + own.below(age) * MS, Kind::Rewind, kill));
+        }
+        self.faults.push((at + age * MS, Kind::Rewind, Fault::Rewind(rewind)));
     }
 
     /// Both go down within a short time, and come back in either order.

@@ -9,7 +9,7 @@ use tandem_node::{Acknowledge, Topology};
 use tandem_switch::{Automation, WhenLost};
 
 use crate::Random;
-use crate::plan::{Clocks, Fault, Kind, MS, Plan};
+use crate::plan::{Clocks, Fault, Kind, MS, Plan, Rewind};
 
 mod unaided;
 
@@ -40,6 +40,8 @@ pub enum Plot {
     SlowHeir,
     /// The primary loses the mediator for longer than its presence lasts, and nothing else.
     Unseen,
+    /// The primary's machine goes back to an older copy of its disk, and is back before it counts as gone.
+    Reverted,
     /// Without a third party: nothing is heard of the standby, the primary's disk is slow when it goes alone,
     /// and it dies while that is being written.
     Hasty,
@@ -80,7 +82,8 @@ pub(crate) struct Roles {
 }
 
 impl Plot {
-    /// Those of a pair with a mediator.
+    /// Those that a pair with a mediator may meet in any run. ([`Self::Reverted`] is a kind of fault of its own
+    /// there.)
     pub const ALL: [Self; 10] = [
         Self::Rift,
         Self::Farewell,
@@ -96,7 +99,7 @@ impl Plot {
 
     /// The plot of this name.
     pub fn named(name: &str) -> Option<Self> {
-        let all = Self::ALL.into_iter().chain(Self::UNAIDED);
+        let all = Self::ALL.into_iter().chain(Self::UNAIDED).chain([Self::Reverted]);
         all.into_iter().find(|it| format!("{it:?}") == name)
     }
 
@@ -108,7 +111,8 @@ impl Plot {
         let millis =
             |random: &mut Random, low, high| Duration::from_millis(random.between(low, high));
         plan.clocks = Clocks::Good;
-        plan.rates = std::array::from_fn(|_| random.signed(9_000));
+        let off = plan.clocks.rates_off(plan.seed);
+        plan.rates = std::array::from_fn(|_| random.signed(off));
         plan.trouble = random.between(7_000, 9_000) * MS;
         if plan.acknowledge == Acknowledge::Local {
             plan.acknowledge = Acknowledge::Durable;
@@ -153,6 +157,7 @@ impl Plot {
             | Self::LateShrink
             | Self::Emptied
             | Self::Restored
+            | Self::Reverted
             | Self::Unseen => {
                 plan.failure_timeout = millis(random, 300, 600);
                 plan.automatic.session = millis(random, 600, 900);
@@ -160,10 +165,15 @@ impl Plot {
             // See `suit_unaided`.
             _ => {}
         }
+        if self == Self::Reverted {
+            // What the other disk has is what was promised.
+            plan.acknowledge = Acknowledge::Durable;
+        }
         if matches!(self, Self::Emptied | Self::Restored) {
             // One loss at a time: a disk or another record would be a second one.
-            plan.faults
-                .retain(|(_, kind, _)| !matches!(kind, Kind::Amnesia | Kind::Wipe | Kind::Rot));
+            plan.faults.retain(|(_, kind, _)| {
+                !matches!(kind, Kind::Amnesia | Kind::Wipe | Kind::Rot | Kind::Rewind)
+            });
         }
     }
 
@@ -247,6 +257,7 @@ impl Plot {
                 add(at, Fault::Reach { host: primary, lasting });
                 add(at, Fault::Emptied);
             }
+            Self::Reverted => return Self::open_reverted(primary, random),
             Self::Restored => {
                 add(0, Fault::Link { towards: [true, true], reset: true, lasting: long });
                 let at = random.between(1_500, 2_500);
@@ -256,6 +267,28 @@ impl Plot {
             // See `open_unaided`.
             _ => {}
         }
+        faults
+    }
+
+    /// The primary's disk goes back to what it was when both were in sync.
+    fn open_reverted(primary: usize, random: &mut Random) -> Vec<(u64, Fault)> {
+        let mut faults = vec![(0, Fault::Image { host: primary })];
+        let later = random.between(200, 1_500);
+        if random.once_in(2) {
+            let restart = random.between(20, 150) * MS;
+            let kill = Fault::Kill { host: primary, certified: false, restart };
+            faults.push((later * MS, kill));
+        }
+        let rewind = Rewind {
+            host: primary,
+            keep: 255,
+            killed: Some(false),
+            restart: random.between(20, 150) * MS,
+            tries: 30,
+            alone: 0,
+        };
+        let at = later + random.between(300, 1_500);
+        faults.push((at * MS, Fault::Rewind(rewind)));
         faults
     }
 

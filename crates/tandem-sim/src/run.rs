@@ -14,9 +14,12 @@ mod outside;
 mod play;
 mod prober;
 mod promises;
+mod rewinding;
+mod rising;
 mod silence;
 mod stage;
 mod trace;
+mod two_writers;
 mod verdict;
 
 use std::collections::BTreeSet;
@@ -122,6 +125,8 @@ pub(crate) enum What {
     Stage,
     /// One of its faults.
     Plotted(crate::plan::Fault),
+    /// A disk goes back, now that its moment may have come.
+    Rewind(crate::plan::Rewind),
     /// A fault at the worst moment.
     Ambush(crate::plan::Fault),
     /// It ends.
@@ -159,9 +164,13 @@ pub(crate) struct Run {
     wiped: bool,
     /// Whose disk that was.
     bereft: usize,
+    /// A machine whose disk went back, until it is known again what its data is.
+    went_back: Option<rewinding::WentBack>,
     ambush_random: Random,
     /// The change of the record at which the plot goes on.
     awaits: Option<Moment>,
+    /// Fence commands under way.
+    shots: u32,
     /// Boots of which their supervisor said that they have ended.
     certified: Vec<BootId>,
     /// Reigns that were offered to the peer: the same change may be asked for again.
@@ -194,8 +203,10 @@ impl Run {
             healed: false,
             wiped: false,
             bereft: 0,
+            went_back: None,
             ambush_random: Random::new(plan.seed ^ 0x616d_6275_7368),
             awaits: None,
+            shots: 0,
             certified: Vec::new(),
             gifts: BTreeSet::new(),
             sent_changes: Vec::new(),
@@ -211,7 +222,7 @@ impl Run {
         for host in 0..2 {
             let late = self.random.below(400) * MS;
             self.at(start + late, What::Ease(faults::Ease::Start(host)));
-            if !self.plan.is_unaided() {
+            if self.plan.has_mediator() {
                 self.at(start, What::Session(host));
             }
         }
@@ -283,6 +294,7 @@ impl Run {
             What::Fault(index) => self.strike(index),
             What::Stage => self.stage(),
             What::Plotted(fault) => self.strike_plotted(fault),
+            What::Rewind(rewind) => self.rewind(rewind),
             What::Ambush(fault) => self.strike_with(Kind::Ambush, fault),
             What::Ease(ease) => self.ease(ease),
             What::Outer(what) => self.happen_outside(what),
@@ -312,7 +324,11 @@ impl Run {
         let kind = trace::kind(&arrived);
         self.listen(which, &arrived);
         let epoch = before.and_then(|_| promises::tells_of(&arrived));
+        let asked = self.asked_by(which, &arrived);
         let Some(left) = self.give(which, arrived) else { return };
+        if let Some((conn, ends)) = asked {
+            self.was_asked(which, conn, ends);
+        }
         self.has_heard_of(which, epoch);
         if before.is_some() {
             for bytes in &left.link {
@@ -377,7 +393,7 @@ impl Run {
             Arrived::Testified(testimony) => Input::PeerTestified(testimony),
             Arrived::Seen(seen) => Input::Unaided(seen),
             Arrived::Frame { line, mut bytes } => {
-                let heard = host.conversations.get_mut(line)?.receive(now.mono, &mut bytes);
+                let heard = host.conversations.get_mut(line)?.receive(now.mono, &mut bytes).heard;
                 // A frame brings one report at the most.
                 let heard = heard.first()?;
                 let tandem_channel::Heard { channel, asked, round_trip, vitals } = *heard;
@@ -418,12 +434,14 @@ impl Run {
                 self.decides_to_take_over(which);
             }
             self.says_of_silence(which, text);
+            self.says_of_exchange(which, text);
+            self.says_of_loss(which, text);
         }
         if before != after {
             self.trace.note(self.now, format_args!("{which}: serves {before:?} -> {after:?}"));
             self.ambush();
             let other = self.hosts[1 - which].machine.node.as_ref().and_then(serving);
-            if after.is_some() && other.is_some() {
+            if after.is_some() && other.is_some() && !self.plan.both_write() {
                 self.tally.rivals += 1;
             }
             if after.is_some() && self.plan.is_unaided() {
@@ -466,10 +484,9 @@ impl Run {
         self.plan_wake(which);
     }
 
-    /// Whether durability is all that may be asked for. No right of a pair without a third party rests on a
-    /// clock.
+    /// Whether durability is all that may be asked for. No right of a pair without a mediator rests on a clock.
     fn clocks_are_bad(&self) -> bool {
-        self.plan.clocks == Clocks::Bad && !self.plan.is_unaided()
+        self.plan.clocks == Clocks::Bad && self.plan.has_mediator()
     }
 }
 

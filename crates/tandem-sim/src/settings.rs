@@ -42,6 +42,7 @@ pub fn settings(node: NodeId, acknowledge: Acknowledge, topology: Topology) -> S
         password: None,
         protected_mode: false,
         config_digest: 1,
+        configuration: String::new(),
         limits: Limits::default(),
         slowlog_slower_than_us: -1,
         slowlog_entries_max: 0,

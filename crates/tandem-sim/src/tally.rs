@@ -67,6 +67,10 @@ pub struct Tally {
     pub wipes: u64,
     /// Logs in which a bit flipped.
     pub rots: u64,
+    /// Disks that went back to an older copy, and nodes that noticed.
+    pub rewinds: u64,
+    /// See `rewinds`.
+    pub rewinds_noticed: u64,
     /// A standby became primary because the primary was gone.
     pub take_overs: u64,
     /// The role was handed over as planned.
@@ -91,6 +95,16 @@ pub struct Tally {
     pub copies: u64,
     /// See `copies`.
     pub cuts: u64,
+    /// Of two writers: exchanges that began, copies given, and those that broke off.
+    pub exchanges: u64,
+    /// See `exchanges`.
+    pub copies_given: u64,
+    /// See `exchanges`.
+    pub copies_broken: u64,
+    /// Ids given, and conflicts told.
+    pub ids: u64,
+    /// See `ids`.
+    pub conflicts: u64,
     /// Faults that struck, by kind.
     pub struck: [u64; Kind::ALL.len()],
     /// Longest time from healing to a whole pair.
@@ -160,7 +174,7 @@ impl Tally {
         for (here, there) in self.struck.iter_mut().zip(other.struck) {
             *here += there;
         }
-        let all: [fn(&mut Self) -> &mut u64; 39] = [
+        let all: [fn(&mut Self) -> &mut u64; 46] = [
             |it| &mut it.runs,
             |it| &mut it.events,
             |it| &mut it.simulated,
@@ -188,6 +202,8 @@ impl Tally {
             |it| &mut it.amnesias,
             |it| &mut it.wipes,
             |it| &mut it.rots,
+            |it| &mut it.rewinds,
+            |it| &mut it.rewinds_noticed,
             |it| &mut it.take_overs,
             |it| &mut it.handovers,
             |it| &mut it.returns,
@@ -200,6 +216,11 @@ impl Tally {
             |it| &mut it.rivals,
             |it| &mut it.copies,
             |it| &mut it.cuts,
+            |it| &mut it.exchanges,
+            |it| &mut it.copies_given,
+            |it| &mut it.copies_broken,
+            |it| &mut it.ids,
+            |it| &mut it.conflicts,
         ];
         let mut other = other.clone();
         for counter in all {
@@ -224,11 +245,31 @@ impl Tally {
             ("unknown outcomes that had taken effect", self.unknown_won),
             ("records made again", self.created_again),
             ("lost disks", self.wipes),
+            ("disks that went back", self.rewinds),
+            ("nodes that noticed that they had gone back", self.rewinds_noticed),
             ("damaged logs", self.rots),
             ("full copies", self.copies),
             ("logs cut back", self.cuts),
             ("death certificates", self.certificates),
             ("reigns begun before the last one noticed", self.rivals),
+            ("writes acknowledged", self.acknowledged),
+            ("writes of unknown outcome", self.unknown),
+        ];
+        goals.iter().filter(|(_, count)| *count == 0).map(|(what, _)| *what).collect()
+    }
+
+    /// The same of two writers.
+    pub fn missing_of_two_writers(&self) -> Vec<&'static str> {
+        let goals = [
+            ("exchanges", self.exchanges),
+            ("copies given", self.copies_given),
+            ("copies that broke off", self.copies_broken),
+            ("lost disks", self.wipes),
+            ("disks that went back", self.rewinds),
+            ("nodes that noticed that they had gone back", self.rewinds_noticed),
+            ("ids", self.ids),
+            ("conflicts", self.conflicts),
+            ("refusals", self.refused),
             ("writes acknowledged", self.acknowledged),
             ("writes of unknown outcome", self.unknown),
         ];
@@ -269,8 +310,15 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "processes: starts {}, ends by themselves {}, starts in place {}, certificates {}, disks lost {}, logs damaged {}",
-            self.boots, self.ends, self.reboots, self.certificates, self.wipes, self.rots
+            "processes: starts {}, ends by themselves {}, starts in place {}, certificates {}, disks lost {}, logs damaged {}, disks gone back {} (noticed {})",
+            self.boots,
+            self.ends,
+            self.reboots,
+            self.certificates,
+            self.wipes,
+            self.rots,
+            self.rewinds,
+            self.rewinds_noticed
         )?;
         writeln!(
             f,
@@ -282,6 +330,11 @@ impl fmt::Display for Tally {
             self.fences,
             self.probes_failed,
             self.saved
+        )?;
+        writeln!(
+            f,
+            "two writers: exchanges {}, copies given {} (broken off {}), ids {}, conflicts told {}",
+            self.exchanges, self.copies_given, self.copies_broken, self.ids, self.conflicts
         )?;
         write!(f, "faults:")?;
         for (kind, count) in Kind::ALL.iter().zip(self.struck) {

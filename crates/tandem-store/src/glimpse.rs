@@ -40,6 +40,19 @@ impl Store {
         })
     }
 
+    /// The whole value of a key as [`Effect::Restore`] carries it; `None`: there is none, or it is longer than
+    /// `bytes_max`.
+    pub fn whole_value(
+        &self,
+        db: DbIndex,
+        key: &[u8],
+        now: WallMillis,
+        bytes_max: usize,
+    ) -> Option<Vec<u8>> {
+        let bytes = codec::serialised(self.entry_at(db, key, now)?.value());
+        (bytes.len() <= bytes_max).then_some(bytes)
+    }
+
     /// The part of a key that an effect changes: a field, a member, an element, else the whole value.
     /// `None`: there is none.
     pub fn glimpse_part(&self, located: &Located<'_>) -> Option<String> {

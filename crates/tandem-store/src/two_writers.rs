@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tandem_merge::escrow::{Forget, Generation, Input, Rebalance};
 use tandem_merge::policy::Policy;
 use tandem_merge::sequence::{Mode, Progress};
-use tandem_merge::{Conflict, Key, Ledger, LedgerOp, Origin};
+use tandem_merge::{Conflict, Key, Ledger, LedgerOp, Op, Origin};
 use tandem_resp::Args;
 use tandem_types::{DbIndex, Lsn, Monotonic, NodeId, Pair, Stamp, WallMillis};
 
@@ -201,7 +201,8 @@ impl TwoWriters {
     }
 
     /// A statement of the peer, or an own one that is replayed; gives the key whose value it is about.
-    fn enter<'o>(&mut self, origin: &Origin, op: &'o LedgerOp) -> Option<&'o Key> {
+    /// The record ends at `lsn_end` of the own log.
+    fn enter<'o>(&mut self, origin: &Origin, op: &'o LedgerOp, lsn_end: Lsn) -> Option<&'o Key> {
         let own = origin.side == self.side();
         self.ledger.enter(self.side(), op);
         match op {
@@ -217,14 +218,16 @@ impl TwoWriters {
             LedgerOp::Ask(asked) if !own => {
                 self.rebalance_step(WallMillis::new(0), Input::Asked(asked));
             }
-            LedgerOp::Exclusive(key) if !own => {
+            // The peer may be told of it only after the restart that this is replayed in.
+            LedgerOp::Exclusive(key) if own => self.exclusive(lsn_end, key),
+            LedgerOp::Exclusive(key) => {
                 if self.exclusive.contains_key(key) {
                     self.won_twice.insert(key.clone());
                 }
             }
             LedgerOp::Resolved(key, item) => self.conflicts.resolve(key, item),
             LedgerOp::Policy { prefix, policy, .. } => self.policy_said(prefix, *policy),
-            LedgerOp::Ask(_) | LedgerOp::Exclusive(_) => {}
+            LedgerOp::Ask(_) => {}
         }
         None
     }
@@ -261,6 +264,13 @@ impl Store {
     /// Counters, sequences and policies; `None` with one writer.
     pub fn ledger(&self) -> Option<&Ledger> {
         self.two_writers.as_deref().map(|two| &two.ledger)
+    }
+
+    /// What was written here as only one caller can, and the peer does not know yet, as statements for a
+    /// snapshot.
+    pub fn exclusive_writes(&self) -> Vec<Op> {
+        let keys = self.two_writers.as_deref().into_iter().flat_map(|two| two.exclusive.keys());
+        keys.map(|key| Op::Ledger(LedgerOp::Exclusive(key.clone()))).collect()
     }
 
     /// What `INFO` says of policies, counters, sequences and conflicts; `None` with one writer.
@@ -316,17 +326,30 @@ impl Store {
         let Some(two) = self.two_writers.as_deref_mut() else { return };
         two.copying = false;
         two.ledger.new_incarnation();
+        self.sequences_changed(lsn_end);
+    }
+
+    fn sequences_changed(&mut self, lsn_end: Lsn) {
+        let Some(two) = self.two_writers.as_deref_mut() else { return };
         two.unconfirmed.extend(two.ledger.sequences().map(|(key, _)| key.clone()));
         for db in DbIndex::all() {
             self.show_all(db, lsn_end);
         }
     }
 
+    /// This is what a backup holds: ids go on at `from` or above.
+    pub fn restored(&mut self, from: u64, lsn_end: Lsn) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            two.ledger.restored(from);
+        }
+        self.sequences_changed(lsn_end);
+    }
+
     /// A statement of either side about a counter, a sequence, a policy.
     pub(crate) fn enter(&mut self, origin: &Origin, op: &LedgerOp, lsn_end: Lsn) {
         // A store that was not told that there are two writers keeps none.
         let Some(two) = self.two_writers.as_deref_mut() else { return };
-        if let Some(key) = two.enter(origin, op) {
+        if let Some(key) = two.enter(origin, op, lsn_end) {
             self.show(key, lsn_end);
         }
     }

@@ -18,8 +18,8 @@ use tandem_types::{Epoch, Lsn, Monotonic, NodeId, PairId, Role};
 
 use crate::random::Random;
 use crate::{
-    DemoteCause, Event, Exchange, Gap, Input, NodeState, Output, OwnEnds, PromoteCause, Refusal,
-    RefusalKind, Reign, Request, Settings, Ticket, Why,
+    Acknowledge, DemoteCause, Event, Exchange, Gap, Input, NodeState, Output, OwnEnds,
+    PromoteCause, Refusal, RefusalKind, Reign, Request, Settings, Ticket, Why,
 };
 
 /// A node with data that reaches its peer takes in what it has missed for this long before it serves anyway.
@@ -41,6 +41,8 @@ pub struct Both {
     in_sync: bool,
     /// A person said to begin without the peer.
     forced: bool,
+    /// The data came from a backup: it does not serve beside a peer that may have newer data.
+    restored: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,7 +79,13 @@ impl Both {
             alone_since: Some(now),
             in_sync: false,
             forced: false,
+            restored: false,
         }
+    }
+
+    /// The directory's data came from a backup: only an empty peer, or a person, makes it the pair's.
+    pub const fn hold_restored(&mut self) {
+        self.restored = true;
     }
 
     /// Advances by one input, appending what must be done to `out` in order.
@@ -236,7 +244,7 @@ impl Both {
         if self.phase == Phase::Waiting && self.forced {
             return Some(self.booted);
         }
-        if self.phase != Phase::Waiting || !self.had_data {
+        if self.phase != Phase::Waiting || !self.had_data || self.restored {
             return None;
         }
         let reached = self.booted.plus(CATCH_UP_MAX);
@@ -293,6 +301,11 @@ impl Both {
         &self.state
     }
 
+    /// When a write is answered.
+    pub const fn acknowledge(&self) -> Acknowledge {
+        self.settings.acknowledge
+    }
+
     /// Nobody is promoted here.
     pub const fn gap(&self) -> Gap {
         Gap::Zero
@@ -307,6 +320,20 @@ impl Both {
             }
             Phase::Serving => Why::now("serves; the peer does not have everything yet, or is away"),
             Phase::New | Phase::Starting | Phase::Beginning => Why::now("begins"),
+            Phase::Waiting if self.restored => Why {
+                forcing: Some(format!(
+                    "`tandem promote --force` makes what was restored the pair's data: what {peer} has besides cannot be joined to it any more"
+                )),
+                ..Why::waits(
+                    "does not serve: its data was restored from a backup",
+                    &format!(
+                        "nobody has said that it is the data to go on with; {peer} may have newer data"
+                    ),
+                    &format!(
+                        "{peer}: an empty one takes a copy, from one with data this node takes a copy and sets what was restored aside; or a person"
+                    ),
+                )
+            },
             Phase::Waiting => Why {
                 forcing: Some(format!(
                     "if {peer} has data, the two cannot be joined any more: one of them has to be emptied"

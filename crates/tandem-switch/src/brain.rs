@@ -3,9 +3,9 @@
 use tandem_types::{Epoch, Monotonic, NodeId, Role};
 
 use crate::{
-    AddressHint, Both, ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load, Manual, Mediated,
-    MediatorStatus, NodeState, Output, OwnEnds, ProbeState, Proposal, ReadRight, Record, Reign,
-    Settings, Vitals, Why,
+    Acknowledge, AddressHint, Both, ChannelState, Direct, Gap, Grant, InSyncSet, Input, Load,
+    Manual, Mediated, MediatorStatus, NodeState, Output, OwnEnds, ProbeState, Proposal, ReadRight,
+    Record, Reign, Settings, Vitals, Why,
 };
 
 /// Who decides about a change of primary.
@@ -74,6 +74,13 @@ impl Brain {
         }
     }
 
+    /// With two primaries: the data came from a backup ([`Both::hold_restored`]).
+    pub const fn hold_restored(&mut self) {
+        if let Self::Both(both) = self {
+            both.hold_restored();
+        }
+    }
+
     /// Advances by one input, appending what must be done to `out` in order. `own` must be as of now:
     /// what counts as acknowledged is taken from it.
     pub fn step(&mut self, now: Monotonic, own: OwnEnds, input: Input, out: &mut Vec<Output>) {
@@ -123,6 +130,17 @@ impl Brain {
             Self::Mediated(it) => it.needs_peer(),
             Self::Direct(it) => it.needs_peer(),
             Self::Both(it) => it.is_in_sync(),
+        }
+    }
+
+    /// When a write is answered while the peer is waited for: as configured, or by more as long as the standby
+    /// may rely on more. Ask it anew for every decision: it changes within a step.
+    pub fn acknowledge(&self) -> Acknowledge {
+        match self {
+            Self::Manual(it) => it.acknowledge(),
+            Self::Mediated(it) => it.acknowledge(),
+            Self::Direct(it) => it.acknowledge(),
+            Self::Both(it) => it.acknowledge(),
         }
     }
 

@@ -42,14 +42,15 @@ use self::proof::Proofs;
 pub use self::watch::ChannelState;
 use self::watch::Watch;
 use crate::manual::pilot::Piloted;
+use crate::pausing::Pausing;
 use crate::policy::Decisions;
 use crate::{
-    BootFacts, Event, Input, Manual, NodeState, Output, OwnEnds, PromoteCause, Reign, Request,
-    Settings, Ticket, Trouble,
+    BootFacts, DemoteCause, Event, Input, Manual, NodeState, Output, OwnEnds, PromoteCause, Reign,
+    Request, Settings, Ticket, Trouble,
 };
 
 /// The brain of one boot of one node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Direct {
     core: Manual,
     /// When the last input came.
@@ -57,6 +58,7 @@ pub struct Direct {
     watch: Watch,
     proofs: Proofs,
     decisions: Decisions,
+    pausing: Pausing,
     trouble: Option<Trouble>,
     starts: u32,
     started: Monotonic,
@@ -86,6 +88,7 @@ impl Direct {
             watch: Watch::new(channels, now),
             proofs: Proofs::default(),
             decisions: Decisions::default(),
+            pausing: Pausing::default(),
             trouble: None,
             starts: facts.starts_in_window,
             started: now,
@@ -131,6 +134,13 @@ impl Direct {
         self.tend(now, out);
         self.note_changes(now, out, first);
         self.decisions.tend(now, self.core.epoch_seen(), out);
+        let peer = format!("node {}", self.core.settings().peer_name());
+        self.pausing.tend(now, self.core.pause_is_told(), &peer, out);
+    }
+
+    fn pause(&mut self, now: Monotonic, ticket: Ticket, on: bool, out: &mut Vec<Output>) {
+        let already = self.core.pause(on, out);
+        self.pausing.ask(now, ticket, on, already);
     }
 
     fn ask(
@@ -143,8 +153,8 @@ impl Direct {
         match request {
             Request::Confirm => self.decisions.confirm(ticket, out),
             Request::Reject => self.decisions.reject(ticket, self.core.epoch_seen(), out),
-            Request::Pause => self.core.pause(ticket, true, out),
-            Request::Resume => self.core.pause(ticket, false, out),
+            Request::Pause => self.pause(now, ticket, true, out),
+            Request::Resume => self.pause(now, ticket, false, out),
             Request::Promote { .. }
             | Request::Switch { .. }
             | Request::Solo { .. }
@@ -174,7 +184,7 @@ impl Direct {
             self.core.adopt_pause(greeting.pauses, out);
         }
         if let Some(boot) = self.core.peer_boot() {
-            self.watch.meet(boot);
+            self.watch.linked_with(boot);
             // One that fails its clients may be fenced although it speaks: the command is run once.
             if self.probe_verdict().is_none() {
                 self.forget_fence();
@@ -201,6 +211,11 @@ impl Direct {
                     !matches!(cause, PromoteCause::Created | PromoteCause::Returned)
                 }
                 Event::Following(reign) => self.watch.note_reign(*reign),
+                Event::Demoted { cause: DemoteCause::HandedOver, .. } => {
+                    // That is what its restarts can lead to, and no reason to give the role away again.
+                    self.starts = 0;
+                    false
+                }
                 _ => false,
             };
             if changed {

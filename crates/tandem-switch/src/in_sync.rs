@@ -7,7 +7,8 @@ use crate::Acknowledge;
 /// The set as one node has it on disk.
 ///
 /// Only the primary changes it, and raises `revision` each time; the other node's record is a copy, and
-/// proves membership only while it equals the primary's in every field but `epoch`.
+/// proves membership only while it equals the primary's in every field but `epoch`, or is the later one that
+/// the same primary has told it ahead (`strength` becomes less there first).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct InSyncSet {
     /// The reign it was written in.
@@ -16,7 +17,7 @@ pub struct InSyncSet {
     pub revision: u64,
     /// The members: data directories, not host names. `None`: that node is not in it.
     pub members: Pair<Option<Incarnation>>,
-    /// What membership is worth: as `acknowledge` was when it was granted.
+    /// What membership is worth: a copy is never worth more than what its primary answers by.
     pub strength: Acknowledge,
 }
 
@@ -33,6 +34,11 @@ impl InSyncSet {
         self.members[member.node] == Some(member.incarnation)
     }
 
+    /// Whether it holds this node with another data directory than this one.
+    pub(crate) fn names_another(&self, member: Member) -> bool {
+        self.members[member.node].is_some_and(|known| known != member.incarnation)
+    }
+
     /// Whether both nodes are in it.
     pub const fn is_both(&self) -> bool {
         self.members.a.is_some() && self.members.b.is_some()
@@ -43,6 +49,14 @@ impl InSyncSet {
         self.revision == other.revision
             && self.members == other.members
             && self.strength == other.strength
+    }
+
+    /// Whether this copy is of what the primary, which still has `other`, is about to write: it tells its member
+    /// first where it shall be worth less.
+    pub(crate) fn was_told_ahead_of(&self, other: &Self) -> bool {
+        self.revision > other.revision
+            && self.members == other.members
+            && self.strength < other.strength
     }
 }
 

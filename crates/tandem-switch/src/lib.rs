@@ -14,14 +14,17 @@
 //! **Not here:** how records travel (`tandem-replication`), sockets, files, what a client sees.
 #![forbid(unsafe_code)]
 
+mod boot_number;
 mod both;
 mod brain;
 mod direct;
 mod in_sync;
+mod lost;
 mod manual;
 mod mediated;
 mod mediator;
 mod message;
+mod pausing;
 mod planted;
 mod policy;
 mod port;
@@ -34,6 +37,7 @@ mod vitals;
 mod why;
 mod wire;
 
+pub use boot_number::{boot_count, next_boot};
 pub use both::Both;
 pub use brain::{BootFacts, Brain, By};
 pub use direct::{ChannelState, Direct, ProbeState};

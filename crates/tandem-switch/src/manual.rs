@@ -26,6 +26,7 @@ mod primary;
 mod promote;
 mod split;
 mod standby;
+mod strength;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -38,15 +39,17 @@ use self::handover::Hold;
 use self::persist::Write;
 use self::pilot::Piloted;
 use self::promote::Asked;
+use crate::lost::{Vouched, heard_acknowledged, lost_records};
 use crate::message::{Greeting, PeerMessage};
+use crate::planted::{Rule, holds};
 use crate::random::Random;
 use crate::{
-    DemoteCause, Event, FollowerEnds, InSyncSet, Input, NodeState, Output, OwnEnds, PeerStatus,
-    PromoteCause, Reign, Request, Settings, Ticket,
+    DemoteCause, Event, FollowerEnds, InSyncSet, Input, NodeState, OnSilence, Output, OwnEnds,
+    PeerStatus, PromoteCause, Reign, Request, Settings, Ticket,
 };
 
 /// The brain of one boot of one node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Manual {
     settings: Settings,
     random: Random,
@@ -63,7 +66,13 @@ pub struct Manual {
     copying: bool,
     /// The data was damaged and is set aside; the full copy that replaces it is not whole yet.
     lacking: bool,
+    /// What the follower of the own reign has had on its disk.
+    vouched: Vouched,
+    /// Up to where this process acknowledged in its own last reign.
+    reigned_end: Lsn,
     peer: Option<Peer>,
+    /// A set that is worth less than the one here, which the standby was told and has not confirmed.
+    weaker: Option<InSyncSet>,
     sessions: u64,
     /// When the peer was lost, or this boot began.
     alone_since: Monotonic,
@@ -81,7 +90,7 @@ pub struct Manual {
     piloted: Piloted,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Phase {
     /// No role.
     Joining,
@@ -100,7 +109,7 @@ enum Phase {
 }
 
 /// The connection to the peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Peer {
     session: u64,
     greeting: Option<Greeting>,
@@ -123,10 +132,12 @@ struct Peer {
     answered: Option<Monotonic>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 struct Heard {
     at: Monotonic,
     appended_end: Lsn,
+    /// How many bytes of it are not on this disk, at most.
+    lacks: Option<u64>,
 }
 
 impl Manual {
@@ -144,7 +155,10 @@ impl Manual {
             reign_end: Lsn::ZERO,
             copying: false,
             lacking: false,
+            vouched: Vouched::default(),
+            reigned_end: Lsn::ZERO,
             peer: None,
+            weaker: None,
             sessions: 0,
             alone_since: now,
             heard: None,
@@ -171,6 +185,9 @@ impl Manual {
             Input::Follower(ends) => {
                 if let Some(peer) = &mut self.peer {
                     peer.follower = ends;
+                }
+                if let Some(greeting) = self.greeting().copied() {
+                    self.vouched.note(greeting.incarnation, ends.durable_end);
                 }
             }
             Input::FellBehind => {
@@ -269,7 +286,8 @@ impl Manual {
         if let Phase::Following { reign } = self.phase
             && status.epoch == reign.epoch
         {
-            self.heard = Some(Heard { at: now, appended_end: status.appended_end });
+            let PeerStatus { epoch: _, appended_end, lacks } = status;
+            self.heard = Some(Heard { at: now, appended_end, lacks });
         }
     }
 
@@ -290,7 +308,7 @@ impl Manual {
             PeerMessage::Claim { epoch, fork, reign } => self.claimed(epoch, fork, reign, out),
             PeerMessage::Grant { epoch, fork } => self.granted(epoch, fork, out),
             PeerMessage::Decline { epoch } => self.declined(epoch),
-            PeerMessage::InSync { epoch, set, lsn } => self.offered(epoch, set, lsn),
+            PeerMessage::InSync { epoch, set, lsn, recorded: _ } => self.offered(epoch, set, lsn),
             PeerMessage::InSyncAck { epoch, revision } => self.confirmed(epoch, revision, out),
             PeerMessage::Resign { epoch, revision } => self.peer_resigned(epoch, revision, out),
             PeerMessage::ResignAck { .. } => self.resignation_noted(out),
@@ -324,6 +342,13 @@ impl Manual {
         let first = peer.greeting.is_none();
         peer.greeting = Some(greeting);
         peer.declined = false;
+        if first {
+            // Whether it took that, its greeting says.
+            self.weaker = None;
+        }
+        if self.has_lost_records(&greeting, out) {
+            return;
+        }
         self.settle_split(&greeting, out);
         self.saw_epoch(greeting.epoch_seen, out);
         if greeting.role == Role::Primary {
@@ -332,6 +357,43 @@ impl Manual {
         if first && let Phase::Primary { .. } = self.phase {
             self.member_came_back(&greeting, out);
         }
+    }
+
+    /// Up to where this node knows that its peer has vouched for what is acknowledged.
+    fn acknowledged_end(&self) -> Lsn {
+        let heard = || heard_acknowledged(self.own.commit_end, self.reigned_end);
+        match self.phase {
+            // Its primary has on its disk whatever it called acknowledged. Who has dropped the stream since, to take
+            // over, still knows that: it is then that the primary may return.
+            Phase::Following { .. } => heard(),
+            Phase::Joining | Phase::Claiming { .. } if !self.was_primary() => heard(),
+            Phase::Primary { .. } => {
+                if !holds(Rule::VouchedFor) {
+                    return self.own.commit_end;
+                }
+                let peer = self.settings.node.peer();
+                self.vouched.of(peer, self.state.in_sync, self.own.commit_end)
+            }
+            _ => Lsn::ZERO,
+        }
+    }
+
+    /// The peer knows of acknowledged records that this disk lacks: it takes no role until they are here.
+    fn has_lost_records(&mut self, greeting: &Greeting, out: &mut Vec<Output>) -> bool {
+        let idle =
+            matches!(self.phase, Phase::Joining | Phase::Claiming { .. } | Phase::Following { .. });
+        // Where silence is enough to take over, both may have been primary. Who was alone in the set may then know only
+        // of its own writes, and the peer that never had them has lost nothing.
+        let may_split = self.settings.automatic.unaided.on_silence == OnSilence::TakeOver;
+        let shared = greeting.in_sync.is_some_and(|set| set.is_both());
+        let free = idle && (shared || !may_split) && !self.copying && !self.lacking;
+        let (me, end) = (self.state.member(self.settings.node), self.own.appended_end);
+        let lost = lost_records(me, &self.state, end, greeting).filter(|_| free);
+        let Some(acknowledged) = lost else { return false };
+        self.phase = Phase::Joining;
+        self.lacking = true;
+        out.push(Output::RecordsLost { end, acknowledged });
+        true
     }
 
     /// R8: a later epoch exists. Stop first, write it down, answer after that.
@@ -358,6 +420,7 @@ impl Manual {
         let (Phase::Primary { reign, .. } | Phase::Starting { reign, .. }) = self.phase else {
             return;
         };
+        self.reigned_end = self.own.commit_end;
         out.push(Output::Demote { epoch: reign.epoch, cause });
         out.push(Output::Event(Event::Demoted { epoch: reign.epoch, cause }));
         self.phase = Phase::Joining;
@@ -386,7 +449,7 @@ impl Manual {
         }
     }
 
-    /// Says how we stand, if that changed and nothing is being written.
+    /// Says how we stand, if that changed and nothing of it is still being written.
     fn greet(&mut self, out: &mut Vec<Output>) {
         let greeting = Greeting {
             pair_id: self.state.pair_id,
@@ -397,18 +460,20 @@ impl Manual {
             reign: self.state.reign,
             in_sync: self.state.in_sync,
             appended_end: self.own.appended_end,
+            commit_end: self.acknowledged_end(),
             pauses: self.state.pauses,
             unwell: self.piloted.unwell,
         };
         // Between two roles there is nothing to say: the next greeting tells what came of it.
         let between = matches!(self.phase, Phase::Starting { .. } | Phase::Giving { .. });
-        if between || !self.writes.is_empty() {
+        if between || !self.greets_from_disk() {
             return;
         }
         let Some(peer) = &mut self.peer else { return };
-        let news = peer.said.is_none_or(|said| {
-            Greeting { appended_end: greeting.appended_end, ..said } != greeting
-        });
+        // How far the log is, is told with whatever else is new: the link's heartbeats say it too.
+        let Greeting { appended_end, commit_end, .. } = greeting;
+        let news =
+            peer.said.is_none_or(|said| Greeting { appended_end, commit_end, ..said } != greeting);
         if news {
             peer.said = Some(greeting);
             out.push(Output::Send(PeerMessage::Greeting(greeting)));

@@ -52,7 +52,9 @@ use self::lease::Lease;
 use self::link::{Heard, Peer};
 use self::mediator::Mediator;
 use self::persist::Write;
+use crate::lost::Vouched;
 use crate::message::Greeting;
+use crate::pausing::Pausing;
 use crate::planted::{Rule, holds};
 use crate::policy::Decisions;
 use crate::random::Random;
@@ -81,6 +83,10 @@ pub struct Mediated {
     copying: bool,
     /// The data was damaged and is set aside; the full copy that replaces it is not whole yet.
     lacking: bool,
+    /// What the follower of the own reign has had on its disk.
+    vouched: Vouched,
+    /// Up to where this process acknowledged in its own last reign.
+    reigned_end: Lsn,
     peer: Option<Peer>,
     sessions: u64,
     /// When the peer was lost, or this boot began.
@@ -106,6 +112,7 @@ pub struct Mediated {
     starts: u32,
     started: Monotonic,
     decisions: Decisions,
+    pausing: Pausing,
     asked: Option<Asked>,
     /// The node is about to stop: it takes on nothing new.
     stopping: bool,
@@ -155,6 +162,8 @@ impl Mediated {
             reign_end: Lsn::ZERO,
             copying: false,
             lacking: false,
+            vouched: Vouched::default(),
+            reigned_end: Lsn::ZERO,
             peer: None,
             sessions: 0,
             alone_since: now,
@@ -172,6 +181,7 @@ impl Mediated {
             starts: facts.starts_in_window,
             started: now,
             decisions: Decisions::default(),
+            pausing: Pausing::default(),
             asked: None,
             stopping: false,
             deposed: None,
@@ -194,6 +204,9 @@ impl Mediated {
             Input::Follower(ends) => {
                 if let Some(peer) = &mut self.peer {
                     peer.follower = ends;
+                }
+                if let Some(greeting) = self.greeting().copied() {
+                    self.vouched.note(greeting.incarnation, ends.durable_end);
                 }
             }
             Input::FellBehind => {
@@ -241,6 +254,7 @@ impl Mediated {
         self.tend_decisions(now, out);
         self.tend_asked(now, out);
         self.greet(out);
+        self.tend_pause(now, out);
         self.tend_mediator(now, out);
     }
 
@@ -285,10 +299,15 @@ impl Mediated {
         let (Phase::Primary { reign, .. } | Phase::Starting { reign, .. }) = self.phase else {
             return;
         };
+        self.reigned_end = self.own.commit_end;
         out.push(Output::Demote { epoch: reign.epoch, cause });
         out.push(Output::Event(Event::Demoted { epoch: reign.epoch, cause }));
         self.phase = Phase::Joining;
         self.deposed = Some(cause);
+        if cause == DemoteCause::HandedOver {
+            // That is what its restarts can lead to; they are no reason to give the role away a second time.
+            self.starts = 0;
+        }
         self.by_force = false;
         self.lease.confirmed = None;
         self.decisions.in_sync_since = None;
@@ -385,6 +404,8 @@ impl Mediated {
         }
         self.stepped = Monotonic::ZERO;
         self.own = OwnEnds::default();
+        self.vouched = Vouched::default();
+        self.reigned_end = Lsn::ZERO;
         self.mediator.forget_timing();
         if let Some(peer) = &mut self.peer {
             peer.session = 1;

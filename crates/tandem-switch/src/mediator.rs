@@ -13,7 +13,7 @@ use crate::{Acknowledge, Member, Reign};
 pub struct BootId {
     /// The data directory's life.
     pub incarnation: Incarnation,
-    /// How often it was started.
+    /// Which start of it ([`crate::next_boot`]).
     pub boot: u64,
 }
 
@@ -151,6 +151,12 @@ pub enum Outcome {
     },
     /// It did not and never will; this is what is there instead.
     Lost(MediatorView),
+    /// The mediator did not make it, and this copy of it never takes effect. What it was to replace is still
+    /// there: asked for again, it may be made.
+    Refused {
+        /// Why not, for people.
+        reason: String,
+    },
     /// No answer, or one that does not tell: it may take effect later, once, or never.
     Unknown {
         /// What went wrong, for people.

@@ -5,11 +5,14 @@
 use tandem_types::{Epoch, ForkId, Incarnation, Lsn, PairId, Role};
 
 use crate::wire::{Reader, WireError, Writer};
-use crate::{InSyncSet, Reign};
+use crate::{InSyncSet, Reign, Revision};
 
 /// First byte of every message.
-const VERSION: u8 = 2;
-/// The one before it, whose greeting is shorter. Still understood.
+const VERSION: u8 = 3;
+/// Says neither what is known to be acknowledged nor against which state of the record a membership is given.
+/// Still understood.
+const VERSION_2: u8 = 2;
+/// Nor pauses and troubles in its greeting. Still understood.
 const VERSION_1: u8 = 1;
 
 /// How the sender stands. First message of a connection, and again whenever a field changes.
@@ -33,6 +36,9 @@ pub struct Greeting {
     pub in_sync: Option<InSyncSet>,
     /// End of its log.
     pub appended_end: Lsn,
+    /// End of what it knows to be acknowledged and the receiver to have had on its disk; none, if it has just
+    /// started.
+    pub commit_end: Lsn,
     /// How often automatic decisions were suspended and resumed; odd: suspended.
     pub pauses: u64,
     /// Something ails it: it should not be given the role.
@@ -89,6 +95,9 @@ pub enum PeerMessage {
         set: InSyncSet,
         /// What the follower must have to believe it.
         lsn: Lsn,
+        /// The state of the mediator's record that the primary knew, if there is a mediator and it knew one:
+        /// the follower may not have reached it yet, and an earlier or another one must not fool it.
+        recorded: Option<Revision>,
     },
     /// The follower has written the set.
     InSyncAck {
@@ -169,11 +178,12 @@ impl PeerMessage {
                 w.u8(tag::DECLINE);
                 w.u64(epoch.get());
             }
-            Self::InSync { epoch, set, lsn } => {
+            Self::InSync { epoch, set, lsn, recorded } => {
                 w.u8(tag::IN_SYNC);
                 w.u64(epoch.get());
                 w.in_sync(set);
                 w.u64(lsn.get());
+                w.option(recorded.as_ref(), Writer::record_revision);
             }
             Self::InSyncAck { epoch, revision } => {
                 w.u8(tag::IN_SYNC_ACK);
@@ -215,7 +225,7 @@ impl PeerMessage {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut r = Reader::new(bytes);
         let version = r.u8()?;
-        if version != VERSION && version != VERSION_1 {
+        if !(VERSION_1..=VERSION).contains(&version) {
             return Err(WireError::Version { found: version });
         }
         let message = match r.u8()? {
@@ -227,7 +237,16 @@ impl PeerMessage {
             },
             tag::GRANT => Self::Grant { epoch: r.epoch()?, fork: ForkId::new(r.u64()?) },
             tag::DECLINE => Self::Decline { epoch: r.epoch()? },
-            tag::IN_SYNC => Self::InSync { epoch: r.epoch()?, set: r.in_sync()?, lsn: r.lsn()? },
+            tag::IN_SYNC => Self::InSync {
+                epoch: r.epoch()?,
+                set: r.in_sync()?,
+                lsn: r.lsn()?,
+                recorded: if version > VERSION_2 {
+                    r.option(Reader::record_revision)?
+                } else {
+                    None
+                },
+            },
             tag::IN_SYNC_ACK => Self::InSyncAck { epoch: r.epoch()?, revision: r.revision()? },
             tag::RESIGN => Self::Resign { epoch: r.epoch()?, revision: r.revision()? },
             tag::RESIGN_ACK => Self::ResignAck { revision: r.revision()? },
@@ -255,6 +274,7 @@ fn greeting(it: &Greeting, w: &mut Writer<'_>) {
     w.u64(it.appended_end.get());
     w.u64(it.pauses);
     w.flag(it.unwell);
+    w.u64(it.commit_end.get());
 }
 
 fn read_greeting(version: u8, r: &mut Reader<'_>) -> Result<Greeting, WireError> {
@@ -267,12 +287,16 @@ fn read_greeting(version: u8, r: &mut Reader<'_>) -> Result<Greeting, WireError>
         reign: r.option(Reader::reign)?,
         in_sync: r.option(Reader::in_sync)?,
         appended_end: r.lsn()?,
+        commit_end: Lsn::ZERO,
         pauses: 0,
         unwell: false,
     };
-    if version != VERSION_1 {
+    if version >= VERSION_2 {
         greeting.pauses = r.revision()?;
         greeting.unwell = r.flag()?;
+    }
+    if version >= VERSION {
+        greeting.commit_end = r.lsn()?;
     }
     Ok(greeting)
 }

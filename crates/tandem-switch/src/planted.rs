@@ -74,6 +74,12 @@ pub enum Rule {
     OwnNetwork,
     /// A standby that saw the primary serve clients without it lacks what those wrote.
     LeftBehind,
+    /// A node whose disk has lost records that its peer knows to be acknowledged takes no role.
+    LostRecords,
+    /// A primary tells its follower up to where that one has vouched, not what is acknowledged without it.
+    VouchedFor,
+    /// No number of a boot comes twice, also when a directory goes back to an older copy.
+    BootsOnce,
 }
 
 #[cfg(feature = "planted")]
@@ -92,6 +98,9 @@ impl Rule {
         Self::OwnNetwork,
         Self::LeftBehind,
     ];
+
+    /// Those about directories that go back, of any pair.
+    pub const GONE_BACK: [Self; 3] = [Self::LostRecords, Self::VouchedFor, Self::BootsOnce];
 
     /// Those of a pair with a mediator.
     pub const ALL: [Self; 23] = [

@@ -128,6 +128,9 @@ pub struct PeerStatus {
     pub epoch: Epoch,
     /// End of its log.
     pub appended_end: Lsn,
+    /// Bytes of that log which are not on this node's disk, at most, as far as the peer knows; `None`: it does
+    /// not know.
+    pub lacks: Option<u64>,
 }
 
 /// How the exchange between two nodes that both serve stands.
@@ -297,6 +300,14 @@ pub enum Output {
     },
     /// Something for the mediator, in order.
     Mediator(MediatorRequest),
+    /// This disk has lost acknowledged records that the peer holds: set the data aside, and begin anew from
+    /// the peer with a new incarnation, as nobody's member.
+    RecordsLost {
+        /// Where the own log ends.
+        end: Lsn,
+        /// The end of what was acknowledged.
+        acknowledged: Lsn,
+    },
     /// Run the command that makes sure that the peer is off; then [`Input::Fenced`].
     Fence,
     /// The answer to a person.
@@ -389,6 +400,8 @@ pub enum Event {
         /// The set's revision.
         revision: u64,
     },
+    /// The standby relies on no more than this now, so writes are answered by it.
+    AnswersBy(crate::Acknowledge),
     /// This node is alone in the in-sync set.
     Shrunk {
         /// The set's revision.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tandem_types::{Monotonic, NodeId, Pair};
 
-/// When a write is answered, as far as the switch cares: how much the peer's word is worth.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+/// When a write is answered, as far as the switch cares: how much the peer's word is worth. In order: a later
+/// one promises whatever an earlier one does.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Acknowledge {
     /// On this node's disk: the peer may lack what was acknowledged.
     Local,
@@ -17,6 +18,15 @@ pub enum Acknowledge {
 }
 
 impl Acknowledge {
+    /// As it is written in the configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Received => "received",
+            Self::Durable => "durable",
+        }
+    }
+
     /// How it is written to disk and to the peer.
     pub const fn as_byte(self) -> u8 {
         match self {
@@ -46,7 +56,8 @@ pub struct Settings {
     pub names: Pair<String>,
     /// The node that begins when both directories are empty.
     pub initial_primary: NodeId,
-    /// When a write is answered.
+    /// When a write is answered, says the configuration. What counts is what the brain says
+    /// ([`crate::Brain::acknowledge`]): a standby may still rely on more.
     pub acknowledge: Acknowledge,
     /// How long a silent peer is waited for, where a rule allows to go on without it.
     pub failure_timeout: Duration,

@@ -31,7 +31,7 @@ pub struct NodeState {
     pub pair_id: PairId,
     /// This data directory's life, drawn when it was created.
     pub incarnation: Incarnation,
-    /// How often it was started; raised (and written) by the surroundings before the brain begins.
+    /// Which start of it ([`crate::next_boot`]); written by the surroundings before the brain begins.
     pub boot: u64,
     /// The highest epoch it has heard of: everything older is refused.
     pub epoch_seen: Epoch,
@@ -95,6 +95,14 @@ impl NodeState {
     /// This directory as member of the set.
     pub const fn member(&self, node: NodeId) -> Member {
         Member { node, incarnation: self.incarnation }
+    }
+
+    /// Whether what a node says of itself to its peer is the same with both.
+    pub(crate) fn greets_like(&self, other: &Self) -> bool {
+        let said = |it: &Self| {
+            (it.pair_id, it.incarnation, it.boot, it.epoch_seen, it.reign, it.in_sync, it.pauses)
+        };
+        said(self) == said(other)
     }
 
     /// Appends the bytes of the state (no checksum: the file around it has one).

@@ -2,13 +2,21 @@
 
 use futures_util::TryStreamExt as _;
 use nix::errno::Errno;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use rtnetlink::{AddressMessageBuilder, Handle};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, CacheInfo,
+};
+use rtnetlink::{AddressAddRequest, AddressMessageBuilder, Handle};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::task::JoinHandle;
 
 use crate::Address;
 use crate::announce::{Announcer, link_of};
+
+/// The system removes an address that nobody has renewed for so long: whoever bound it was killed, with its
+/// supervisor, or stands still.
+///
+/// The keeper renews it every second; ten of them are what a burdened machine may miss.
+const LIFETIME_SECONDS: u32 = 10;
 
 /// Why the virtual address cannot be moved.
 #[derive(Debug, thiserror::Error)]
@@ -103,25 +111,44 @@ impl Interface {
         }
     }
 
-    /// Binds it; returns `false` if it was bound already.
+    /// Binds it for ten seconds; returns `false` if it was bound already, and is for ten seconds more.
     ///
     /// # Errors
     /// The system refused.
     pub async fn take(&self) -> Result<bool, VipError> {
-        let mut request =
-            self.handle.address().add(self.index, self.address.ip, self.address.prefix);
-        if self.address.ip.is_ipv6() {
-            // The peer may still have it for a moment: checking for doubles would keep it from being used.
-            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
-        }
-        // Nobody broadcasts from it, and interfaces without broadcasts (loopback) refuse one.
-        let attributes = &mut request.message_mut().attributes;
-        attributes.retain(|it| !matches!(it, AddressAttribute::Broadcast(_)));
-        match request.execute().await {
+        match self.request().execute().await {
             Ok(()) => Ok(true),
-            Err(error) if errno(&error) == Some(Errno::EEXIST) => Ok(false),
+            Err(error) if errno(&error) == Some(Errno::EEXIST) => {
+                self.renew().await.map(|()| false)
+            }
             Err(error) => Err(self.failed("bind", &error)),
         }
+    }
+
+    /// Keeps it for ten seconds more (binds it, if somebody removed it).
+    ///
+    /// # Errors
+    /// The system refused.
+    pub async fn renew(&self) -> Result<(), VipError> {
+        let renewed = self.request().replace().execute().await;
+        renewed.map_err(|error| self.failed("renew", &error))
+    }
+
+    fn request(&self) -> AddressAddRequest {
+        let mut request =
+            self.handle.address().add(self.index, self.address.ip, self.address.prefix);
+        let message = request.message_mut();
+        if self.address.ip.is_ipv6() {
+            // The peer may still have it for a moment: checking for doubles would keep it from being used.
+            message.header.flags |= AddressHeaderFlags::Nodad;
+        }
+        // Nobody broadcasts from it, and interfaces without broadcasts (loopback) refuse one.
+        message.attributes.retain(|it| !matches!(it, AddressAttribute::Broadcast(_)));
+        let mut lifetime = CacheInfo::default();
+        lifetime.ifa_valid = LIFETIME_SECONDS;
+        lifetime.ifa_preferred = LIFETIME_SECONDS;
+        message.attributes.push(AddressAttribute::CacheInfo(lifetime));
+        request
     }
 
     /// Unbinds it; returns `false` if it was not bound.

@@ -117,10 +117,13 @@ impl Keeper {
                 return self.follow(false).await;
             }
             match self.interface.is_held().await {
-                Ok(true) => self.look_at = Some(now + LOOK_EVERY),
+                Ok(true) => self.renew(now).await,
                 Ok(false) => {
                     if self.told == Some((true, None)) {
-                        tracing::warn!("somebody removed the virtual address; it is taken again");
+                        tracing::warn!(
+                            "somebody removed the virtual address, or the node stood still for so long that it ran \
+                             out; it is taken again"
+                        );
                     }
                     self.hold().await;
                 }
@@ -130,6 +133,12 @@ impl Keeper {
                 }
             }
         }
+    }
+
+    async fn renew(&mut self, now: Instant) {
+        self.look_at = Some(now + LOOK_EVERY);
+        let trouble = self.interface.renew().await.err();
+        self.say(true, trouble.map(|error| error.to_string()));
     }
 
     /// Every announcement that is due.

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! taken -> announced at once, after 0.1, 0.5, 1 and 2 s (a gratuitous ARP or an unsolicited neighbour
-//!          advertisement may be lost), and looked after: if somebody removes it, it is taken again
+//!          advertisement may be lost), and looked after every second: if somebody removed it, it is taken
+//!          again; the system itself removes it when nobody has looked after it for ten seconds
 //! ```
 //! Needs `CAP_NET_ADMIN` (bind) and `CAP_NET_RAW` (announce); [`Interface::open`] says so at the start.
 //!

@@ -237,16 +237,23 @@ impl Task {
         let event = match (answer, open) {
             (Answer::Renewed, Some(open)) => MediatorEvent::Renewed { sent: open.sent },
             (Answer::View(view), _) => MediatorEvent::View(aged(view)),
-            (Answer::Outcome(outcome), Some(Open { change: Some(number), .. })) => {
-                let outcome = match outcome {
-                    Outcome::Lost(view) => Outcome::Lost(aged(view)),
-                    other => other,
-                };
-                MediatorEvent::Outcome { number, outcome }
+            (Answer::Won(revision), Some(Open { change: Some(number), .. })) => {
+                MediatorEvent::Outcome { number, outcome: Outcome::Won { revision } }
             }
-            (Answer::Renewed | Answer::Outcome(_) | Answer::Told { .. }, _) => {
-                return Err(io::Error::other("an answer that nobody asked for"));
+            (Answer::Lost(view), Some(Open { change: Some(number), .. })) => {
+                MediatorEvent::Outcome { number, outcome: Outcome::Lost(aged(view)) }
             }
+            (Answer::Refused { reason }, Some(Open { change: Some(number), .. })) => {
+                MediatorEvent::Outcome { number, outcome: Outcome::Refused { reason } }
+            }
+            (
+                Answer::Renewed
+                | Answer::Won(_)
+                | Answer::Lost(_)
+                | Answer::Refused { .. }
+                | Answer::Told { .. },
+                _,
+            ) => return Err(io::Error::other("an answer that nobody asked for")),
         };
         (self.tell)(event);
         Ok(())

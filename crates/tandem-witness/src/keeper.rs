@@ -31,7 +31,7 @@ pub(crate) enum Granted {
     Keep { revision: Revision, record: Record },
     /// It has no effect.
     Lost,
-    /// Too early to tell.
+    /// Not now: the same change may be granted later.
     Later(&'static str),
 }
 
@@ -128,10 +128,15 @@ impl Keeper {
                 Revision { version: revision.version + 1, ..*revision }
             }
             (RecordState::Absent, None) => {
-                if !self.may_create() {
+                if !self.may_create(&change.record) {
                     return Granted::Later(
-                        "the witness has no record of this pair, and a node has data: it is written anew \
-                         only while both nodes are here",
+                        "the witness has no record of this pair, and a node has data: a record that names \
+                         both is written anew only while both are here",
+                    );
+                }
+                if self.has_data() && !self.is_settled(now) {
+                    return Granted::Later(
+                        "the witness has just started and does not know who lives",
                     );
                 }
                 Revision { life, version: 1 }
@@ -141,14 +146,16 @@ impl Keeper {
         Granted::Keep { revision, record: change.record }
     }
 
-    /// A record that is missing although a node has data was lost: one node alone may not say what it was.
-    fn may_create(&self) -> bool {
+    /// A record that is missing although a node has data was lost: one node alone may not say that the other
+    /// one has everything. It may name itself: its disk, or a person, says so to it.
+    fn may_create(&self, record: &Record) -> bool {
         let both = self.present.a.is_some() && self.present.b.is_some();
-        let has_data = [self.present.a, self.present.b]
-            .into_iter()
-            .flatten()
-            .any(|it| it.presence.pair_id != PairId::NONE);
-        both || !has_data
+        both || !self.has_data() || !record.is_both()
+    }
+
+    fn has_data(&self) -> bool {
+        let here = [self.present.a, self.present.b].into_iter().flatten();
+        here.into_iter().any(|it| it.presence.pair_id != PairId::NONE)
     }
 
     /// Something is kept that is no record.
@@ -232,11 +239,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_record_is_written_anew_only_while_both_nodes_are_here() {
+    fn a_lost_record_that_names_both_is_written_anew_only_while_both_nodes_are_here() {
+        let mut both = first();
+        both.record.members.b = Some(tandem_types::Incarnation::new(2));
         let mut keeper = keeper(RecordState::Absent);
         keeper.vouch(NodeId::A, presence(1), SECOND * 9);
-        assert!(matches!(keeper.change(&first(), SECOND, 1), Granted::Later(_)));
+        assert!(matches!(keeper.change(&both, SECOND, 1), Granted::Later(_)));
         keeper.vouch(NodeId::B, presence(2), SECOND * 9);
+        assert!(matches!(keeper.change(&both, SECOND, 1), Granted::Keep { .. }));
+    }
+
+    #[test]
+    fn a_node_that_is_left_alone_writes_a_lost_record_that_names_nobody_else() {
+        let mut keeper = keeper(RecordState::Absent);
+        keeper.vouch(NodeId::A, presence(1), SECOND * 9);
+        let early = keeper.change(&first(), SECOND / 2, 1);
+        assert!(matches!(early, Granted::Later(_)), "the other one may not have been heard yet");
         assert!(matches!(keeper.change(&first(), SECOND, 1), Granted::Keep { .. }));
     }
 

@@ -9,7 +9,8 @@
 //!               <- renewed, view, outcome --
 //! ```
 //! Invariants: a record that was answered survives a crash; a change whose expected revision is not the
-//! present one has no effect; after a start nobody is called absent before a whole session has passed. A
+//! present one has no effect; after a start nobody is called absent before a whole session has passed;
+//! a copy of a record (a backup that is brought back) is of another life than the original. A
 //! full disk refuses a change and ends nothing; any other error of the disk ends the process.
 //!
 //! **Not here:** `ZooKeeper`, etcd, who may be primary.
@@ -18,6 +19,7 @@
 mod client;
 mod frame;
 mod keeper;
+mod origin;
 mod places;
 mod server;
 mod store;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_switch::{Outcome, RecordState};
+use tandem_switch::RecordState;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -319,10 +319,10 @@ impl Witness {
             Request::Read if pair.is_settled(now) => asker.answer(id, Answer::View(pair.view())),
             Request::Read => asker.waiting.push(id),
             Request::Change(change) => {
-                let outcome = self.change(&name, change);
-                let won = matches!(outcome, Outcome::Won { .. });
+                let answer = self.change(&name, change);
+                let won = matches!(answer, Answer::Won(_));
                 if let Some(asker) = self.conns.get(&conn) {
-                    asker.answer(id, Answer::Outcome(outcome));
+                    asker.answer(id, answer);
                 }
                 if won {
                     self.tell(&name);

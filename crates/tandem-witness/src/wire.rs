@@ -2,7 +2,7 @@
 
 use crate::{Place, Places};
 use tandem_switch::{
-    Acknowledge, BootId, Change, MediatorView, Outcome, Presence, Record, RecordState, Revision,
+    Acknowledge, BootId, Change, MediatorView, Presence, Record, RecordState, Revision,
 };
 use tandem_types::{Epoch, ForkId, Incarnation, Monotonic, NodeId, Pair, PairId, Role};
 
@@ -26,7 +26,14 @@ pub(crate) enum Answer {
         sentinel_port: Option<u16>,
     },
     View(MediatorView),
-    Outcome(Outcome),
+    /// A change took effect.
+    Won(Revision),
+    /// It did not and never will.
+    Lost(MediatorView),
+    /// This copy of it did not and never will.
+    Refused {
+        reason: String,
+    },
 }
 
 /// Bytes that are no message of this version.
@@ -321,15 +328,15 @@ pub(crate) fn encode_answer(id: u64, answer: &Answer) -> Vec<u8> {
             out.u8(2);
             out.view(view);
         }
-        Answer::Outcome(Outcome::Won { revision }) => {
+        Answer::Won(revision) => {
             out.u8(3);
             out.revision(*revision);
         }
-        Answer::Outcome(Outcome::Lost(view)) => {
+        Answer::Lost(view) => {
             out.u8(4);
             out.view(view);
         }
-        Answer::Outcome(Outcome::Unknown { reason }) => {
+        Answer::Refused { reason } => {
             out.u8(5);
             out.text(reason);
         }
@@ -347,9 +354,9 @@ pub(crate) fn decode_answer(bytes: &[u8]) -> Read<(u64, Answer)> {
     let answer = match input.u8()? {
         1 => Answer::Renewed,
         2 => Answer::View(input.view()?),
-        3 => Answer::Outcome(Outcome::Won { revision: input.revision()? }),
-        4 => Answer::Outcome(Outcome::Lost(input.view()?)),
-        5 => Answer::Outcome(Outcome::Unknown { reason: input.text()? }),
+        3 => Answer::Won(input.revision()?),
+        4 => Answer::Lost(input.view()?),
+        5 => Answer::Refused { reason: input.text()? },
         6 => Answer::Told { sentinel_port: input.port()? },
         _ => return Err(Malformed),
     };

@@ -304,7 +304,7 @@ fn a_full_disk_refuses_one_change_and_everything_else_goes_on() {
             Change { expect: Some(revision), record: record(2, NodeId::A), unless_present: None };
         // Whatever is written to the new file finds no space.
         std::os::unix::fs::symlink("/dev/full", folder.path().join("main.new")).unwrap();
-        let Outcome::Unknown { reason } = a.change(next).await else { unreachable!("no space") };
+        let Outcome::Refused { reason } = a.change(next).await else { unreachable!("no space") };
         assert!(reason.contains("disk is full"), "{reason}");
         a.vouch(PairId::new(5));
         a.next(|event| matches!(event, MediatorEvent::Renewed { .. }).then_some(())).await;

@@ -207,22 +207,22 @@ impl Place {
             let seen = self.look(connection).await?;
             let (ops, life) = match self.plan(&seen, change)? {
                 Plan::Lost => return Ok(Outcome::Lost(seen.view)),
-                Plan::Later(why) => return Ok(unknown(why)),
+                Plan::Later(why) => return Ok(refused(why)),
                 Plan::Try(ops, life) => (ops, life),
             };
-            let refused = match connection.multi(&ops).await? {
+            let code = match connection.multi(&ops).await? {
                 Ok(done) => return self.won(connection, change, life, &done).await,
                 Err((_, code)) => code,
             };
-            if !refused.is_refusal() {
-                return Ok(unknown(&format!("ZooKeeper's error {}", refused.0)));
+            if !code.is_refusal() {
+                return Ok(unknown(&format!("ZooKeeper's error {}", code.0)));
             }
             if seen.registrations.is_none() {
                 self.prepare(connection).await?;
             }
             // Nothing was done. What is there now tells why, or that it is worth another try.
         }
-        Ok(unknown("nodes come and go all the time"))
+        Ok(refused("nodes come and go all the time"))
     }
 
     /// Which revision a change that took effect has made.
@@ -270,10 +270,11 @@ impl Place {
                 Ok(Plan::Try(ops, life))
             }
             (RecordState::Absent, _, None) => {
-                let Some(registrations) = seen.registrations.filter(|_| may_create(seen)) else {
+                let Some(registrations) = seen.registrations.filter(|_| may_create(seen, record))
+                else {
                     return Ok(Plan::Later(
-                        "the ensemble has no record of this pair, and a node has data: it is written \
-                         anew only while both nodes are here",
+                        "the ensemble has no record of this pair, and a node has data: a record that \
+                         names both is written anew only while both are here",
                     ));
                 };
                 let life = random()?;
@@ -314,13 +315,19 @@ impl Place {
     }
 }
 
-/// A record that is missing although a node has data was lost: one node alone may not say what it was.
-fn may_create(seen: &Seen) -> bool {
+/// A record that is missing although a node has data was lost: one node alone may not say that the other one
+/// has everything. It may name itself: its disk, or a person, says so to it.
+fn may_create(seen: &Seen, record: &Record) -> bool {
     let present = seen.view.present;
     let both = present.a.is_some() && present.b.is_some();
     let has_data =
         [present.a, present.b].into_iter().flatten().any(|it| it.pair_id != PairId::NONE);
-    both || !(has_data || seen.is_doubtful)
+    both || !record.is_both() || !(has_data || seen.is_doubtful)
+}
+
+/// Nothing was sent, or all of it was refused.
+fn refused(reason: &str) -> Outcome {
+    Outcome::Refused { reason: reason.to_owned() }
 }
 
 fn unknown(reason: &str) -> Outcome {

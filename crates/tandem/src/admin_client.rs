@@ -33,6 +33,14 @@ pub(crate) enum Outcome {
 
 impl AdminClient {
     pub(crate) fn new(options: &AdminOptions) -> anyhow::Result<Self> {
+        Self::with_patience(options, ANSWER_TIME_MAX)
+    }
+
+    /// As [`Self::new`], for a node that may hang: no answer within `answer_time_max` is none.
+    pub(crate) fn with_patience(
+        options: &AdminOptions,
+        answer_time_max: Duration,
+    ) -> anyhow::Result<Self> {
         let mut base = options.admin.trim_end_matches('/').to_owned();
         if !base.contains("://") {
             base.insert_str(0, "http://");
@@ -44,8 +52,8 @@ impl AdminClient {
         }
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIME_MAX))
-            .timeout_recv_response(Some(ANSWER_TIME_MAX))
+            .timeout_connect(Some(CONNECT_TIME_MAX.min(answer_time_max)))
+            .timeout_recv_response(Some(answer_time_max))
             .max_redirects(0)
             // A proxy of the environment has no business between a person and a node.
             .proxy(None)

@@ -89,8 +89,8 @@ fn fetch(from: &mut impl std::io::Read, part: &Path) -> anyhow::Result<u64> {
 
 /// Reads the whole file back: every checksum, and that nothing is missing.
 fn verify(path: &Path) -> anyhow::Result<archive::Manifest> {
-    let mut reader =
-        Reader::open(File::open(path)?).with_context(|| format!("check {}", path.display()))?;
+    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    let mut reader = Reader::open(file).with_context(|| format!("check {}", path.display()))?;
     while let Some(item) = reader.next().with_context(|| format!("check {}", path.display()))? {
         match item {
             Item::File { .. } | Item::Data { .. } => {}

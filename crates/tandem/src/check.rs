@@ -40,7 +40,7 @@ fn show_state(state: &NodeState) -> anyhow::Result<()> {
         state.pair,
         state.node.map_or("-".to_owned(), |node| format!("{node:?}")),
         state.incarnation,
-        state.boots,
+        tandem_switch::boot_count(state.boots),
         state.generation
     ))?;
     Ok(())

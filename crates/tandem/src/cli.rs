@@ -1,6 +1,7 @@
 //! The command line, as the manual page and the completions are made from it.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Conflicts(ConflictsCommand),
     /// Rehearse a failure on a running pair: does it, and measures seconds without writes and lost writes.
     Drill(DrillOptions),
+    /// Run every architecture on this machine under the same faults, and print what was measured side by side.
+    Lab(LabOptions),
     /// Say what the node is waiting for, who can supply it, and what forcing would cost.
     Why(OutputOptions),
     /// Copy the data of a running node to a file.
@@ -249,11 +252,32 @@ pub(crate) enum ConflictsCommand {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// Also give keys in conflict the lost value: what they hold now is overwritten.
+        #[arg(long, conflicts_with = "key")]
+        force: bool,
+        /// Decide this key only (and what transactions bind to it), written as `diff` writes it.
+        #[arg(long, value_name = "KEY", requires = "take")]
+        key: Option<String>,
+        /// The key's database.
+        #[arg(long, value_name = "N", requires = "key", default_value_t = 0)]
+        db: u8,
+        /// What that key shall hold: the lost value, or what it holds now.
+        #[arg(long, value_enum, requires = "key")]
+        take: Option<TakeWord>,
         #[command(flatten)]
         options: ConflictOptions,
     },
     /// Give saved writes up.
     Discard(ConflictOptions),
+}
+
+/// What a key shall hold.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TakeWord {
+    /// What the saved writes made of it.
+    Lost,
+    /// What it holds now.
+    Current,
 }
 
 #[derive(Args, Debug)]
@@ -297,6 +321,107 @@ pub(crate) enum Drill {
     Switch,
     /// The primary has neither peer nor mediator for a while.
     Isolate,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LabOptions {
+    /// Only these architectures.
+    #[arg(long, value_enum, value_name = "ARCHITECTURE,...", value_delimiter = ',')]
+    pub(crate) only: Vec<LabArchitecture>,
+    /// Only these faults.
+    #[arg(long, value_enum, value_name = "FAULT,...", value_delimiter = ',')]
+    pub(crate) faults: Vec<LabFault>,
+    /// How long what has an end lasts: a machine away or frozen, a cut line, a stopped node, no witness.
+    #[arg(long, value_name = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds_per_fault: u64,
+    /// Measure a third party too that runs already; it is left alone, and one small record per pair stays there.
+    #[arg(long, value_name = "zookeeper|etcd=HOST:PORT")]
+    pub(crate) mediator: Vec<LabMediator>,
+    /// How many pairs run at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) at_once: u16,
+    /// Make the pairs' directories below this one, on the disk that shall be measured; without it, below the
+    /// system's for temporary files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Leave the directories, with configuration, logs and data of every pair; without it only of one that
+    /// broke a promise.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A way to run a pair.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LabArchitecture {
+    /// One serves, the other follows; a person moves the role.
+    PrimaryStandby,
+    /// The same, and the follower serves reads.
+    PrimaryReplica,
+    /// The two nodes decide, by proof only.
+    Direct,
+    /// The same with a command that makes certain that the other is off.
+    DirectFence,
+    /// The same, and silence is enough: available, may split.
+    DirectTakeOver,
+    /// The standby is a client of the primary; acts by proof only.
+    Probe,
+    /// The same, and silence is enough: available, may split.
+    ProbeTakeOver,
+    /// A witness on a third machine keeps the record.
+    MediatorWitness,
+    /// `ZooKeeper` keeps it; needs `--mediator zookeeper=HOST:PORT`.
+    MediatorZookeeper,
+    /// etcd keeps it; needs `--mediator etcd=HOST:PORT`.
+    MediatorEtcd,
+    /// Both accept writes.
+    PrimaryPrimary,
+}
+
+/// A third party that runs already.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LabMediator {
+    /// As in `switch.mediator.kind`.
+    pub(crate) kind: String,
+    /// `host:port`
+    pub(crate) endpoint: String,
+}
+
+impl FromStr for LabMediator {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let what = || "write zookeeper=HOST:PORT or etcd=HOST:PORT".to_owned();
+        let (kind, endpoint) = text.split_once('=').ok_or_else(what)?;
+        let port = endpoint.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if !["zookeeper", "etcd"].contains(&kind) || port.is_none() {
+            return Err(what());
+        }
+        Ok(Self { kind: kind.to_owned(), endpoint: endpoint.to_owned() })
+    }
+}
+
+/// What is done to a pair.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LabFault {
+    /// `kill -9` of the primary's process; its supervisor lives.
+    Kill,
+    /// The primary's whole machine goes, and comes back later.
+    Machine,
+    /// The primary's machine stands still for a while (SIGSTOP), then goes on.
+    Freeze,
+    /// The line between the two nodes is cut for a while; clients reach both.
+    Link,
+    /// The line between two sites is cut for a while: half of the clients reach only one node, half only the other.
+    Sites,
+    /// A planned change of primary.
+    Switch,
+    /// SIGTERM to the primary, which is started again later.
+    Stop,
+    /// `kill -9` of the third party, which comes back later.
+    Mediator,
 }
 
 /// The node of this machine.

@@ -65,7 +65,7 @@ fn check(file: &Path) -> anyhow::Result<ExitCode> {
     }
     certificate(&config)?;
     for key in config.without_effect() {
-        out::line(format_args!("  `{key}` has no effect in this version"))?;
+        out::line(format_args!("  `{key}` has no effect with this configuration"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

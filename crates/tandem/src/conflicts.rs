@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use tandem_admin::{
-    ConflictApplyView, ConflictDiffView, ConflictKeyView, ConflictLinesView, ConflictsView,
-    ImageView,
+    ApplyBody, ConflictApplyView, ConflictDiffView, ConflictKeyView, ConflictLinesView,
+    ConflictsView, ImageView, Take,
 };
 
 use crate::admin_client::{AdminClient, Outcome};
-use crate::cli::{AdminOptions, ConflictOptions, ConflictsCommand};
+use crate::cli::{AdminOptions, ConflictOptions, ConflictsCommand, TakeWord};
 use crate::out;
 
 const BASE: &str = "/api/v1/conflicts";
@@ -20,8 +20,13 @@ pub(crate) fn run(admin: &AdminOptions, command: &ConflictsCommand) -> anyhow::R
         ConflictsCommand::List(output) => list(&client.get(BASE)?, output.json),
         ConflictsCommand::Show(it) => show(&client.get(&path(it, ""))?, it.output.json),
         ConflictsCommand::Diff(it) => diff(&client.get(&path(it, "/diff"))?, it.output.json),
-        ConflictsCommand::Apply { dry_run, options } => {
-            let body = json!({ "dry_run": dry_run });
+        ConflictsCommand::Apply { dry_run, force, key, db, take, options } => {
+            let take = take.map(|word| match word {
+                TakeWord::Lost => Take::Lost,
+                TakeWord::Current => Take::Current,
+            });
+            let (dry_run, force, key, db) = (*dry_run, *force, key.clone(), *db);
+            let body = serde_json::to_value(ApplyBody { dry_run, force, key, db, take })?;
             match client.post(&path(options, "/apply"), &body)? {
                 Ok(value) => applied(&value, options.output.json),
                 Err(refused) => Ok(refuse(&refused.line())),

@@ -1,6 +1,5 @@
 //! `tandem demo`: a pair on this machine, real processes and real data, under a light load.
 
-mod child;
 mod plan;
 mod watch;
 mod words;
@@ -16,15 +15,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tandem_admin::{RoleName, StatusView};
 use tandem_types::error_chain;
 
 use crate::admin_client::{AdminClient, Outcome};
+use crate::child::{self, Child};
 use crate::cli::{AdminOptions, DemoOptions};
-use crate::demo::child::Child;
 use crate::demo::plan::{Plan, Switching};
 use crate::demo::watch::Watch;
 use crate::probe::{Load, Manner};
@@ -253,8 +252,7 @@ impl Demo {
         let Some(primary) = self.primary() else {
             return Ok(out::line("\nthere is no primary to kill")?);
         };
-        let pid = i32::try_from(primary.pid).ok().and_then(Pid::from_raw);
-        let killed = pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
+        let killed = child::send(primary.pid, Signal::KILL);
         let what = if killed { "killed" } else { "could not kill" };
         Ok(out::line(format_args!(
             "\n{what} {}'s process {} (-9); its supervisor starts it again",

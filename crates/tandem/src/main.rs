@@ -5,6 +5,7 @@
 mod admin_client;
 mod backup;
 mod check;
+mod child;
 mod cli;
 mod config_command;
 mod conflicts;
@@ -14,6 +15,7 @@ mod failure;
 mod history;
 mod human;
 mod keepalived;
+mod lab;
 mod out;
 mod probe;
 mod promote;
@@ -78,6 +80,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Verify(options) => verify::run(&cli.admin, &options),
         Command::Conflicts(command) => conflicts::run(&cli.admin, &command),
         Command::Drill(options) => drill::run(&cli.admin, &options),
+        Command::Lab(options) => lab::run(&options),
         Command::Why(options) => why::run(&cli.admin, &options),
         Command::Backup(options) => backup::run(&cli.admin, &options),
         Command::Restore(options) => backup::restore(&options),

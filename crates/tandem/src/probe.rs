@@ -4,4 +4,5 @@
 mod load;
 mod resp;
 
-pub(crate) use load::{Load, Manner, Receipt};
+pub(crate) use load::{Load, Manner, Receipt, is_redirection};
+pub(crate) use resp::{Connection, Reply};

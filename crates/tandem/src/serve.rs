@@ -4,6 +4,7 @@
 //! `--supervised-by`: that process is the node.
 
 pub(crate) mod addresses;
+mod busy;
 mod console;
 mod cut;
 mod drill;
@@ -22,6 +23,7 @@ mod unaided;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -32,11 +34,12 @@ use rustix::process::{Pid, Signal};
 use tandem_config::Config;
 use tandem_fs::OpenError;
 use tandem_server::{Edges, RunError, Server, ServerSettings, Supervised};
-use tandem_switch::{BootId, Testimony};
+use tandem_switch::{Testimony, boot_count};
 use tandem_types::NodeId;
 
 use crate::cli::ServeOptions;
 use crate::config_command;
+use crate::serve::busy::Beats;
 use crate::serve::cut::Cut;
 use crate::serve::lifeline::Lifeline;
 use crate::serve::starts::Starts;
@@ -111,7 +114,7 @@ fn on_death(config: &Config, node: NodeId) -> anyhow::Result<supervise::OnDeath>
 /// Tells the peer, beside the restart: neither waits for the other.
 fn certify(supervised: &Arc<Supervised>, testimony: Testimony) -> Option<JoinHandle<()>> {
     let supervised = Arc::clone(supervised);
-    let BootId { boot, .. } = testimony.boot;
+    let boot = boot_count(testimony.boot.boot);
     let tell = move || {
         for _ in 0..CERTIFICATE_TRIES {
             match supervised.certify(testimony) {
@@ -130,6 +133,8 @@ struct Started {
     server: Server,
     console: console::Console,
     surroundings: Surroundings,
+    starts: Starts,
+    data_dir: PathBuf,
 }
 
 fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started> {
@@ -150,12 +155,14 @@ fn start(options: &ServeOptions, lifeline: &Lifeline) -> anyhow::Result<Started>
     }
     let cut = Cut::default();
     let (surroundings, edges) = Surroundings::start(&config, node, &server.admin(), &cut)?;
-    let beats = lifeline.duplicate()?;
+    let beats = Beats::start(lifeline.duplicate()?, server.admin().turns());
+    let beats = beats.context("start the thread that beats while a command takes long")?;
     server.attach(Edges { beat: Some(Box::new(move |boot| beats.beat(boot))), ..edges });
     let console = console::Console::start(&config, node, server.admin(), cut)?;
     announce(&config, node, &server, &console);
     server.watch_signals()?;
-    Ok(Started { server, console, surroundings })
+    let data_dir = config.nodes[node].data_dir.clone();
+    Ok(Started { server, console, surroundings, starts, data_dir })
 }
 
 /// Opens the server; what a process that is just ending still holds is waited for.
@@ -186,6 +193,9 @@ impl Started {
         match ended {
             Ok(exit) => {
                 tracing::info!("stopped: {}", exit.reason);
+                if let Err(error) = self.starts.ended_in_order(&self.data_dir) {
+                    tracing::warn!("this start still counts as one of a failing node: {error}");
+                }
                 Ok(ExitCode::SUCCESS)
             }
             Err(RunError::GaveUp { status, reason }) => {

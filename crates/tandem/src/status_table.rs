@@ -24,11 +24,12 @@ pub(crate) fn render(status: &StatusView) -> String {
     if status.paused {
         lines.push(" ! automatic switching is suspended; tandem resume ends that".to_owned());
     }
+    lines.extend(status.writes_refused.iter().map(|text| format!(" ! writes are refused: {text}")));
     lines.extend(status.waiting_for.iter().map(|fact| format!(" waiting for: {fact}")));
     lines.extend(status.warnings.iter().map(|warning| format!(" ! {warning}")));
     if !status.config_differs.is_empty() {
-        let keys = status.config_differs.join(", ");
-        lines.push(format!(" ! the peer's configuration differs in: {keys}"));
+        let how = status.config_differs.join(", ");
+        lines.push(format!(" ! the two nodes do not run with the same configuration: {how}"));
     }
     lines.extend(integrity_lines(status));
     if status.conflicts > 0 {
@@ -50,6 +51,7 @@ fn pair_line(status: &StatusView) -> String {
 fn this_node(status: &StatusView) -> [String; 8] {
     let state = match status.role {
         RoleName::Primary if status.stalled => "stalled",
+        RoleName::Primary if status.writes_refused.is_some() => "reads only",
         RoleName::Primary => "serving",
         RoleName::Standby | RoleName::Replica if status.in_sync => "in sync",
         RoleName::Standby | RoleName::Replica => "following",
@@ -163,11 +165,13 @@ fn pending_lines(status: &StatusView) -> Option<String> {
         Some(lost) => format!("{lost} records would be lost"),
         None => "it is not known what would be lost".to_owned(),
     };
-    Some(format!(
-        " ? {}; {lost}; tandem confirm or tandem reject within {}",
-        pending.proposal,
-        human::span(pending.expires_ms / 1_000)
-    ))
+    let proposal = &pending.proposal;
+    // What is only observed waits for nobody.
+    if pending.expires_ms == 0 {
+        return Some(format!(" ? {proposal}; {lost}; nothing is done by itself"));
+    }
+    let left = human::span(pending.expires_ms / 1_000);
+    Some(format!(" ? {proposal}; {lost}; tandem confirm or tandem reject within {left}"))
 }
 
 /// Damage and differences, while they last.
@@ -307,6 +311,15 @@ mod tests {
             assert!(shown.contains(part), "{part}\n{shown}");
         }
         assert!(!render(&StatusView::default()).contains("vip"));
+        let refuses = StatusView {
+            role: RoleName::Primary,
+            writes_refused: Some("NOREPLICAS not enough".into()),
+            ..StatusView::default()
+        };
+        let shown_refuses = render(&refuses);
+        for part in ["reads only", " ! writes are refused: NOREPLICAS not enough"] {
+            assert!(shown_refuses.contains(part), "{part}\n{shown_refuses}");
+        }
         let mut damaged = status;
         damaged.mediator.as_mut().unwrap().trouble = Some("the file is damaged".into());
         let shown = render(&damaged);

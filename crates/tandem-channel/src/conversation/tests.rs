@@ -42,9 +42,9 @@ fn at(millis: u64) -> Monotonic {
 
 fn give(to: &mut Conversation, now: u64, bytes: &[u8]) -> Vec<Heard> {
     let mut rest = bytes.to_vec();
-    let heard = to.receive(at(now), &mut rest);
+    let received = to.receive(at(now), &mut rest);
     assert!(rest.len() < FRAME_BYTES);
-    heard
+    received.heard
 }
 
 /// Both have heard one another: A's second frame was answered.
@@ -116,7 +116,7 @@ fn frames_are_found_in_noise_and_in_pieces() {
     let stream = [b"TH noise TH\x01t", &answer[..], b"TH"].concat();
     for byte in stream {
         rest.push(byte);
-        heard.extend(a.receive(at(130), &mut rest));
+        heard.extend(a.receive(at(130), &mut rest).heard);
     }
     assert_eq!(heard.len(), 1);
     assert!(rest.len() < FRAME_BYTES);

@@ -158,7 +158,7 @@ pub(crate) fn what_is_not_answered_is_unknown_and_the_record_tells(mediator: &mu
     match a.change(after(revision, record(2, A))) {
         Outcome::Won { .. } => {}
         Outcome::Lost(view) => assert_eq!(recorded(&view).1, record(2, A)),
-        other @ Outcome::Unknown { .. } => panic!("{other:?}"),
+        other @ (Outcome::Refused { .. } | Outcome::Unknown { .. }) => panic!("{other:?}"),
     }
     assert_eq!(recorded(&a.read()).1, record(2, A));
 }
@@ -182,6 +182,7 @@ pub(crate) fn a_server_that_dies_in_the_middle_keeps_what_it_said(mediator: &mut
                 Outcome::Won { revision: next } => (revision, kept) = (next, change.record),
                 Outcome::Unknown { .. } => break change.record,
                 Outcome::Lost(view) => panic!("nobody else is here: {view:?}"),
+                Outcome::Refused { reason } => panic!("etcd refuses nothing: {reason}"),
             }
         };
         mediator.restart();

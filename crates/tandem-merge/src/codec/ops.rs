@@ -57,6 +57,16 @@ pub(super) fn put_op(out: &mut Vec<u8>, op: &Op) {
     };
     out.extend([kind_of(op), key.db.get()]);
     put_bytes(out, &key.name);
+    put_key_op_body(out, op);
+}
+
+/// What is done to a key, without the key.
+pub(crate) fn put_key_op(out: &mut Vec<u8>, op: &KeyOp) {
+    out.push(kind_of(op));
+    put_key_op_body(out, op);
+}
+
+fn put_key_op_body(out: &mut Vec<u8>, op: &KeyOp) {
     match op {
         KeyOp::Set { value, deadline } => {
             put_deadline(out, Deadline::of(*deadline));
@@ -134,7 +144,17 @@ pub(super) fn read_op(bytes: &mut Bytes<'_>) -> Result<Op, CodecError> {
         return Ok(Op::Flush(db));
     }
     let key = Key { db, name: bytes.bytes()? };
-    let op = match kind {
+    Ok(Op::Key(key, read_key_op_body(kind, bytes)?))
+}
+
+/// What is done to a key, without the key.
+pub(crate) fn read_key_op(bytes: &mut Bytes<'_>) -> Result<KeyOp, CodecError> {
+    let kind = bytes.byte()?;
+    read_key_op_body(kind, bytes)
+}
+
+fn read_key_op_body(kind: u8, bytes: &mut Bytes<'_>) -> Result<KeyOp, CodecError> {
+    Ok(match kind {
         kind::SET => {
             let deadline = read_whole_deadline(bytes)?;
             KeyOp::Set { value: bytes.bytes()?, deadline }
@@ -163,8 +183,7 @@ pub(super) fn read_op(bytes: &mut Bytes<'_>) -> Result<Op, CodecError> {
         kind::SCORE_DEL => KeyOp::ScoreDel(bytes.bytes()?),
         kind::LIST => KeyOp::List(read_spans(bytes)?),
         _ => return Err(CodecError::Value { what: "kind", value: kind.into() }),
-    };
-    Ok(Op::Key(key, op))
+    })
 }
 
 /// 0: wiped, 1: never, else the time and two.

@@ -49,13 +49,7 @@ impl Chain {
         self.added.push((*origin, added));
     }
 
-    /// The last own write.
-    pub(super) fn newest(&self) -> Option<Lsn> {
-        let added = self.added.last().map(|(origin, _)| origin.lsn);
-        added.or(self.assigned.as_ref().map(|it| it.origin.lsn))
-    }
-
-    pub(super) fn prune(&mut self, seen: Lsn) {
+    pub(crate) fn prune(&mut self, seen: Lsn) {
         if self.assigned.as_ref().is_some_and(|it| it.origin.lsn < seen) {
             self.assigned = None;
         }
@@ -101,12 +95,6 @@ impl ScoreChain {
 
     pub(crate) fn add(&mut self, origin: &Origin, deltas: &[f64]) {
         self.added.extend(deltas.iter().map(|delta| (origin.lsn, *delta)));
-    }
-
-    /// The last own write.
-    pub(super) fn newest(&self) -> Option<Lsn> {
-        let added = self.added.last().map(|(lsn, _)| *lsn);
-        added.or(self.assigned.map(|(origin, _)| origin.lsn))
     }
 
     pub(super) fn prune(&mut self, seen: Lsn) {

@@ -6,12 +6,12 @@
 use tandem_types::{Lsn, NodeId, SlotId, Stamp};
 
 use super::chain::{Assigned, Chain, ScoreChain, What};
+use super::notes::Bound;
 use super::{Index, Pending};
 use crate::codec::{
     Bytes, CodecError, put_added, put_bytes, put_deadline, put_spans, put_uint, read_added,
     read_deadline, read_f64, read_spans, wide,
 };
-use crate::conflict::Item;
 use crate::item::Key;
 use crate::op::Origin;
 
@@ -26,7 +26,7 @@ impl Index {
     /// Everything but what is noted of keys.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_uint(out, self.whole_at.get());
-        put_uint(out, self.applied.get());
+        put_uint(out, self.bound.applied.get());
         for (flushed, flushes) in self.flushed.iter().zip(&self.flushes) {
             put_option(out, flushed.as_ref(), put_origin);
             put_uint(out, wide(flushes.len()));
@@ -39,7 +39,8 @@ impl Index {
     pub(crate) fn decode(side: NodeId, bytes: &mut Bytes<'_>) -> Result<Self, CodecError> {
         let whole_at = Lsn::new(bytes.uint()?);
         let applied = Lsn::new(bytes.uint()?);
-        let mut index = Self { whole_at, applied, ..Self::default() };
+        let bound = Bound { applied, ..Bound::default() };
+        let mut index = Self { whole_at, bound, ..Self::default() };
         for (flushed, flushes) in index.flushed.iter_mut().zip(&mut index.flushes) {
             *flushed = read_option(bytes, |bytes| read_origin(side, bytes))?;
             for _ in 0..bytes.count()? {
@@ -51,16 +52,16 @@ impl Index {
 
     /// What is noted of keys in the slots `first..=last`.
     pub(crate) fn encode_slots(&self, first: SlotId, last: SlotId, out: &mut Vec<u8>) {
-        for (key, pending) in self.keys.within(first, last) {
+        self.notes.each_within((first, last), &self.flushes, self.bound, |key, pending| {
             out.push(key.db.get());
             put_bytes(out, &key.name);
             pending.encode(out);
-        }
+        });
     }
 
-    /// Keys in the slots `first..=last` with unacknowledged own writes.
+    /// Keys in the slots `first..=last` with unacknowledged own writes, about.
     pub fn count_within(&self, first: SlotId, last: SlotId) -> usize {
-        self.keys.within(first, last).count()
+        self.notes.count_within(first, last)
     }
 
     /// Takes that over.
@@ -72,44 +73,26 @@ impl Index {
             let db = tandem_types::DbIndex::new(db).ok_or(value)?;
             let key = Key { db, name: bytes.bytes()? };
             let pending = Pending::decode(side, &mut bytes)?;
-            self.file(&key, &pending);
-            self.keys.insert(key, Box::new(pending));
+            self.noted(pending.newest, 1 + pending.items());
+            if pending.ghost.is_some() {
+                self.missing.push_back((pending.ghost_until, key.clone()));
+            }
+            self.notes.put(side, &key, Box::new(pending));
         }
         Ok(())
     }
 
-    /// Notes what to look at when the peer has seen more.
-    fn file(&mut self, key: &Key, pending: &Pending) {
-        let mut file = |lsn: Lsn, item| self.order.push_back((lsn, key.clone(), item));
-        if let Some(newest) = pending.string.newest() {
-            file(newest, Item::String);
-        }
-        for (field, chain) in &pending.fields {
-            file(chain.newest().unwrap_or_default(), Item::Field(field.clone()));
-        }
-        for (member, (origin, _)) in &pending.members {
-            file(origin.lsn, Item::Member(member.clone()));
-        }
-        for (member, chain) in &pending.scores {
-            file(chain.newest().unwrap_or_default(), Item::Score(member.clone()));
-        }
-        file(pending.newest, Item::Key);
-        if pending.ghost.is_some() {
-            self.missing.push_back((pending.ghost_until, key.clone()));
-        }
-    }
-
     /// What came with slots, and what was replayed meanwhile, is in one order again.
     pub(crate) fn loaded(&mut self, seen: Lsn) {
-        self.order.make_contiguous().sort_by_key(|(lsn, ..)| *lsn);
+        self.counts.make_contiguous().sort_by_key(|(lsn, _)| *lsn);
         self.missing.make_contiguous().sort_by_key(|(lsn, _)| *lsn);
         self.stable(seen);
-        self.end_chunk(self.applied, seen);
+        self.end_chunk(self.bound.applied);
     }
 }
 
 impl Pending {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_uint(out, self.newest.get());
         put_option(out, self.whole.as_ref(), put_origin);
         put_chain(out, &self.string);
@@ -142,7 +125,7 @@ impl Pending {
         put_uint(out, self.ghost_until.get());
     }
 
-    fn decode(side: NodeId, bytes: &mut Bytes<'_>) -> Result<Self, CodecError> {
+    pub(super) fn decode(side: NodeId, bytes: &mut Bytes<'_>) -> Result<Self, CodecError> {
         let mut pending = Self { newest: Lsn::new(bytes.uint()?), ..Self::default() };
         pending.whole = read_option(bytes, |bytes| read_origin(side, bytes))?;
         pending.string = read_chain(side, bytes)?;

@@ -39,6 +39,15 @@ impl Ledger {
             sequence.new_incarnation();
         }
     }
+
+    /// This is what a backup holds: no id that was given since is given again; `from` as
+    /// [`crate::sequence::Sequence::restored`] takes it. Rights of bounded counters are as they were: what was
+    /// sold since is lost with everything else of that time.
+    pub fn restored(&mut self, from: u64) {
+        for sequence in self.sequences.values_mut() {
+            sequence.restored(from);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Race<'_> {
         fields.dedup();
         for field in fields {
             let incoming = theirs.hash.get(&field).map_or(Incoming::Gone, Incoming::Value);
-            let mut chain = self.pending.fields.remove(&field).unwrap_or_default();
+            let mut chain = self.take_field(&field);
             let own = current.hash.get(&field).map(AsRef::as_ref);
             let outcome = merge_register(self.origin, self.whole, &mut chain, &incoming, own);
             if !chain.is_empty() {

@@ -3,7 +3,7 @@
 use tandem_merge::{Chunk, Op, Record, Site, compact};
 use tandem_types::{NodeId, Pair, WallMillis};
 
-use crate::generate::{THEMES, Theme, command};
+use crate::generate::{Fresh, THEMES, Theme, command};
 use crate::keyspace::Keyspace;
 use crate::rng::Rng;
 
@@ -18,7 +18,7 @@ impl Half {
         Self { site: Site::new(side, 500), space: Keyspace::default(), own: Vec::new() }
     }
 
-    fn write(&mut self, rng: &mut Rng, theme: Theme, fresh: &mut u64) {
+    fn write(&mut self, rng: &mut Rng, theme: Theme, fresh: &mut Fresh) {
         let side = self.site.side();
         let done = command(rng, theme, side, &mut self.space, fresh);
         let ops: Vec<Op> = done.into_iter().map(|done| done.op).collect();
@@ -39,7 +39,7 @@ impl Half {
 
 /// Two sides with a common past that then wrote on their own.
 fn apart(rng: &mut Rng, theme: Theme) -> Pair<Half> {
-    let mut fresh = 0;
+    let mut fresh = Fresh::default();
     let mut halves = Pair { a: Half::new(NodeId::A), b: Half::new(NodeId::B) };
     for _ in 0..rng.below(6) {
         halves.a.write(rng, theme, &mut fresh);

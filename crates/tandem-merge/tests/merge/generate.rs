@@ -1,12 +1,64 @@
 //! Random commands that a client could have given at one node: valid for what that node shows.
 
 use tandem_merge::{
-    Added, Bytes, Content, Deadline, Key, KeyOp, Kinds, Number, Op, Patch, Space, Spans, apply_own,
+    Added, Bytes, Content, Deadline, Key, KeyOp, Kinds, Number, Op, Patch, Record, Space, Spans,
+    apply_own,
 };
 use tandem_types::{DbIndex, NodeId, WallMillis};
 
 use crate::keyspace::Keyspace;
 use crate::rng::Rng;
+
+/// Names of what is new: no two elements that are put into lists have the same.
+///
+/// That is what tells copies of an element apart: a list that is renamed, or written again as a whole, holds
+/// new elements that read the same to a client. The merge goes by places and must not care; so the same history can be
+/// run with elements that have one of two names only, and has to come to the same lists.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fresh {
+    count: u64,
+    alike: bool,
+}
+
+impl Fresh {
+    pub fn new(alike: bool) -> Self {
+        Self { count: 0, alike }
+    }
+
+    pub fn next(&mut self) {
+        self.count += 1;
+    }
+
+    fn element(&self, part: usize) -> Bytes {
+        let name = format!("e{}.{part}", self.count);
+        if self.alike { alike(name.as_bytes()) } else { Bytes::from(name.into_bytes()) }
+    }
+
+    /// The same list, of new elements.
+    fn renewed(&mut self, list: &[Bytes]) -> Vec<Bytes> {
+        self.next();
+        (0..list.len()).map(|part| self.element(part)).collect()
+    }
+
+    /// What a node writes again as a whole are new elements.
+    pub fn renew(&mut self, again: &mut Record, space: &mut Keyspace) {
+        for op in &mut again.ops {
+            if let Op::Key(key, KeyOp::Restore { content, .. }) = op
+                && let Some((there, _)) = space.keys.get_mut(key)
+            {
+                content.list = self.renewed(&content.list);
+                there.list.clone_from(&content.list);
+            }
+        }
+    }
+}
+
+/// The name of an element where those are alike.
+pub fn alike(name: &[u8]) -> Bytes {
+    let digits: u64 =
+        name.iter().filter(|byte| byte.is_ascii_digit()).map(|it| u64::from(*it)).sum();
+    Bytes::from(format!("e{}", digits % 2).into_bytes())
+}
 
 /// One operation, done, with what only its writer knows.
 pub struct Done {
@@ -34,13 +86,13 @@ pub fn key(number: u64) -> Key {
     Key { db, name: format!("k{}", number % 2).into_bytes().into() }
 }
 
-/// Makes and does one command's operations; `fresh` counts values, so that no two are the same.
+/// Makes and does one command's operations; `fresh` names values, so that no two are the same.
 pub fn command(
     rng: &mut Rng,
     theme: Theme,
     side: NodeId,
     space: &mut Keyspace,
-    fresh: &mut u64,
+    fresh: &mut Fresh,
 ) -> Vec<Done> {
     let count = if rng.chance(85) { 1 } else { 1 + rng.below(3) };
     let mut done = Vec::new();
@@ -51,11 +103,11 @@ pub fn command(
             continue;
         }
         if rng.chance(3) {
-            rename(rng, side, space, &mut done);
+            rename(rng, side, space, fresh, &mut done);
             continue;
         }
         let key = key(rng.below(3));
-        *fresh += 1;
+        fresh.next();
         if let Some(op) = key_op(rng, theme, space, &key, *fresh) {
             perform(side, Op::Key(key, op), space, &mut done);
         }
@@ -88,12 +140,19 @@ pub fn perform(side: NodeId, op: Op, space: &mut Keyspace, done: &mut Vec<Done>)
     }
 }
 
-fn rename(rng: &mut Rng, side: NodeId, space: &mut Keyspace, done: &mut Vec<Done>) {
+fn rename(
+    rng: &mut Rng,
+    side: NodeId,
+    space: &mut Keyspace,
+    fresh: &mut Fresh,
+    done: &mut Vec<Done>,
+) {
     let (from, to) = (key(rng.below(3)), key(rng.below(3)));
     if from == to || space.kinds(&from).is_empty() {
         return;
     }
-    let content = Box::new(space.content(&from).settled());
+    let mut content = Box::new(space.content(&from).settled());
+    content.list = fresh.renewed(&content.list);
     let deadline = space.deadline(&from);
     perform(side, Op::Key(from, KeyOp::Del), space, done);
     perform(side, Op::Key(to, KeyOp::Restore { content, deadline }), space, done);
@@ -103,7 +162,7 @@ fn deadline(rng: &mut Rng) -> Option<WallMillis> {
     rng.chance(30).then(|| WallMillis::new(1 + rng.below(5)))
 }
 
-fn key_op(rng: &mut Rng, theme: Theme, space: &Keyspace, key: &Key, fresh: u64) -> Option<KeyOp> {
+fn key_op(rng: &mut Rng, theme: Theme, space: &Keyspace, key: &Key, fresh: Fresh) -> Option<KeyOp> {
     let kinds = space.kinds(key);
     let there = !kinds.is_empty();
     match rng.below(100) {
@@ -131,12 +190,12 @@ fn key_op(rng: &mut Rng, theme: Theme, space: &Keyspace, key: &Key, fresh: u64) 
     let wrong_type = there && kinds.shown() != kind;
     match kind {
         Kinds::STRING if rng.chance(35) => {
-            Some(KeyOp::Set { value: text(rng, fresh), deadline: deadline(rng) })
+            Some(KeyOp::Set { value: text(rng, fresh.count), deadline: deadline(rng) })
         }
         _ if wrong_type => None,
         Kinds::STRING if rng.chance(60) => added(rng, space.string(key)).map(KeyOp::Add),
-        Kinds::STRING => Some(KeyOp::Patch(patch(rng, fresh))),
-        Kinds::HASH => field_op(rng, space, key, fresh),
+        Kinds::STRING => Some(KeyOp::Patch(patch(rng, fresh.count))),
+        Kinds::HASH => field_op(rng, space, key, fresh.count),
         Kinds::SET => {
             let member = name(rng);
             let is_in = space.content(key).set.contains(&member);
@@ -202,10 +261,10 @@ fn score_op(rng: &mut Rng, space: &Keyspace, key: &Key) -> KeyOp {
     }
 }
 
-fn list_op(rng: &mut Rng, content: &Content, fresh: u64) -> Option<KeyOp> {
+fn list_op(rng: &mut Rng, content: &Content, fresh: Fresh) -> Option<KeyOp> {
     let list = &content.list;
     let length = u64::try_from(list.len()).unwrap();
-    let element = |part: u64| Bytes::from(format!("e{fresh}.{part}").into_bytes());
+    let element = |part| fresh.element(part);
     let mut spans = Spans::new();
     let at = rng.below(length + 1);
     match rng.below(8) {

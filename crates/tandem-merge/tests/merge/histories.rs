@@ -15,6 +15,7 @@ pub fn plan(seed: u64) -> Plan {
         compaction: seed / 72 % 2 == 0,
         hard: seed / 144 % 3 == 0,
         snapshots: false,
+        alike: false,
         careless: None,
     }
 }

@@ -27,4 +27,5 @@ mod rng;
 mod sequences;
 mod snapshot;
 mod spans;
+mod twins;
 mod world;

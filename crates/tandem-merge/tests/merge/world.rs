@@ -1,11 +1,13 @@
 //! Two sides in one process: logs that a crash shortens, streams that break, clocks that differ.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use tandem_merge::{Admission, Chunk, Clock, Conflict, Op, Origin, Record, Site, Space, compact};
+use tandem_merge::{
+    Admission, Bytes, Chunk, Clock, Conflict, Key, Op, Origin, Record, Site, Space,
+};
 use tandem_types::{Lsn, NodeId, Pair, Stamp, WallMillis};
 
-use crate::generate::{self, Done, Theme};
+use crate::generate::{self, Done, Fresh, Theme};
 use crate::keyspace::{Keyspace, shown};
 use crate::oracle::{self, Known};
 use crate::rng::Rng;
@@ -45,6 +47,8 @@ pub struct Plan {
     pub hard: bool,
     /// Snapshots are taken in pieces, and replays begin with them.
     pub snapshots: bool,
+    /// Many elements of lists read the same: the oracle, which goes by names, is not asked.
+    pub alike: bool,
     pub careless: Option<Careless>,
 }
 
@@ -146,7 +150,7 @@ pub struct World {
     plan: Plan,
     halves: Pair<Half>,
     up: bool,
-    fresh: u64,
+    fresh: Fresh,
     known: Known,
     pub tally: Tally,
     trace: Option<Vec<String>>,
@@ -173,12 +177,23 @@ fn half(side: NodeId) -> Half {
 
 /// Runs one history; what differs at its end is the error.
 pub fn run(seed: u64, plan: Plan, trace: bool) -> Result<Tally, String> {
+    play(seed, plan, trace).map(|world| world.tally)
+}
+
+/// The lists that one history comes to.
+pub fn lists(seed: u64, plan: Plan) -> Result<BTreeMap<Key, Vec<Bytes>>, String> {
+    let world = play(seed, plan, false)?;
+    let keys = world.halves.a.space.keys.into_iter();
+    Ok(keys.map(|(key, (content, _))| (key, content.list)).collect())
+}
+
+fn play(seed: u64, plan: Plan, trace: bool) -> Result<World, String> {
     let mut world = World {
         rng: Rng::new(seed),
         plan,
         halves: Pair { a: half(NodeId::A), b: half(NodeId::B) },
         up: true,
-        fresh: 0,
+        fresh: Fresh::new(plan.alike),
         known: Known::default(),
         tally: Tally { histories: 1, ..Tally::default() },
         trace: trace.then(Vec::new),
@@ -191,7 +206,7 @@ pub fn run(seed: u64, plan: Plan, trace: bool) -> Result<Tally, String> {
     if let (Err(error), Some(trace)) = (&checked, &world.trace) {
         return Err(format!("{error}\n{}", trace.join("\n")));
     }
-    checked.map(|()| world.tally)
+    checked.map(|()| world)
 }
 
 impl World {
@@ -332,15 +347,18 @@ impl World {
         let until = if unsynced { half.log.len() } else { half.durable };
         let own = half.log[..until].iter().filter_map(Logged::own);
         let sent_end = half.sent_end;
-        let records: Vec<Record> = own.filter(|it| it.origin.lsn >= sent_end).cloned().collect();
-        if records.is_empty() {
-            return;
+        let mut records: Vec<Record> =
+            own.filter(|it| it.origin.lsn >= sent_end).cloned().collect();
+        let Some(end) = records.last().map(|record| record.origin.lsn.next()) else { return };
+        if compacting && self.rng.chance(50) {
+            // A stretch of what is to be sent.
+            records.truncate(1 + self.rng.index(records.len()));
         }
         half.sent_end = records.last().unwrap().origin.lsn.next();
         let chunks: Vec<Chunk> = if compacting {
             let ops = |records: &[Record]| records.iter().map(|it| it.ops.len()).sum::<usize>();
             let before = ops(&records);
-            let chunks = compact(sent_end, records, 1 + self.rng.index(12));
+            let chunks = half.site.compact(sent_end, records, 1 + self.rng.index(12), end);
             let after: usize = chunks.iter().map(|chunk| ops(&chunk.records)).sum();
             self.tally.compacted += u64::try_from(before - after).unwrap();
             chunks
@@ -403,7 +421,10 @@ impl World {
         let wall = WallMillis::new(half.wall);
         let merged = half.site.merge(chunk, wall, &mut half.space);
         half.log.push(Logged::Theirs(chunk.clone()));
-        let again = half.site.again(&merged, wall, &mut half.space);
+        let mut again = half.site.again(&merged, wall, &mut half.space);
+        if let Some(again) = &mut again {
+            self.fresh.renew(again, &mut half.space);
+        }
         self.tally.conflicts += u64::try_from(merged.conflicts.len()).unwrap();
         half.conflicts.extend(merged.conflicts);
         if let Some(again) = &again {
@@ -516,9 +537,12 @@ impl World {
         }
         let half = &mut self.halves[side];
         let wall = WallMillis::new(half.wall);
-        let again = last
+        let mut again = last
             .filter(|_| careless != Some(Careless::ForgetAgain))
             .and_then(|merged| half.site.again(&merged, wall, &mut half.space));
+        if let Some(again) = &mut again {
+            self.fresh.renew(again, &mut half.space);
+        }
         if let (Some(all), None) = (all, careless) {
             assert_eq!(all, half.space, "replaying the log gives what was there");
         }
@@ -603,29 +627,17 @@ impl World {
                 return Err(format!("unacknowledged at rest: {:#?}", half.site.index()));
             }
         }
-        if self.tally.losses > 0 {
+        if self.tally.losses > 0 || self.plan.alike {
             return Ok(());
         }
         let mut history: Vec<Record> = Vec::new();
         for side in SIDES {
             history.extend(self.halves[side].log.iter().filter_map(Logged::own).cloned());
         }
-        let mut want = oracle::outcome(&history, &self.known);
+        let want = oracle::outcome(&history, &self.known);
         let mut found = shown(&a.space);
         for (content, _) in found.values_mut() {
             content.list.sort();
-        }
-        // Copies of one element cannot be told apart by their names: which was popped is not known then.
-        let told_apart = |list: &[tandem_merge::Bytes]| list.is_sorted_by(|one, next| one != next);
-        let twice: Vec<tandem_merge::Key> = want
-            .iter()
-            .chain(&found)
-            .filter(|(_, (content, _))| !told_apart(&content.list))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in &twice {
-            want.remove(key);
-            found.remove(key);
         }
         if want != found {
             return Err(difference("the rule wants", &want, "both have", &found));
@@ -637,9 +649,9 @@ impl World {
 /// The keys in which two key spaces differ.
 fn difference<V: PartialEq + std::fmt::Debug>(
     left_name: &str,
-    left: &std::collections::BTreeMap<tandem_merge::Key, V>,
+    left: &BTreeMap<Key, V>,
     right_name: &str,
-    right: &std::collections::BTreeMap<tandem_merge::Key, V>,
+    right: &BTreeMap<Key, V>,
 ) -> String {
     let mut text = String::new();
     for key in left.keys().chain(right.keys().filter(|key| !left.contains_key(*key))) {

@@ -72,6 +72,10 @@ fn of_rule(rule: Rule) -> (u64, u64) {
             let when_dry = if seed % 2 == 0 { WhenDry::Strict } else { WhenDry::Available };
             sequences::run(seed, when_dry).map(drop)
         }),
+        Rule::DoneOnce => noticed(TRIES, |seed| {
+            let plan = Plan { snapshots: true, steps: 80 + seed % 160, ..histories::plan(seed) };
+            world::run(seed, plan, false).map(drop)
+        }),
         _ => noticed(TRIES, |seed| merges(seed, None)),
     }
 }

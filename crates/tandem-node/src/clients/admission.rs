@@ -118,7 +118,7 @@ impl Clients {
     #[inline]
     fn refusal(&self, core: &Core, session: &Session, runnable: Runnable) -> Option<Refusal> {
         // Who passed a write on must not read what this follower has not applied yet.
-        let elsewhere = self.is_elsewhere(core, session, runnable).then_some(Refusal::Standby);
+        let elsewhere = self.is_elsewhere(session, runnable).then_some(Refusal::Standby);
         elsewhere.or_else(|| refusal(core, session, runnable))
     }
 
@@ -203,7 +203,7 @@ fn passes_writes_on(core: &Core, session: &Session, runnable: Runnable, refusal:
         && core.view.forward_writes
         && session.info.port == Port::Client
         && session.transaction.is_none()
-        && runnable.is(Flags::WRITE)
+        && (runnable.is(Flags::WRITE) || runnable.may_write_by_script())
         && !runnable.is(Flags::BLOCKING)
 }
 
@@ -224,9 +224,21 @@ const IMMEDIATE_COMMANDS: [&str; 6] = ["exec", "discard", "multi", "watch", "qui
 /// Why the node's role forbids a command, if it does.
 #[inline]
 fn refusal(core: &Core, session: &Session, runnable: Runnable) -> Option<Refusal> {
+    let port = session.info.port;
+    let refusal = refusal_by_role(core, port, runnable);
+    if refusal.is_none() && runnable.may_write_by_script() && port == Port::Client {
+        // What it will write nobody knows before: all of it goes where writes go.
+        return core.view.writes.filter(|it| *it == Refusal::ReadOnly && core.view.forward_writes);
+    }
+    refusal
+}
+
+/// The same of what comes in at `port`.
+#[inline]
+pub(crate) fn refusal_by_role(core: &Core, port: Port, runnable: Runnable) -> Option<Refusal> {
     let flags = runnable.flags();
     let reads = flags.has(Flags::READONLY) || flags.has(Flags::PUBSUB);
-    match session.info.port {
+    match port {
         Port::Client if flags.has(Flags::WRITE) => core.view.writes,
         Port::Client if reads => core.view.reads,
         Port::Read if flags.has(Flags::WRITE) => Some(Refusal::ReadOnly),

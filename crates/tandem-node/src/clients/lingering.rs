@@ -5,6 +5,9 @@
 //! nobody has carried them out. In the second half of the time a connection ends shortly after its next
 //! answer; what has asked nothing ends when the time is up. What waits in the input then was never sent, so its
 //! connection ends without an answer. A request that was passed on is answered, or its outcome is unknown.
+//!
+//! If the role comes back before that, nobody has to move any more, and nobody's connection ends: what is
+//! carried out here now is answered once it is safe, which may be longer than the moment after an answer.
 
 use std::time::Duration;
 
@@ -60,7 +63,16 @@ impl Clients {
             linger.passes_on = true;
             self.turned_away = None;
             self.tell_moving(core);
-            self.end_of_turn(core);
+            self.look_again(core);
+        }
+    }
+
+    /// This node serves: who was here when it did before may stay. What was passed on and is not answered yet is
+    /// answered by who carried it out, or comes back to be done here.
+    pub fn serves(&mut self) {
+        self.linger = None;
+        for session in self.sessions.iter_mut() {
+            session.outlived_role = false;
         }
     }
 
@@ -79,11 +91,8 @@ impl Clients {
 
     /// Whether this is a data command of a client that was here when the role was handed over.
     #[inline]
-    pub(super) fn is_elsewhere(&self, core: &Core, session: &Session, runnable: Runnable) -> bool {
-        self.linger.is_some()
-            && session.outlived_role
-            && core.view.role != tandem_types::Role::Primary
-            && matches!(runnable, Runnable::Data(_))
+    pub(super) fn is_elsewhere(&self, session: &Session, runnable: Runnable) -> bool {
+        self.linger.is_some() && session.outlived_role && runnable.touches_data()
     }
 
     /// What becomes of a command that the role forbids, for a client that was here before; `None`: it is
@@ -135,6 +144,7 @@ impl Clients {
                     && session.waiting.is_none()
                     && session.passed_on == 0
                     && session.pending.is_none()
+                    && !session.outbox.is_holding()
                     && session.active_at >= sends_away_from
                     && now >= session.active_at.plus(QUIET)
             });
@@ -144,9 +154,6 @@ impl Clients {
     /// Ends the connections that have not moved, once their last reply has left.
     fn end_linger(&mut self, core: &mut Core) {
         self.linger = None;
-        if core.view.role == tandem_types::Role::Primary {
-            return; // the role came back: they may stay
-        }
         self.close_where(core, |session| session.outlived_role && session.passed_on == 0);
     }
 }
@@ -161,7 +168,5 @@ fn may_stay(session: &Session) -> bool {
 
 /// It can be carried out by somebody else, alone.
 fn is_whole(session: &Session, runnable: Runnable) -> bool {
-    matches!(runnable, Runnable::Data(_))
-        && !runnable.is(Flags::BLOCKING)
-        && session.transaction.is_none()
+    runnable.touches_data() && !runnable.is(Flags::BLOCKING) && session.transaction.is_none()
 }

@@ -2,7 +2,6 @@
 
 use tandem_resp::{Args, OwnedArgs, Parsed, Parser, ProtocolError};
 use tandem_store::{BlockRequest, Command, Flags, Outcome};
-use tandem_types::LogPosition;
 
 use super::Clients;
 use super::admission::Admission;
@@ -22,6 +21,9 @@ const OUTPUT_CHECK_BYTES: usize = 64 << 10;
 /// A client that is owed this much is not served any further until it has read.
 const DRAIN_FROM_BYTES: usize = 4 << 20;
 
+/// Commands begun in one turn take so long, and the last of them as long as it takes: meanwhile the peer hears nothing.
+const TURN_NANOS_MAX: u64 = 20_000_000;
+
 /// How far a run got.
 struct Ran {
     /// Bytes carried out.
@@ -37,6 +39,16 @@ fn asks_files(core: &mut Core, session: &mut Session, args: &Args<'_>) -> bool {
         return false;
     };
     core.operations.push_back(Operation::ReadConflicts { conn: session.conn, filter });
+    session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+    true
+}
+
+/// Whether a conflict is to be decided that only the files hold: then the node looks there, and the command
+/// waits in the input.
+fn asks_file_of_one(core: &mut Core, session: &mut Session, args: &Args<'_>) -> bool {
+    let id = args.opt(1).and_then(tandem_store::ConflictId::parse);
+    let Some(id) = id.filter(|id| core.store.must_recall_conflict(*id)) else { return false };
+    core.operations.push_back(Operation::RecallConflict { conn: session.conn, id });
     session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
     true
 }
@@ -97,6 +109,23 @@ impl Clients {
         }
     }
 
+    /// The first thing in a turn: whose input was put off in the one before comes first.
+    pub(super) fn begin_turn(&mut self, core: &mut Core) {
+        if std::mem::replace(&mut self.turn_begun, true) {
+            return;
+        }
+        self.turn_nanos = 0;
+        for conn in std::mem::take(&mut self.resumes) {
+            let Some(session) = self.sessions.get_mut(conn) else { continue };
+            if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Turn))
+            {
+                session.waiting = None;
+                self.ready.push_back(conn);
+            }
+        }
+        self.run_ready(core);
+    }
+
     /// Goes on with the input of clients whose wait is over.
     pub(super) fn run_ready(&mut self, core: &mut Core) {
         while let Some(conn) = self.ready.pop_front() {
@@ -120,6 +149,12 @@ impl Clients {
         let mut warmed_to = 0;
         self.measured_to = None;
         while !session.closing && session.waiting.is_none() {
+            if self.turn_nanos > TURN_NANOS_MAX {
+                // The peer, the mediator and the clock come first.
+                session.waiting = Some(Box::new(Waiting { what: What::Turn, until: None }));
+                self.put_off.push(session.conn);
+                break;
+            }
             let rest = bytes.get(consumed..).unwrap_or_default();
             if consumed >= warmed_to {
                 warmed_to = consumed + warm(core, session, rest);
@@ -220,6 +255,9 @@ impl Clients {
                 return Flow::Next;
             }
         }
+        if runnable.name() == "pp.resolve" && asks_file_of_one(core, session, args) {
+            return Flow::Hold;
+        }
         let start = session.outbox.end();
         if !self.monitors.is_empty() && !runnable.is(Flags::SKIP_MONITOR) {
             self.feed_monitors(core, session, args);
@@ -259,7 +297,7 @@ impl Clients {
         let executed = core.execute(command, args, caller, session.outbox.bytes_mut());
         session.outbox.depend_on(executed.wait, core.executed_at());
         if executed.wrote {
-            session.last_write = LogPosition { epoch: core.view.epoch, lsn: executed.wait };
+            session.has_written(core, executed.wait);
         }
         match executed.outcome {
             Outcome::Done => {}
@@ -344,6 +382,7 @@ impl Clients {
             (Some(ended), Some(began)) => ended.saturating_sub(began),
             _ => 0,
         };
+        self.turn_nanos = self.turn_nanos.saturating_add(nanos);
         let count = self.command_stats.of(runnable.name());
         count.calls += 1;
         count.nanos += nanos;
@@ -413,8 +452,8 @@ fn queue(session: &mut Session, runnable: Runnable, args: &Args<'_>) {
     if let Some(transaction) = &mut session.transaction {
         let words = OwnedArgs::copy_of(args);
         transaction.bytes += words.memory_bytes() + size_of::<Queued>();
-        transaction.writes |= runnable.is(Flags::WRITE);
-        transaction.touches_data |= matches!(runnable, Runnable::Data(_));
+        transaction.writes |= runnable.is(Flags::WRITE) || runnable.may_write_by_script();
+        transaction.touches_data |= runnable.touches_data();
         transaction.queue.push(Queued { runnable, words });
     }
     session.reply().simple("QUEUED");

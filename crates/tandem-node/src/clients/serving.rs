@@ -1,12 +1,19 @@
 //! Ends waits: a key was touched, a position moved, an answer came, the time is up.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use tandem_resp::Proto;
 use tandem_store::{Outcome, TimeoutReply};
-use tandem_types::{DbIndex, LogPosition};
+use tandem_types::{DbIndex, LogPosition, Lsn};
 
 use super::Clients;
+use crate::runnable::Runnable;
+use crate::scripting::{By, Run};
 use crate::session::{Session, What};
-use crate::{Caller, ConnId, Core};
+use crate::{Caller, ConnId, ConnInfo, Core};
+
+/// The address of a client that is connected to the peer.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 impl Clients {
     /// Keys of interest were touched: watches break, and blocked clients get their turn, in the order they
@@ -73,8 +80,7 @@ impl Clients {
             Outcome::Done => {
                 session.outbox.depend_on(executed.wait, core.executed_at());
                 if executed.wrote {
-                    let epoch = core.view.epoch;
-                    session.last_write = LogPosition { epoch, lsn: executed.wait };
+                    session.has_written(core, executed.wait);
                 }
                 self.stats.served_blocked += 1;
                 session.waiting = Some(waiting);
@@ -131,7 +137,8 @@ impl Clients {
             | What::Forwarded
             | What::Held
             | What::Sleep
-            | What::Drained => return,
+            | What::Drained
+            | What::Turn => return,
         }
         self.end_wait(core, session);
         Self::end_reply(session, start);
@@ -151,7 +158,8 @@ impl Clients {
                 return;
             }
             Some(What::Sleep) => session.reply().ok(),
-            Some(What::Answer | What::Forwarded | What::Held | What::Drained) | None => return,
+            Some(What::Answer | What::Forwarded | What::Held | What::Drained | What::Turn)
+            | None => return,
         }
         self.end_wait(core, session);
         Self::end_reply(session, start);
@@ -166,7 +174,7 @@ impl Clients {
             let executed = core.execute(command, &words.args(), caller, session.outbox.bytes_mut());
             session.outbox.depend_on(executed.wait, core.executed_at());
             if executed.wrote {
-                session.last_write = LogPosition { epoch: core.view.epoch, lsn: executed.wait };
+                session.has_written(core, executed.wait);
             }
             self.count_error(session, start);
         }
@@ -181,15 +189,40 @@ impl Clients {
         });
     }
 
+    /// The same, of what this node has just written: once the records before `wait` are safe.
+    pub fn answer_after(&mut self, core: &mut Core, conn: ConnId, wait: Lsn, line: &str) {
+        let executed = core.executed_at();
+        self.answer_by(core, conn, |session| {
+            session.reply().simple(line);
+            session.outbox.depend_on(wait, executed);
+        });
+    }
+
     fn answer_by(&mut self, core: &mut Core, conn: ConnId, write: impl FnOnce(&mut Session)) {
+        self.wait_ended(core, conn, |clients, session| {
+            let start = session.outbox.end();
+            write(session);
+            clients.count_error(session, start);
+            Self::end_reply(session, start);
+        });
+    }
+
+    /// What the command at the head of this client's input waited for is there.
+    pub fn go_on(&mut self, core: &mut Core, conn: ConnId) {
+        self.wait_ended(core, conn, |_, _| {});
+    }
+
+    fn wait_ended(
+        &mut self,
+        core: &mut Core,
+        conn: ConnId,
+        write: impl FnOnce(&mut Self, &mut Session),
+    ) {
         let Some(mut session) = self.sessions.take(conn) else { return };
         if matches!(session.waiting.as_deref(), Some(waiting) if matches!(waiting.what, What::Answer))
         {
-            let start = session.outbox.end();
-            write(&mut session);
-            self.count_error(&session, start);
+            write(self, &mut session);
             self.end_wait(core, &mut session);
-            Self::end_reply(&mut session, start);
         }
         self.settle(core, session);
         self.run_ready(core);
@@ -197,12 +230,21 @@ impl Clients {
 
     /// The node's answer to an operation of this client, in lines.
     pub fn answer_lines(&mut self, core: &mut Core, conn: ConnId, lines: &[String]) {
+        self.answer_by(core, conn, |session| write_lines(session, lines));
+    }
+
+    /// The same, of what this node has just written: once the records before `wait` are safe.
+    pub fn answer_lines_after(
+        &mut self,
+        core: &mut Core,
+        conn: ConnId,
+        wait: Lsn,
+        lines: &[String],
+    ) {
+        let executed = core.executed_at();
         self.answer_by(core, conn, |session| {
-            let mut reply = session.reply();
-            reply.array(lines.len());
-            for line in lines {
-                reply.bulk(line.as_bytes());
-            }
+            write_lines(session, lines);
+            session.outbox.depend_on(wait, executed);
         });
     }
 
@@ -265,34 +307,72 @@ impl Clients {
         proto: Proto,
         request: &[u8],
         reply: &mut Vec<u8>,
-    ) -> tandem_types::Lsn {
+    ) -> Lsn {
         let mut parser = tandem_resp::Parser::new();
         let parsed = parser.parse(request, &tandem_resp::Limits::NORMAL);
         let args = parser.args(request);
         let mut writer = tandem_resp::Reply::new(reply, proto);
+        if let (Ok(tandem_resp::Parsed::Command { .. }), Some(runnable)) =
+            (&parsed, Runnable::find(args.name()))
+            && matches!(runnable, Runnable::Session(_))
+            && runnable.touches_data()
+            && runnable.takes(args.len())
+        {
+            return self.run_forwarded_script(core, db, proto, runnable, &args, reply);
+        }
         let (Ok(tandem_resp::Parsed::Command { .. }), Some(command)) =
             (parsed, tandem_store::command(args.name()))
         else {
             writer.error("ERR the peer forwarded something that is no command");
-            return tandem_types::Lsn::ZERO;
+            return Lsn::ZERO;
         };
         if !command.takes(args.len()) {
             writer.error_fmt(format_args!(
                 "ERR wrong number of arguments for '{}' command",
                 command.name
             ));
-            return tandem_types::Lsn::ZERO;
+            return Lsn::ZERO;
         }
         let writes = command.flags.has(tandem_store::Flags::WRITE);
         if let Some(refusal) = if writes { core.view.writes } else { core.view.reads } {
             writer.error(&super::refusal_text(core, refusal));
-            return tandem_types::Lsn::ZERO;
+            return Lsn::ZERO;
         }
         let caller = Caller { db, proto, deny_blocking: true, woken: false };
         let executed = core.execute(command, &args, caller, reply);
         self.serve_touched(core, None);
         self.run_ready(core);
         executed.wait
+    }
+
+    /// The same of a script.
+    fn run_forwarded_script(
+        &mut self,
+        core: &mut Core,
+        db: DbIndex,
+        proto: Proto,
+        runnable: Runnable,
+        args: &tandem_resp::Args<'_>,
+        reply: &mut Vec<u8>,
+    ) -> Lsn {
+        let name = runnable.name();
+        let read_only = !runnable.may_write_by_script();
+        let refusal = if read_only { core.view.reads } else { core.view.writes };
+        if let Some(refusal) = refusal {
+            tandem_resp::Reply::new(reply, proto).error(&super::refusal_text(core, refusal));
+            return Lsn::ZERO;
+        }
+        let by = if name.starts_with("evalsha") { By::Sha } else { By::Text };
+        let (port, conn) = (crate::Port::Client, ConnId::new(u32::MAX, u32::MAX));
+        // It is a client of the peer: this one is nobody's.
+        let info = ConnInfo { port, peer: NOBODY, local: NOBODY, tls: false };
+        let mut session = Session::new(conn, 0, info, core.now.mono);
+        (session.db, session.proto) = (db, proto);
+        let run = Run { by, read_only, port, proto, in_group: false };
+        let waits = self.run_script(core, &mut session, run, args, reply);
+        self.serve_touched(core, None);
+        self.run_ready(core);
+        waits.seen
     }
 
     /// `CLIENT UNBLOCK`: as if the time were up, or with an error.
@@ -332,7 +412,7 @@ impl Clients {
                 self.blocked.remove_position(session.conn);
             }
             What::Held => self.blocked.remove_held(session.conn),
-            What::Answer | What::Forwarded | What::Sleep | What::Drained => {}
+            What::Answer | What::Forwarded | What::Sleep | What::Drained | What::Turn => {}
         }
     }
 }
@@ -351,7 +431,7 @@ pub(crate) fn copies(core: &Core, position: LogPosition, durable: bool) -> Copie
     let at = &core.positions;
     let peer_end = if durable { at.peer_durable_end } else { at.peer_received_end };
     // Nothing written means nothing to wait for: a connected peer counts, as in Redis.
-    let nothing = position.lsn == tandem_types::Lsn::ZERO;
+    let nothing = position.lsn == Lsn::ZERO;
     Copies {
         local: u32::from(nothing || at.durable_end >= position.lsn),
         replicas: u32::from(core.view.peer_connected && (nothing || peer_end >= position.lsn)),
@@ -373,4 +453,12 @@ pub(crate) fn has_reached(core: &Core, position: LogPosition) -> bool {
     core.view.epoch >= position.epoch
         && at.applied_end >= position.lsn
         && at.commit_end >= position.lsn
+}
+
+fn write_lines(session: &mut Session, lines: &[String]) {
+    let mut reply = session.reply();
+    reply.array(lines.len());
+    for line in lines {
+        reply.bulk(line.as_bytes());
+    }
 }

@@ -45,7 +45,7 @@ impl Clients {
         if now.since(self.sweep.last) >= EVERY {
             self.sweep_all(core);
         }
-        self.end_of_turn(core);
+        self.look_again(core);
         self.tend_turned_away(core);
     }
 

@@ -6,6 +6,7 @@ mod messages;
 mod probes;
 mod protocol;
 mod roles;
+mod scripts;
 mod transactions;
 
 use std::net::SocketAddr;

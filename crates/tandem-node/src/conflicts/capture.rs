@@ -4,12 +4,15 @@
 //! and the log after it (docs/adr/2026-11-28-saved-on-both-machines.md). It is done while the node is down
 //! between two boots, so that there is one key space in memory and not two.
 
+use std::sync::Arc;
+
 use tandem_disk::Disk;
 use tandem_log::{RecordKind, RecordView, check_log, cut};
 use tandem_snapshot::remove_beyond;
 use tandem_store::{SlotLsns, Store};
 use tandem_types::{Chain, Lsn, PairId, WallMillis};
 
+use super::Authors;
 use super::catalogue::{catalogue, make_dir, make_room, used_bytes};
 use super::file::WriteFault;
 use super::listing::Lines;
@@ -43,7 +46,7 @@ impl Acked {
 }
 
 /// Where the log left the pair's history.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fork {
     /// The common point: the first record that the pair lacks.
     pub to: Lsn,
@@ -51,6 +54,8 @@ pub struct Fork {
     pub chain: Chain,
     /// What clients were told.
     pub acked: Acked,
+    /// Who wrote, as far as this process knows.
+    pub clients: Arc<Authors>,
 }
 
 /// What was saved.
@@ -93,9 +98,10 @@ pub fn save_fork<D: Disk>(
         load_newest(disk, place.dir, place.pair, fork.to, || Store::new(0))
             .map_err(SaveError::io("read snapshots in", place.dir))?;
     let state = State { store, filter, start: loaded.start, usable: true };
-    let saved = save(disk, place, settings, (fork, Some(fork.chain)), Some(state), now)?;
+    let (to, chain) = (fork.to, fork.chain);
+    let saved = save(disk, place, settings, (fork, Some(chain)), Some(state), now)?;
     if saved.file.is_none() {
-        cut_at(disk, place.dir, fork.to, saved.images)?;
+        cut_at(disk, place.dir, to, saved.images)?;
     }
     Ok(saved)
 }
@@ -111,7 +117,8 @@ pub fn save_records<D: Disk>(
     from: Lsn,
     now: WallMillis,
 ) -> Result<Saved, SaveError> {
-    let fork = Fork { to: from, chain: Chain::EMPTY, acked: Acked::Unknown };
+    let (chain, acked) = (Chain::EMPTY, Acked::Unknown);
+    let fork = Fork { to: from, chain, acked, clients: Arc::default() };
     save(disk, place, settings, (fork, None), None, now)
 }
 
@@ -168,6 +175,7 @@ fn save<D: Disk>(
     let bytes_max = settings.conflicts_bytes_max;
     make_room(disk, 0, bytes_max)?;
     let room = bytes_max.saturating_sub(used_bytes(disk)?);
+    let to = fork.to;
     let mut lines = Lines::new(disk, fork, settings, now, room);
     let (mut chain_at, mut trouble, mut first) = (None, None, true);
     let check = check_log(disk, place.dir, place.pair, &mut |record| {
@@ -176,7 +184,7 @@ fn save<D: Disk>(
         {
             state.usable = record.lsn <= state.start;
         }
-        if record.lsn < fork.to {
+        if record.lsn < to {
             return state.as_mut().map_or(Ok(()), |state| state.apply(record));
         }
         lines.chain = *chain_at.get_or_insert(record.chain_before);
@@ -186,14 +194,14 @@ fn save<D: Disk>(
         })
     });
     let ours = chain_at.unwrap_or(check.tip.chain);
-    let differs = theirs.filter(|theirs| ours != *theirs && check.tip.end >= fork.to);
+    let differs = theirs.filter(|theirs| ours != *theirs && check.tip.end >= to);
     let fault = match (trouble, check.error, differs) {
         (Some(WriteFault::Room { .. }), ..) => Some(SaveError::Room { bytes_max }),
         (Some(WriteFault::Io { name, source }), ..) => {
             Some(SaveError::Io { op: "write", file: name, source })
         }
         (None, Some(error), _) => Some(error.into()),
-        (None, None, Some(theirs)) => Some(SaveError::Chain { at: fork.to, ours, theirs }),
+        (None, None, Some(theirs)) => Some(SaveError::Chain { at: to, ours, theirs }),
         (None, None, None) => None,
     };
     match fault {

@@ -32,6 +32,9 @@ pub struct KeyImages {
     pub fork: Option<Image>,
     /// After the saved records.
     pub lost: Option<Image>,
+    /// All of that value, as [`tandem_store::Effect::Restore`] carries it; `None`: there is none, it is too
+    /// long, or an earlier build saved the file.
+    pub whole: Option<Vec<u8>>,
 }
 
 /// A whole file in memory.
@@ -255,7 +258,8 @@ fn take_line(file: &mut SavedFile, line: &Value) -> Result<(), String> {
         let db = db.and_then(DbIndex::new).ok_or("a key without its database")?;
         let key = bytes("key").ok_or("a key that cannot be read")?;
         let image = |name: &str| line.get(name).and_then(Image::from_json);
-        let images = KeyImages { fork: image("at_fork"), lost: image("lost") };
+        let images =
+            KeyImages { fork: image("at_fork"), lost: image("lost"), whole: bytes("whole") };
         file.images.insert((db, key), images);
     }
     Ok(())

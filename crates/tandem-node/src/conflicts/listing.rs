@@ -13,7 +13,7 @@ use super::capture::{Fork, Saved, State, TEMPORARY};
 use super::file::{Counts, Heading, WriteFault, Writer, read_entry};
 use super::lines::{Image, escape};
 use super::save_error::SaveError;
-use super::{DIR, SUFFIX, path};
+use super::{DIR, SUFFIX, WHOLE_BYTES_MAX, path};
 use crate::Settings;
 
 /// The file being written, created with the first record that holds anything.
@@ -125,7 +125,7 @@ impl<'d, D: Disk> Lines<'d, D> {
             "epoch": record.epoch.get(),
             "time_ms": record.stamp.wall().get(),
             "op": op,
-            "client": null,
+            "client": self.fork.clients.of(record.lsn),
             "acknowledged": self.fork.acked.word(record.lsn),
         });
         if !raw.is_null() {
@@ -183,11 +183,13 @@ impl<'d, D: Disk> Lines<'d, D> {
         for ((db, key), fork) in forks {
             let Some(state) = state else { break };
             let lost = state.store.glimpse(db, &key, WallMillis::default()).map(Image::from);
+            let whole = state.store.whole_value(db, &key, WallMillis::default(), WHOLE_BYTES_MAX);
             let json_of = |image: &Option<Image>| image.as_ref().map(Image::to_json);
             written = written.and_then(|()| {
                 self.line(&json!({
                     "db": db.get(), "key": escape(&key),
                     "at_fork": json_of(&fork), "lost": json_of(&lost),
+                    "whole": whole.as_deref().map(escape),
                 }))
             });
         }

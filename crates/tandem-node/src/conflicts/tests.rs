@@ -1,6 +1,8 @@
 //! The power is cut after every disk operation of saving, sending and cutting: nothing is lost, nothing is
 //! saved twice, and nothing is cut before both disks hold it.
 
+use std::sync::Arc;
+
 use tandem_disk::{Keep, SimDisk};
 use tandem_log::{
     Appender, LogOptions, RecordKind, RecordMeta, RecoverOptions, SegmentWriter, Tip, Verify,
@@ -91,7 +93,7 @@ fn files(disk: &SimDisk, settings: &Settings) -> Vec<SavedFile> {
 }
 
 /// What the two nodes do, from wherever a crash has left them; `None`: the power went.
-fn go_on(loser: &SimDisk, peer: &SimDisk, fork: Fork, settings: &Settings) -> Option<()> {
+fn go_on(loser: &SimDisk, peer: &SimDisk, fork: &Fork, settings: &Settings) -> Option<()> {
     discard_temporary(loser).ok()?;
     let end = end_of_log(loser);
     if end == fork.to {
@@ -103,7 +105,7 @@ fn go_on(loser: &SimDisk, peer: &SimDisk, fork: Fork, settings: &Settings) -> Op
         entry
     } else {
         let place = LogPlace { dir: DIR_OF_LOG, pair: PAIR };
-        *save_fork(loser, place, settings, fork, NOW).ok()?.entry.unwrap()
+        *save_fork(loser, place, settings, fork.clone(), NOW).ok()?.entry.unwrap()
     };
     let (here, there) = (
         Desk::new(loser.clone(), settings.conflicts_bytes_max),
@@ -132,9 +134,9 @@ fn nothing_is_lost_wherever_the_power_is_cut() {
     let settings = settings();
     let (base, empty) = (SimDisk::new(1), SimDisk::new(2));
     let (to, chain) = log(&base);
-    let fork = Fork { to, chain, acked: Acked::Before(to) };
+    let fork = Fork { to, chain, acked: Acked::Before(to), clients: Arc::default() };
     let whole_run = [base.fork(), empty.fork()];
-    go_on(&whole_run[0], &whole_run[1], fork, &settings).unwrap();
+    go_on(&whole_run[0], &whole_run[1], &fork, &settings).unwrap();
     let counts = [&base, &empty].map(SimDisk::operations);
     let done = [0, 1].map(|at| whole_run[at].operations() - counts[at]);
     for (side, operations) in done.into_iter().enumerate() {
@@ -142,18 +144,18 @@ fn nothing_is_lost_wherever_the_power_is_cut() {
             for keep in [Keep::Nothing, Keep::Everything, Keep::Random { chance: 128 }] {
                 let disks = [base.fork(), empty.fork()];
                 disks[side].power_off_after(Some(counts[side] + stop));
-                let cut_off = go_on(&disks[0], &disks[1], fork, &settings);
+                let cut_off = go_on(&disks[0], &disks[1], &fork, &settings);
                 disks[side].power_off_after(None);
                 disks[side].crash(keep);
                 let what = format!("side {side}, operation {stop}, {keep:?}, {cut_off:?}");
-                check(&disks, fork, &settings, &what);
+                check(&disks, &fork, &settings, &what);
                 // A start repairs a tail that a cut left half done.
                 let options =
                     RecoverOptions { pair: PAIR, from: Lsn::ZERO, verify: Verify::Everything };
                 recover(&disks[0], DIR_OF_LOG, &options, &mut |_| Ok(())).expect(&what);
-                go_on(&disks[0], &disks[1], fork, &settings).expect(&what);
+                go_on(&disks[0], &disks[1], &fork, &settings).expect(&what);
                 assert_eq!(end_of_log(&disks[0]), to, "{what}");
-                check(&disks, fork, &settings, &what);
+                check(&disks, &fork, &settings, &what);
                 let counts = [0, 1].map(|at| catalogue(&disks[at]).unwrap().len());
                 assert_eq!(counts, [1, 1], "saved once: {what}");
             }
@@ -162,7 +164,7 @@ fn nothing_is_lost_wherever_the_power_is_cut() {
 }
 
 /// Either the records are still in the log, or both disks hold all of them.
-fn check(disks: &[SimDisk; 2], fork: Fork, settings: &Settings, what: &str) {
+fn check(disks: &[SimDisk; 2], fork: &Fork, settings: &Settings, what: &str) {
     if end_of_log(&disks[0]) > Lsn::new(fork.to.get() + EXTRA - 1) {
         return;
     }
@@ -180,9 +182,9 @@ fn check(disks: &[SimDisk; 2], fork: Fork, settings: &Settings, what: &str) {
 fn an_undecided_file_is_never_removed_to_make_room() {
     let (base, peer) = (SimDisk::new(1), SimDisk::new(2));
     let (to, chain) = log(&base);
-    let fork = Fork { to, chain, acked: Acked::Unknown };
+    let fork = Fork { to, chain, acked: Acked::Unknown, clients: Arc::default() };
     let roomy = settings();
-    go_on(&base.fork(), &peer, fork, &roomy).unwrap();
+    go_on(&base.fork(), &peer, &fork, &roomy).unwrap();
     let held = catalogue(&peer).unwrap().remove(0);
     let tight = Desk::new(peer.clone(), held.bytes + 10);
     let look =
@@ -208,8 +210,8 @@ fn an_undecided_file_is_never_removed_to_make_room() {
 fn a_file_holds_the_fork_although_probes_come_first() {
     let (disk, peer) = (SimDisk::new(1), SimDisk::new(2));
     let (to, chain) = log_with(&disk, 2, 1);
-    let fork = Fork { to, chain, acked: Acked::Unknown };
-    go_on(&disk, &peer, fork, &settings()).unwrap();
+    let fork = Fork { to, chain, acked: Acked::Unknown, clients: Arc::default() };
+    go_on(&disk, &peer, &fork, &settings()).unwrap();
     assert_eq!(end_of_log(&disk), to);
     let entries = catalogue(&peer).unwrap();
     let [entry] = &entries[..] else { panic!("{entries:?}") };
@@ -221,7 +223,7 @@ fn where_nothing_was_written_past_the_fork_the_log_is_cut_without_a_file() {
     let disk = SimDisk::new(1);
     let (to, chain) = log_with(&disk, 3, 0);
     let place = LogPlace { dir: DIR_OF_LOG, pair: PAIR };
-    let fork = Fork { to, chain, acked: Acked::Unknown };
+    let fork = Fork { to, chain, acked: Acked::Unknown, clients: Arc::default() };
     let saved = save_fork(&disk, place, &settings(), fork, NOW).unwrap();
     assert_eq!((saved.file, saved.records), (None, 0));
     assert_eq!(end_of_log(&disk), to);

@@ -6,14 +6,17 @@ use tandem_types::{DbIndex, WallMillis};
 
 use super::Node;
 use super::deciding::Matter;
+use super::forcing::{Act, How, taking};
 use super::operator::Asker;
-use crate::conflicts::{Class, Current, Image, KeyOf, MARKS, Unit, classes, escape};
+use crate::conflicts::{Current, Image, KeyOf, MARKS, Unit, classes, escape};
 use crate::{Output, Severity};
 
 /// Units written in one turn.
 const UNITS_PER_TURN: usize = 256;
 /// What a mark says.
 const MARK: &[u8] = b"applied";
+/// The mark of what a person has left as it is.
+const LEFT: &[u8] = b"left";
 
 /// How far applying is.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub(super) struct Applying {
     deciding: bool,
     written: u64,
     merged: u64,
+    taken: u64,
+    left: u64,
     identical: u64,
     already: u64,
     kept: u64,
@@ -50,21 +55,28 @@ impl Applying {
         self.deciding = true;
     }
 
-    const fn count(&mut self, class: Class, keep: bool) {
-        match class {
-            _ if keep => self.kept += 1,
-            Class::Identical => self.identical += 1,
-            Class::Untouched => self.written += 1,
-            Class::Mergeable => self.merged += 1,
-            Class::Conflict => self.kept += 1,
-        }
+    const fn count(&mut self, act: Act) {
+        let counter = match act {
+            Act::Nothing => &mut self.identical,
+            Act::Write => &mut self.written,
+            Act::Merge => &mut self.merged,
+            Act::Take => &mut self.taken,
+            Act::Leave => &mut self.left,
+            Act::Keep => &mut self.kept,
+        };
+        *counter += 1;
     }
 
     /// What was done.
     pub(super) fn view(&self, id: &str) -> ConflictApplyView {
-        let Self { written, merged, identical, already, kept, .. } = *self;
+        let Self { written, merged, taken, left, identical, already, kept, .. } = *self;
+        let by_person = if taken + left > 0 {
+            format!("{taken} took the lost value, {left} left as they are, ")
+        } else {
+            String::new()
+        };
         let mut message = format!(
-            "{id}: {written} keys written again, {merged} merged, {identical} were the same, {already} were applied before, {kept} kept for a decision"
+            "{id}: {written} keys written again, {merged} merged, {by_person}{identical} were the same, {already} were applied before, {kept} kept for a decision"
         );
         if kept > 0 {
             message.push_str(" (see tandem conflicts diff)");
@@ -74,6 +86,8 @@ impl Applying {
             message,
             written,
             merged,
+            taken,
+            left,
             identical,
             already,
             kept,
@@ -88,8 +102,10 @@ impl Applying {
             match (key.apply.as_str(), key.class.as_str()) {
                 ("write", _) => applying.written += 1,
                 ("merge", _) => applying.merged += 1,
+                ("take", _) => applying.taken += 1,
+                ("leave", _) => applying.left += 1,
                 ("keep", _) => applying.kept += 1,
-                (_, "applied") => applying.already += 1,
+                (_, "applied" | "left") => applying.already += 1,
                 _ => applying.identical += 1,
             }
         }
@@ -124,11 +140,15 @@ fn mark_of(unit: &Unit) -> Vec<u8> {
 }
 
 impl Node {
-    fn is_marked(&self, id: &str, unit: &Unit) -> bool {
+    /// What the unit's mark says: it is decided.
+    fn mark(&self, id: &str, unit: &Unit) -> Option<&'static str> {
         let (key, field) = (marks_of(id), mark_of(unit));
         let effect = Effect::HashDel(&field);
         let place = Located { db: DbIndex::ZERO, key: &key, effect };
-        self.core.store.glimpse_part(&place).as_deref().is_some_and(|mark| mark.as_bytes() == MARK)
+        let mark = self.core.store.glimpse_part(&place)?;
+        [("applied", MARK), ("left", LEFT)]
+            .into_iter()
+            .find_map(|(word, bytes)| (mark.as_bytes() == bytes).then_some(word))
     }
 
     fn present(&self) -> Present<'_> {
@@ -136,21 +156,22 @@ impl Node {
     }
 
     /// Writes the next units. The classes hold: every record there is was looked at.
-    pub(super) fn apply_slice(&mut self, matter: &mut Matter, applying: &mut Applying) {
+    pub(super) fn apply_slice(&mut self, how: &How, matter: &mut Matter, applying: &mut Applying) {
         let id = matter.file.entry.id.clone();
         let end = (applying.next + UNITS_PER_TURN).min(matter.units.len());
         for unit in matter.units.get(applying.next..end).unwrap_or_default() {
-            if self.is_marked(&id, unit) {
+            if self.mark(&id, unit).is_some() {
                 applying.already += count(unit.keys.len());
                 continue;
             }
             let classes = classes(unit, &matter.file, &matter.since, &self.present());
-            let keep = classes.contains(&Class::Conflict);
-            for class in &classes {
-                applying.count(*class, keep);
+            let acts = how.acts(unit, &classes, &matter.file);
+            for act in &acts {
+                applying.count(*act);
             }
-            let changes = classes.iter().any(|class| *class != Class::Identical);
-            if !keep && changes && !self.write_unit(&id, unit, &classes, matter) {
+            let settles = !acts.contains(&Act::Keep);
+            let changes = acts.iter().any(|act| *act != Act::Nothing);
+            if settles && changes && !self.write_unit(&id, unit, &acts, matter) {
                 return;
             }
         }
@@ -161,21 +182,26 @@ impl Node {
     }
 
     /// One record: the unit's effects, and its mark.
-    fn write_unit(&mut self, id: &str, unit: &Unit, classes: &[Class], matter: &Matter) -> bool {
+    fn write_unit(&mut self, id: &str, unit: &Unit, acts: &[Act], matter: &Matter) -> bool {
         let effects = unit.effects(&matter.file);
-        let of_class = |wanted: Class| -> Vec<Located<'_>> {
+        let of_act = |wanted: Act| -> Vec<Located<'_>> {
             let is = |it: &&Located<'_>| {
-                let key = |(key, _): &(&KeyOf, &Class)| key.0 == it.db && key.1 == it.key;
-                unit.keys.iter().zip(classes).find(key).is_some_and(|(_, class)| *class == wanted)
+                let key = |(key, _): &(&KeyOf, &Act)| key.0 == it.db && key.1 == it.key;
+                unit.keys.iter().zip(acts).find(key).is_some_and(|(_, act)| *act == wanted)
             };
             effects.iter().filter(is).copied().collect()
         };
         let (key, field) = (marks_of(id), mark_of(unit));
-        let effect = Effect::HashSet { field: &field, value: MARK };
+        let taken = unit.keys.iter().zip(acts).filter(|(_, act)| **act == Act::Take);
+        let now = self.core.now.wall;
+        let taken = taken.map(|(key, _)| taking(&matter.file, key, now)).collect();
+        let value = if acts.contains(&Act::Leave) { LEFT } else { MARK };
+        let effect = Effect::HashSet { field: &field, value };
         let mark = Located { db: DbIndex::ZERO, key: &key, effect };
         let steps = [
-            (Again::Exactly, of_class(Class::Untouched)),
-            (Again::Merged, of_class(Class::Mergeable)),
+            (Again::Exactly, of_act(Act::Write)),
+            (Again::Merged, of_act(Act::Merge)),
+            (Again::Exactly, taken),
             (Again::Merged, vec![mark]),
         ];
         match self.core.write_again(&steps) {
@@ -205,33 +231,26 @@ impl Node {
     }
 
     /// Each key of a file: what it was, what was lost, what it is.
-    pub(super) fn key_views(&self, matter: &mut Matter) -> Vec<ConflictKeyView> {
-        let Matter { file, units, since } = &*matter;
+    pub(super) fn key_views(&self, how: &How, matter: &Matter) -> Vec<ConflictKeyView> {
+        let Matter { file, units, since } = matter;
         let present = self.present();
         let mut views = Vec::new();
         for unit in units {
-            let marked = self.is_marked(&file.entry.id, unit);
+            let mark = self.mark(&file.entry.id, unit);
             let classes = classes(unit, file, since, &present);
-            let keep = classes.contains(&Class::Conflict);
-            for (key, class) in unit.keys.iter().zip(&classes) {
+            let acts = how.acts(unit, &classes, file);
+            for ((key, class), act) in unit.keys.iter().zip(&classes).zip(acts) {
                 let images = file.images.get(key).cloned().unwrap_or_default();
-                let apply = match class {
-                    _ if marked => "nothing",
-                    _ if keep => "keep",
-                    Class::Identical => "nothing",
-                    Class::Untouched => "write",
-                    Class::Mergeable => "merge",
-                    Class::Conflict => "keep",
-                };
+                let apply = if mark.is_some() { Act::Nothing } else { act };
                 views.push(ConflictKeyView {
                     db: key.0.get(),
                     key: escape(&key.1),
-                    class: if marked { "applied" } else { class.word() }.to_owned(),
+                    class: mark.unwrap_or(class.word()).to_owned(),
                     group: (unit.keys.len() > 1).then(|| unit.lsn.next().get()),
                     at_fork: images.fork.map(view_of),
                     lost: images.lost.map(view_of),
                     current: present.image(key).map(view_of),
-                    apply: apply.to_owned(),
+                    apply: apply.word().to_owned(),
                 });
             }
         }

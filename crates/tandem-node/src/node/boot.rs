@@ -21,6 +21,7 @@ use super::link::LinkState;
 use super::operator::Backups;
 use super::status::Journal;
 use super::unknown_data::refuse_unknown_data;
+use crate::acquaintance::{self, Acquaintance};
 use crate::apply_queue::ApplyQueue;
 use crate::conflicts::{Entry, catalogue, discard_temporary};
 use crate::generation::{
@@ -28,6 +29,7 @@ use crate::generation::{
 };
 use crate::merge_log::{Life, number_conflicts};
 use crate::repair::{RepairNote, find_note, finish_setting_aside, remove_note};
+use crate::saves::Saves;
 use crate::snapshot_job::SnapshotJob;
 use crate::snapshots::{BadSnapshot, Loaded, New, Vessel, load_newest_into};
 use crate::writer::{Replayed, Writer};
@@ -361,11 +363,13 @@ fn load_or_create<D: Disk>(
         if state.node.is_some_and(|node| node != settings.node) {
             return Err(BootError::OtherNode);
         }
-        state.boots += 1;
-        let mut switch = switch_state(&state)?;
+        state.boots = tandem_switch::next_boot(state.boots, seeds.switch);
+        let (mut switch, mut acquaintance) = switch_and_peer(&state)?;
         switch.boot = state.boots;
+        acquaintance.start(state.boots);
         state.extra.clear();
         switch.encode(&mut state.extra);
+        acquaintance::encode(acquaintance.met, &acquaintance.starts, &mut state.extra);
         save_state(disk, &state)?;
         return Ok(state);
     }
@@ -373,10 +377,15 @@ fn load_or_create<D: Disk>(
     report.created = true;
     let incarnation = Incarnation::new(seeds.incarnation.max(1));
     let mut switch = tandem_switch::NodeState::new(incarnation);
-    switch.boot = 1;
-    let mut state =
-        NodeState { node: Some(settings.node), incarnation, boots: 1, ..NodeState::default() };
+    switch.boot = tandem_switch::next_boot(0, seeds.switch);
+    let mut state = NodeState {
+        node: Some(settings.node),
+        incarnation,
+        boots: switch.boot,
+        ..NodeState::default()
+    };
     switch.encode(&mut state.extra);
+    acquaintance::encode(None, &[switch.boot], &mut state.extra);
     let dir = generation_name(state.generation);
     remove_generation(disk, &dir)?;
     disk.create_dir(&dir).map_err(BootError::io("create", &dir))?;
@@ -388,9 +397,16 @@ fn load_or_create<D: Disk>(
 
 /// What the switch kept in the state file.
 pub(crate) fn switch_state(state: &NodeState) -> Result<tandem_switch::NodeState, BootError> {
-    let (switch, _rest) =
+    Ok(switch_and_peer(state)?.0)
+}
+
+/// The same, and what is kept behind it.
+fn switch_and_peer(
+    state: &NodeState,
+) -> Result<(tandem_switch::NodeState, Acquaintance), BootError> {
+    let (switch, rest) =
         tandem_switch::NodeState::decode(&state.extra).map_err(BootError::Switch)?;
-    Ok(switch)
+    Ok((switch, Acquaintance::decode(rest)))
 }
 
 /// Removes what a full copy that broke off, or one that was completed, left behind.
@@ -439,6 +455,7 @@ fn new_brain(
     state: &tandem_switch::NodeState,
     facts: &Facts,
     seeds: Seeds,
+    writer: Option<&Writer>,
 ) -> Brain {
     let by = match settings.switch_by {
         _ if settings.topology == Topology::PrimaryPrimary => By::Both,
@@ -447,7 +464,12 @@ fn new_brain(
         SwitchBy::Direct | SwitchBy::Probe | SwitchBy::Keepalived => By::Direct,
     };
     let boot = BootFacts { starts_in_window: facts.starts_in_window };
-    Brain::new(by, switch_settings(settings), *state, boot, seeds.switch, now.mono)
+    let settings = switch_settings(settings);
+    let mut brain = Brain::new(by, settings, *state, boot, seeds.switch, now.mono);
+    if writer.is_some_and(Writer::is_restored) {
+        brain.hold_restored();
+    }
+    brain
 }
 
 impl Node {
@@ -483,21 +505,23 @@ impl Node {
         }
         let scrub_every = settings.scrub_every;
         let conflicts = Conflicts::new(conflicts, save_trouble, now.mono);
-        let switch_state = switch_state(&state)?;
+        let (switch_state, Acquaintance { met, starts }) = switch_and_peer(&state)?;
         let tip = recovered.tip();
         let history = recovered.history().clone();
         let stream = stream_settings(&settings, seeds);
-        let switch = new_brain(now, &settings, &switch_state, &facts, seeds);
+        let switch = new_brain(now, &settings, &switch_state, &facts, seeds, writer.as_ref());
         let tail = Tail::new(tip, settings.tail_bytes_max);
         let mut core = Core::new(settings, store, tip, writer.map(Box::new));
         core.now = now;
+        core.saves = Saves::new(now, tip.end, report.records);
         let mut node = Self {
             clients: Clients::new(facts, stopwatch),
             core,
             switch,
             switch_state,
+            starts,
             heart: Heart::new(&stream),
-            exchange: super::both::Exchange::default(),
+            exchange: super::both::Exchange::of_one_who_met(met),
             leader: None,
             follower: None,
             link: LinkState::default(),
@@ -560,6 +584,7 @@ impl Node {
         let switch = &self.switch_state;
         let mut extra = Vec::new();
         switch.encode(&mut extra);
+        acquaintance::encode(self.exchange.peer_met(), &self.starts, &mut extra);
         NodeState {
             pair: switch.pair_id,
             node: Some(self.core.settings.node),
@@ -581,20 +606,12 @@ impl Node {
     }
 }
 
-const fn switch_acknowledge(acknowledge: Acknowledge) -> tandem_switch::Acknowledge {
-    match acknowledge {
-        Acknowledge::Local => tandem_switch::Acknowledge::Local,
-        Acknowledge::Received => tandem_switch::Acknowledge::Received,
-        Acknowledge::Durable => tandem_switch::Acknowledge::Durable,
-    }
-}
-
 fn switch_settings(settings: &Settings) -> tandem_switch::Settings {
     tandem_switch::Settings {
         node: settings.node,
         names: settings.names.clone(),
         initial_primary: settings.initial_primary,
-        acknowledge: switch_acknowledge(settings.acknowledge),
+        acknowledge: settings.acknowledge,
         failure_timeout: settings.failure_timeout,
         hold: settings.hold,
         automatic: settings.automatic,

@@ -16,6 +16,7 @@
 mod forget;
 mod greet;
 mod message;
+mod pace;
 mod receive;
 mod send;
 mod verify;
@@ -23,14 +24,18 @@ mod verify;
 use std::collections::VecDeque;
 
 use tandem_merge::handshake::Greeting;
+use tandem_switch::BootId;
 use tandem_types::{Lsn, WallMillis};
 
 use self::forget::Salvaged;
 use self::message::Seen;
 use self::send::{Giving, Sending};
 use self::verify::Verifying;
-use super::Node;
-use crate::writer::Unsaid;
+use super::{Node, SavedFor};
+use crate::acquaintance::went_back;
+#[cfg(feature = "planted")]
+use crate::planted::{NodeRule, holds};
+use crate::writer::{NOBODY, PeerNote, Unsaid};
 
 /// How the exchange stands.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -62,9 +67,24 @@ pub(super) struct Apart {
 }
 
 impl Exchange {
+    /// Of a node that had met this process of its peer before it was started.
+    pub(super) fn of_one_who_met(peer: Option<BootId>) -> Self {
+        Self { met: Met { peer, durable: peer, went_back: false }, ..Self::default() }
+    }
+
+    /// Which process of the peer was met last.
+    pub(super) const fn peer_met(&self) -> Option<BootId> {
+        self.met.peer
+    }
+
     /// This node is about to begin a new incarnation.
     pub(super) const fn is_leaving(&self) -> bool {
         self.leaving
+    }
+
+    /// Whether the next turn has something to send at once.
+    pub(super) const fn wants_turn(&self) -> bool {
+        self.sending.has_more()
     }
 }
 
@@ -80,6 +100,9 @@ pub(super) struct Exchange {
     giving: Option<Giving>,
     /// What was said last.
     said: Seen,
+    /// It was said before all own records up to [`Seen::said_at`] were sent: it counts at the peer only if it is
+    /// said again behind them.
+    said_early: bool,
     /// The log's end after each chunk or piece of this connection, and the bytes of them up to there.
     taking: VecDeque<(Lsn, u64)>,
     received: u64,
@@ -94,9 +117,21 @@ pub(super) struct Exchange {
     /// Why the two are apart, for people.
     apart: Option<String>,
     /// This node is about to begin a new incarnation.
-    leaving: bool,
+    pub(super) leaving: bool,
     /// What a peer that was given up wrote, and nobody has dealt with.
     salvaged: Salvaged,
+    met: Met,
+}
+
+/// Which process of the peer was met; outlives connections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    /// The last one.
+    peer: Option<BootId>,
+    /// That is on disk.
+    durable: Option<BootId>,
+    /// The one that is connected is of an older copy of that one's directory.
+    went_back: bool,
 }
 
 impl Node {
@@ -107,7 +142,11 @@ impl Node {
 
     /// After a boot: writes again what the log ends before, and does not keep half a copy.
     pub(super) fn go_on_as_writer(&mut self, unsaid: Unsaid) {
-        let Some(writer) = &self.core.writer else { return };
+        let Some(writer) = &mut self.core.writer else { return };
+        #[cfg(feature = "planted")]
+        if !holds(NodeRule::ClockFromLog) {
+            writer.site.forget_clock();
+        }
         if writer.copying.is_some() {
             return self.begin_anew("the full copy that this directory holds broke off", false);
         }
@@ -120,10 +159,21 @@ impl Node {
         self.core.write_salvaged(unsaid.salvaged);
     }
 
+    /// This node serves with what was restored: whoever comes with data is a stranger from now on.
+    pub(super) fn take_restored_up(&mut self) {
+        if self.core.writer.as_ref().is_some_and(|writer| writer.is_restored()) {
+            self.begin_snapshot_again();
+            if let Err(fault) = self.core.heed(&PeerNote::Met { incarnation: NOBODY }) {
+                self.reboot(fault.to_string());
+            }
+        }
+    }
+
     /// The peer's place is taken anew: a snapshot must not span that.
     fn begin_snapshot_again(&mut self) {
         if self.snapshot.is_walking() {
             self.snapshot.abort(&mut self.core.out);
+            drop(self.core.saves.given_up(true));
             self.snapshot_wanted = true;
         }
     }
@@ -152,10 +202,29 @@ impl Node {
         if !self.is_one_of_two() {
             return;
         }
-        let leaving = self.exchange.leaving;
+        let Exchange { leaving, met, .. } = self.exchange;
         let settled_end = self.core.positions.appended_end;
-        self.exchange =
-            Exchange { phase: Phase::Greeting, settled_end, leaving, ..Exchange::default() };
+        let phase = Phase::Greeting;
+        self.exchange = Exchange { phase, settled_end, leaving, met, ..Exchange::default() };
+        self.meet_process();
+        self.greet();
+    }
+
+    /// Nothing is exchanged with a process before it is on disk that it was met.
+    fn meet_process(&mut self) {
+        let Some(hello) = &self.link.hello else { return };
+        let boot = BootId { incarnation: hello.incarnation, boot: hello.boot };
+        let met = &mut self.exchange.met;
+        met.went_back = went_back(met.peer, boot, &hello.starts);
+        if !met.went_back && met.peer != Some(boot) {
+            met.peer = Some(boot);
+            self.save(SavedFor::Met(boot));
+        }
+    }
+
+    /// That this process was met is on disk.
+    pub(super) fn met_peer(&mut self, boot: BootId) {
+        self.exchange.met.durable = Some(boot);
         self.greet();
     }
 
@@ -164,9 +233,9 @@ impl Node {
         if !self.is_one_of_two() {
             return;
         }
-        let leaving = self.exchange.leaving;
         let verifying = self.exchange.verifying.take();
-        self.exchange = Exchange { verifying, leaving, ..Exchange::default() };
+        let Exchange { leaving, met, .. } = self.exchange;
+        self.exchange = Exchange { verifying, leaving, met, ..Exchange::default() };
         self.tend_verify();
         if self.core.writer.as_ref().is_some_and(|writer| writer.copying.is_some()) {
             self.begin_anew("the full copy broke off", false);
@@ -185,13 +254,17 @@ impl Node {
         }
         self.greet();
         self.look_if_whole();
-        self.say_seen();
+        // In this order, what is said to be seen comes behind the own records that it has to wait for.
         self.send_records();
+        self.say_seen();
     }
 
     /// The end of a turn: what it made may be sent once it is on disk; what was merged may make this whole.
     pub(super) fn tend_exchange(&mut self) {
-        self.send_records();
+        self.send_at_end();
+        if self.exchange.said_early {
+            self.say_seen();
+        }
         self.tend_verify();
     }
 

@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tandem_replication::Message;
 use tandem_replication::message::NoticeCode;
+use tandem_switch::InSyncSet;
 use tandem_types::{Chain, Monotonic};
 
 use super::Node;
@@ -87,7 +89,8 @@ impl Node {
     /// The primary says that this log left the common history.
     pub(super) fn fork_found(&mut self, to: tandem_types::Lsn, chain: Chain) {
         self.clients.demoted(&mut self.core);
-        let fork = Fork { to, chain, acked: self.acked() };
+        let clients = Arc::new(std::mem::take(&mut self.core.authors));
+        let fork = Fork { to, chain, acked: self.acked(), clients };
         let tip = self.core.log.tip();
         let covers = |it: &&Entry| {
             it.whole
@@ -110,11 +113,10 @@ impl Node {
 
     /// What clients were told of the records past the fork.
     fn acked(&self) -> Acked {
-        let settings = &self.core.settings;
-        let both = self.switch_state.in_sync.is_some_and(|set| set.is_both());
+        let waited = |set: InSyncSet| set.is_both() && set.strength != Acknowledge::Local;
         if self.conflicts.reigned {
             Acked::Before(self.core.positions.commit_end)
-        } else if both && settings.acknowledge != Acknowledge::Local {
+        } else if self.switch_state.in_sync.is_some_and(waited) {
             Acked::None
         } else {
             Acked::Unknown
@@ -123,7 +125,7 @@ impl Node {
 
     fn save_fork(&mut self) {
         let Some(pending) = &self.conflicts.fork else { return };
-        let fork = pending.fork;
+        let fork = pending.fork.clone();
         let tip = self.core.log.tip();
         let text = format!(
             "records {}..{} of epoch {} are not part of the pair's history: saving them",

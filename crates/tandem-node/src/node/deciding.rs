@@ -15,8 +15,9 @@ use tandem_types::Lsn;
 
 use super::Node;
 use super::applying::Applying;
+use super::forcing::How;
 use super::operator::Asker;
-use crate::conflicts::{ConflictOrder, Decision, Entry, SavedFile, Since, Unit, units};
+use crate::conflicts::{ConflictOrder, Decision, Entry, SavedFile, Since, Unit, escape, units};
 use crate::{Output, SavePolicy, Severity};
 
 /// Bytes of log read at once.
@@ -36,6 +37,8 @@ pub(super) struct Jobs {
 pub(super) struct Job {
     pub(super) id: String,
     pub(super) task: Task,
+    /// How it is applied.
+    pub(super) how: How,
     /// `None`: the policy.
     pub(super) asker: Option<Asker>,
 }
@@ -89,6 +92,7 @@ impl Jobs {
 impl Node {
     /// A person asks about saved writes.
     pub(super) fn ask_conflicts(&mut self, asker: Asker, request: &ConflictRequest) {
+        let mut how = How::Safe;
         let (id, task) = match request {
             ConflictRequest::List => {
                 let view = self.conflicts_view();
@@ -96,14 +100,26 @@ impl Node {
             }
             ConflictRequest::Show { id } => (id, Task::Show),
             ConflictRequest::Diff { id } => (id, Task::Diff),
-            ConflictRequest::Apply { id, dry_run: true } => (id, Task::DryRun),
-            ConflictRequest::Apply { id, dry_run: false } => (id, Task::Apply),
+            ConflictRequest::Apply { id, how: body } => {
+                match How::of(body) {
+                    Ok(wanted) => how = wanted,
+                    Err(refused) => return self.tell(Some(asker), AdminReply::Refused(refused)),
+                }
+                (id, if body.dry_run { Task::DryRun } else { Task::Apply })
+            }
             ConflictRequest::Discard { id } => (id, Task::Discard),
         };
         if task != Task::Show && task != Task::Diff {
-            self.event(Severity::Note, format!("asked: {task:?} the saved writes {id}"));
+            let by_force = match &how {
+                How::Safe => String::new(),
+                How::Force => ", by force".to_owned(),
+                How::Key((db, key), take) => {
+                    format!(", key {} of db{}: {take:?}", escape(key), db.get())
+                }
+            };
+            self.event(Severity::Note, format!("asked: {task:?} the saved writes {id}{by_force}"));
         }
-        self.begin_job(Job { id: id.clone(), task, asker: Some(asker) });
+        self.begin_job(Job { id: id.clone(), task, how, asker: Some(asker) });
     }
 
     pub(super) fn begin_job(&mut self, job: Job) {
@@ -247,7 +263,7 @@ impl Node {
             },
             Stage::Applying(mut matter, mut applying) => match self.read_on(&mut matter.since) {
                 Progress::All => {
-                    self.apply_slice(&mut matter, &mut applying);
+                    self.apply_slice(&active.job.how, &mut matter, &mut applying);
                     active.stage = if applying.is_over() {
                         Stage::Committing(applying, self.core.positions.appended_end)
                     } else {
@@ -264,14 +280,19 @@ impl Node {
         self.conflicts_committed();
     }
 
-    fn act_on(&mut self, job: Job, mut matter: Box<Matter>) {
+    fn act_on(&mut self, job: Job, matter: Box<Matter>) {
+        if !job.how.concerns_any(&matter.units) {
+            let why = "the saved writes name no such key";
+            let todo = "see tandem conflicts diff";
+            return self.end_job(&job, AdminReply::refused("nothing was done", why, todo));
+        }
         if job.task == Task::Apply {
             let applying = Applying::new(&matter);
             let stage = Stage::Applying(matter, applying);
             self.conflicts.jobs.active = Some(Active { job, stage });
             return;
         }
-        let keys = self.key_views(&mut matter);
+        let keys = self.key_views(&job.how, &matter);
         let id = &job.id;
         let reply = if job.task == Task::DryRun {
             AdminReply::ConflictApply(Applying::foreseen(id, keys))
@@ -365,7 +386,8 @@ impl Node {
                 let note = "`switch.conflicts` = \"discard\"".to_owned();
                 self.decide(id, Decision::Discarded, note);
             } else {
-                self.begin_job(Job { id, task: Task::Apply, asker: None });
+                let how = How::Safe;
+                self.begin_job(Job { id, task: Task::Apply, how, asker: None });
             }
         }
     }

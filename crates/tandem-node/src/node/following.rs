@@ -191,6 +191,10 @@ impl Node {
         }
         self.switch_step(tandem_switch::Input::Copying(true));
         self.snapshot.abort(&mut self.core.out);
+        for conn in self.core.saves.given_up(false) {
+            let text = "ERR the snapshot was given up: a full copy from the peer takes the place of this data";
+            self.clients.answer(&mut self.core, conn, Err(text));
+        }
         let tip = Tip {
             end: start.start,
             chain: start.chain,

@@ -272,7 +272,18 @@ impl Node {
         self.integrity.wanted = None;
         self.event(Severity::Error, format!("the data is set aside and copied anew: {reason}"));
         self.clients.demoted(&mut self.core);
-        self.core.out.push(Output::SetAside { reason });
+        self.core.out.push(Output::SetAside { reason, peer_has_all: false });
+    }
+
+    /// The peer knows that records are missing here which both had: the data is set aside, whatever the role
+    /// was, so that nothing is cut back to it.
+    pub(super) fn records_lost(&mut self, end: Lsn, acknowledged: Lsn) {
+        let peer = self.core.settings.peer_name();
+        let reason = format!(
+            "the log here ends before record {end}, and {peer} holds acknowledged records up to {acknowledged}: this disk has lost what was on it (an older copy of the directory, a reverted machine, a write that was not synced)"
+        );
+        self.event(Severity::Error, format!("the data is set aside and copied anew: {reason}"));
+        self.core.out.push(Output::SetAside { reason, peer_has_all: true });
     }
 
     pub(super) fn repair_view(&self) -> Option<RepairView> {

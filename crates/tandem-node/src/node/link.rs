@@ -10,6 +10,7 @@ use tandem_switch::{PeerMessage, ReadRight};
 use tandem_types::{Monotonic, PairId};
 
 use super::Node;
+use crate::configuration;
 use crate::planted::{NodeRule, holds};
 use crate::{Output, Severity, SwitchBy};
 
@@ -53,7 +54,6 @@ impl Node {
         }
         self.link.address = Some(address);
         self.link.hello_by = Some(self.core.now.mono.plus(self.core.settings.failure_timeout));
-        self.link.trouble = None;
         self.link.backlog_bytes = 0;
         let hello = Hello {
             node: self.core.settings.node,
@@ -65,22 +65,27 @@ impl Node {
             config_digest: self.core.settings.config_digest,
             epoch_seen: self.switch_state.epoch_seen,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration: self.core.settings.configuration.clone(),
+            starts: self.starts.clone(),
         };
         self.send(&Message::Hello(hello));
     }
 
     pub(super) fn link_down(&mut self, reason: &str) {
         if self.link.address.take().is_none() {
-            self.link.trouble = Some(reason.to_owned());
+            // What was found wrong with it says more than that it is gone.
+            self.link.trouble.get_or_insert_with(|| reason.to_owned());
             return;
         }
         self.link.hello_by = None;
         let was_up = self.link.hello.take().is_some();
         self.link.backlog_bytes = 0;
-        self.link.trouble.get_or_insert_with(|| reason.to_owned());
         if was_up {
+            self.link.trouble = Some(reason.to_owned());
             let text = format!("the link to {} is down: {reason}", self.core.settings.peer_name());
             self.event(Severity::Warn, text);
+        } else {
+            self.link.trouble.get_or_insert_with(|| reason.to_owned());
         }
         self.beat(heart::Input::Down);
         self.exchange_down();
@@ -99,6 +104,18 @@ impl Node {
             // What waited for the peer may go on without it.
             self.update_commit();
         }
+    }
+
+    /// An attempt to make a link came to nothing.
+    pub(super) fn link_trouble(&mut self, reason: String) {
+        if !self.link.is_up() {
+            self.link.trouble = Some(reason);
+        }
+    }
+
+    /// Why there is no link, as far as it is known.
+    pub(super) fn no_link_because(&self) -> Option<&str> {
+        self.link.trouble.as_deref().filter(|_| !self.link.is_up())
     }
 
     /// Closes the link from this side, with a reason that the peer's people can read.
@@ -157,6 +174,9 @@ impl Node {
             (Message::Reject(notice) | Message::Bye(notice), _) => {
                 let reason = format!("{} closed it: {notice}", self.core.settings.peer_name());
                 self.core.out.push(Output::LinkDrop { reason: reason.clone() });
+                if self.link.objection.is_none() {
+                    self.link.trouble = Some(reason.clone());
+                }
                 self.link_down(&reason);
             }
             (_, false) => {
@@ -177,23 +197,49 @@ impl Node {
         }
         let peer = self.core.settings.peer_name().to_owned();
         if hello.config_digest != self.core.settings.config_digest {
-            let text = format!(
-                "the configuration of {peer} differs from ours: compare the two files (tandem config show --all)"
+            let what = self.told_differences(&hello);
+            self.event(
+                Severity::Warn,
+                format!(
+                    "the configuration of {peer} differs from ours: {what}; give both machines the same file"
+                ),
             );
-            self.event(Severity::Warn, text);
         }
         self.event(
             Severity::Note,
-            format!("the link to {peer} is up (boot {}, version {})", hello.boot, hello.version),
+            format!(
+                "the link to {peer} is up (boot {}, version {})",
+                tandem_switch::boot_count(hello.boot),
+                hello.version
+            ),
         );
         self.link.hello_by = None;
         self.link.objection = None;
+        self.link.trouble = None;
         self.link.hello = Some(hello);
         self.beat(heart::Input::Up);
         self.switch_step(tandem_switch::Input::PeerUp);
         self.exchange_up();
         self.conflicts_link_up();
+        self.clients.tell_scripts_again();
         self.refresh_view();
+    }
+
+    /// Tells the peer of scripts that clients here run, so that a change of primary costs them no `NOSCRIPT`.
+    pub(super) fn share_scripts(&mut self) {
+        if !self.clients.has_fresh_scripts() || !self.link.is_up() {
+            return;
+        }
+        for text in self.clients.take_fresh_scripts() {
+            self.send(&Message::Script(Cow::Owned(text.into_vec())));
+        }
+    }
+
+    /// Where the peer's configuration is another one, for people.
+    fn told_differences(&self, hello: &Hello) -> String {
+        let found =
+            configuration::differences(&self.core.settings.configuration, &hello.configuration);
+        configuration::told(&found).unwrap_or_else(|| configuration::UNNAMED.to_owned())
     }
 
     /// Why this node will not work with that peer.
@@ -225,8 +271,8 @@ impl Node {
         let new = hello.pair_id == PairId::NONE && own_pair == PairId::NONE;
         if new && hello.config_digest != self.core.settings.config_digest {
             let reason = format!(
-                "both nodes are new and their configurations differ, so no pair is begun: give both machines the same file (tandem config show --all on each; here its digest is {:016x}, at the peer {:016x})",
-                self.core.settings.config_digest, hello.config_digest
+                "both nodes are new and their configurations differ, so no pair is begun: {}; give both machines the same file",
+                self.told_differences(hello)
             );
             return Some((NoticeCode::Configuration, reason));
         }
@@ -263,6 +309,7 @@ impl Node {
             Message::Publish { channel, payload } => {
                 self.clients.publish(&mut self.core, &channel, &payload);
             }
+            Message::Script(text) => self.clients.learn_script(&self.core, &text),
             Message::Forward { token, db, proto, command } => {
                 self.run_forwarded(token, db, proto, &command);
             }
@@ -282,8 +329,8 @@ impl Node {
     fn heartbeat(&mut self, heartbeat: &Heartbeat) {
         let status = heartbeat.status;
         self.link.status = Some(status);
-        let peer =
-            tandem_switch::PeerStatus { epoch: status.epoch, appended_end: status.appended_end };
+        let Status { epoch, appended_end, lacks, .. } = status;
+        let peer = tandem_switch::PeerStatus { epoch, appended_end, lacks };
         self.switch_step(tandem_switch::Input::PeerStatus(peer));
         self.beat_with(heart::Input::Heard(heartbeat.beat), Some(heartbeat));
     }
@@ -371,6 +418,7 @@ impl Node {
             sync_age_ms: 0,
             config_digest: self.core.settings.config_digest,
             commit_known: self.commit_is_known(),
+            lacks: self.leader.as_ref().and_then(leader::Leader::follower_lacks),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tandem_store::{ConflictEntry, ConflictFilter};
+use tandem_store::{ConflictEntry, ConflictFilter, ConflictId};
 use tandem_types::Monotonic;
 
 use super::Node;
@@ -24,6 +24,7 @@ pub(super) struct MergeLogState {
     writing: bool,
     not_before: Monotonic,
     asked: BTreeMap<u64, (ConnId, ConflictFilter)>,
+    recalling: BTreeMap<u64, (ConnId, ConflictId)>,
     last_token: u64,
 }
 
@@ -61,6 +62,17 @@ impl Node {
         self.core.out.push(Output::MergeLog(MergeLogOrder::Read { token, filter, before, now }));
     }
 
+    /// A client wants to decide one that is only in the files.
+    pub(super) fn recall_conflict(&mut self, conn: ConnId, id: ConflictId) {
+        let state = &mut self.merge_log;
+        state.last_token += 1;
+        let token = state.last_token;
+        state.recalling.insert(token, (conn, id));
+        let (filter, before) = ConflictFilter::one(id);
+        let (filter, before, now) = (Box::new(filter), Some(before), self.core.now.wall);
+        self.core.out.push(Output::MergeLog(MergeLogOrder::Read { token, filter, before, now }));
+    }
+
     /// What came of it.
     pub(super) fn merge_log_news(&mut self, news: MergeLogNews) {
         match news {
@@ -90,6 +102,10 @@ impl Node {
                 }
                 if let Some((conn, filter)) = self.merge_log.asked.remove(&token) {
                     self.show_conflicts(conn, entries, &filter);
+                } else if let Some((conn, id)) = self.merge_log.recalling.remove(&token) {
+                    self.core.store.recall_conflict(id, entries.into_iter().next());
+                    self.clients.go_on(&mut self.core, conn);
+                    self.core.store.forget_recalled();
                 }
             }
         }

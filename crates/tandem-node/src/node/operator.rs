@@ -42,12 +42,14 @@ impl Node {
                 Operation::Forward { conn, db, proto, command } => {
                     self.forward(conn, db, proto, command);
                 }
+                Operation::Say { severity, text } => self.event(severity, text),
                 Operation::VerifyWriters { conn } => self.verify_writers(conn),
                 Operation::Forget { conn, incarnation, rights } => {
                     self.forget_peer(conn, &incarnation, rights);
                 }
                 Operation::Salvage { conn, apply } => self.salvage(conn, apply),
                 Operation::ReadConflicts { conn, filter } => self.read_conflicts(conn, filter),
+                Operation::RecallConflict { conn, id } => self.recall_conflict(conn, id),
                 Operation::Publish { channel, payload } => {
                     self.send(&tandem_replication::Message::Publish {
                         channel: channel.into(),
@@ -247,15 +249,17 @@ impl Node {
 
     /// Takes a snapshot now; answered when it is on disk.
     fn backup(&mut self, id: AdminId) {
-        if self.is_one_of_two() {
+        let writer = self.core.writer.as_ref();
+        if writer.is_some_and(|writer| writer.given_up.is_some() || writer.is_restored()) {
             let reply = AdminReply::refused(
                 "no backup was made",
-                "with two primaries this version makes no backups",
-                "stop one node and copy its data directory",
+                "this node is not part of the pair: it was given up, or restored and not taken up",
+                "ask the other node",
             );
             return self.core.out.push(Output::AdminReply { id, reply });
         }
-        if !self.data_is_whole() || self.history.last().is_none() {
+        let leaving = self.is_one_of_two() && !self.may_save_as_writer();
+        if leaving || !self.data_is_whole() || self.history.last().is_none() {
             let reply = AdminReply::refused(
                 "no backup was made",
                 "this node has no whole data set yet",
@@ -303,8 +307,10 @@ impl Node {
             .min()
             .unwrap_or(Lsn::ZERO);
         let by_peer = self.peer_needs_log_from();
+        let log_end = self.core.positions.appended_end;
         if let Some(writer) = &mut self.core.writer {
             writer.waits = by_peer < needed;
+            writer.places.mark(log_end);
         }
         let needed = needed.min(by_peer);
         self.core.out.push(Output::Log(LogCommand::Retain { needed_from: needed }));

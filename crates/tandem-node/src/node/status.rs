@@ -12,6 +12,8 @@ use tandem_switch::{Gap, PromoteCause, Proposed, ReadRight, Reign};
 use tandem_types::{DbIndex, Lsn, NodeId, Now, Role};
 
 use super::Node;
+use crate::clients::refusal_text;
+use crate::configuration;
 use crate::{Acknowledge, Fsync, Topology};
 
 /// Entries of the timeline that are kept.
@@ -133,6 +135,7 @@ impl Node {
             in_sync: self.core.view.peer_in_sync,
             in_sync_set: self.in_sync_names(),
             stalled: self.is_stalled(),
+            writes_refused: self.writes_refused(),
             waiting_for: self.core.view.waiting_for.clone(),
             peer: self.peer_view(),
             channels: self.channel_views(),
@@ -141,7 +144,7 @@ impl Node {
             conflicts: self.conflicts.open(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             address: settings.client_addresses[settings.node].clone(),
-            acknowledge: settings.acknowledge.word().to_owned(),
+            acknowledge: self.switch.acknowledge().word().to_owned(),
             fsync: settings.fsync.word().to_owned(),
             switch_by: settings.switch_by.word().to_owned(),
             read_lease_ms: self.read_lease_ms(),
@@ -168,6 +171,15 @@ impl Node {
     /// A primary that acknowledges nothing now.
     fn is_stalled(&self) -> bool {
         self.switch.is_stalled() || (self.is_primary() && self.writes_wait().is_some())
+    }
+
+    /// What a client's write to this primary gets now instead of being done.
+    fn writes_refused(&self) -> Option<String> {
+        if !self.is_primary() {
+            return None;
+        }
+        let by_role = self.core.view.writes.map(|refusal| refusal_text(&self.core, refusal));
+        by_role.or_else(|| self.core.two_writers_are_full().map(str::to_owned))
     }
 
     /// How long a primary that needs the peer's word may still answer reads.
@@ -249,17 +261,18 @@ impl Node {
         })
     }
 
+    /// The keys whose values differ.
     fn config_differs(&self) -> Vec<String> {
-        let differs = self
-            .link
-            .hello
-            .as_ref()
-            .is_some_and(|hello| hello.config_digest != self.core.settings.config_digest);
-        if differs {
-            vec!["the files differ: compare tandem config show --all".into()]
-        } else {
-            Vec::new()
+        let settings = &self.core.settings;
+        let Some(hello) = &self.link.hello else { return Vec::new() };
+        if hello.config_digest == settings.config_digest {
+            return Vec::new();
         }
+        let found = configuration::differences(&settings.configuration, &hello.configuration);
+        if found.is_empty() {
+            return vec![configuration::UNNAMED.to_owned()];
+        }
+        found.into_iter().map(|it| it.key.to_owned()).collect()
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -276,7 +289,7 @@ impl Node {
                 "fsync = \"never\": a power cut, or a kill of the process, loses acknowledged writes".into(),
             ),
         }
-        if settings.acknowledge == Acknowledge::Local {
+        if settings.acknowledge == Acknowledge::Local || self.waits_for_nobody() {
             warnings.push(if self.is_one_of_two() {
                 "acknowledge = \"local\": a lost disk loses what the peer has not received".into()
             } else {
@@ -290,7 +303,7 @@ impl Node {
         if let Some(full) = &self.disk_full {
             warnings.push(format!("the disk is full ({full}): writes are refused"));
         }
-        if let (None, Some(trouble)) = (self.link.address, &self.link.trouble) {
+        if let Some(trouble) = self.no_link_because() {
             warnings.push(format!("no link to {}: {trouble}", settings.peer_name()));
         }
         warnings
@@ -387,6 +400,7 @@ impl Node {
             behind_records: self.exchange_lag().behind,
             lag_ms: lag.ms,
             last_heard_ms: self.last_heard_ms(),
+            no_link_because: self.no_link_because().map(str::to_owned),
             address: settings.client_addresses[peer].clone(),
             full_copy_bytes: None,
             load: self.switch.peer_vitals().map(|it| LoadView {
@@ -443,7 +457,20 @@ impl Node {
             supplied_by: waits.supplied_by,
             left_ms: None,
         });
-        let waiting = kept_out.into_iter().chain(writes).chain(waiting);
+        let refused = self.writes_refused().filter(|_| self.disk_full.is_none());
+        let refused = refused.map(|text| WaitView {
+            fact: format!("writes are refused: {text}"),
+            supplied_by: format!("{}, once it is in sync", self.core.settings.peer_name()),
+            left_ms: None,
+        });
+        let peer = self.core.settings.peer_name();
+        let no_link = self.no_link_because().map(|trouble| WaitView {
+            fact: format!("there is no link to {peer}: {trouble}"),
+            supplied_by: format!("{peer}, or a person if what the two are given differs"),
+            left_ms: None,
+        });
+        let waiting =
+            kept_out.into_iter().chain(writes).chain(waiting).chain(refused).chain(no_link);
         // The brain's sentence names the command, if there is one: here it is only taken out of it.
         let forcing = why.forcing.map(|cost| ForceView {
             command: named_command(&cost).unwrap_or_default().to_owned(),
@@ -489,6 +516,7 @@ impl Node {
         view.count("tandem_epoch", self.core.view.epoch.get());
         view.flag("tandem_in_sync", &[], self.core.view.peer_in_sync);
         view.flag("tandem_stalled", &[], self.is_stalled());
+        view.flag("tandem_writes_refused", &[], self.writes_refused().is_some());
         view.flag("tandem_config_mismatch", &[], !self.config_differs().is_empty());
         view.count("tandem_conflicts_open", self.conflicts.open());
         view.number("tandem_switches_total", &["manual"], as_f64(self.journal.switches));

@@ -9,7 +9,7 @@ use tandem_types::{Epoch, Monotonic, PairId, Role};
 
 use super::{Node, SavedFor};
 use crate::planted::{NodeRule, holds};
-use crate::{LogCommand, Output, Refusal, Severity, Topology, WithoutPeer};
+use crate::{Acknowledge, LogCommand, Output, Refusal, Severity, Topology, WithoutPeer};
 
 /// The notice for a fault of the link.
 pub(super) const fn code_of(fault: &LinkFault) -> NoticeCode {
@@ -73,6 +73,7 @@ impl Node {
             Decision::ReleaseWrites => self.release_writes(),
             Decision::CloseLink { reason } => self.drop_link(NoticeCode::Stopping, &reason),
             Decision::Mediator(request) => self.core.out.push(Output::Mediator(request)),
+            Decision::RecordsLost { end, acknowledged } => self.records_lost(end, acknowledged),
             Decision::Fence => self.core.out.push(Output::Fence),
             Decision::Answer { ticket, answer } => self.answer(ticket, answer),
             Decision::Event(event) => self.switch_event(&event),
@@ -113,6 +114,7 @@ impl Node {
         );
         self.follower = None;
         if self.is_one_of_two() {
+            self.take_restored_up();
             self.next_expire = self.core.now.mono;
             self.refresh_view();
             self.update_commit();
@@ -133,6 +135,7 @@ impl Node {
         self.leader = Some(leader::Leader::new(self.stream, reign, self.appended_bytes));
         self.next_expire = self.core.now.mono;
         self.refresh_view();
+        self.clients.serves();
         self.conflicts.reigned = true;
         self.conflicts.tried.clear();
         self.forget_fork();
@@ -203,7 +206,7 @@ impl Node {
         self.core.view.hold_writes = false;
         self.refresh_view();
         self.run_held_back();
-        self.clients.end_of_turn(&mut self.core);
+        self.clients.look_again(&mut self.core);
         self.carry_out_operations();
     }
 
@@ -225,8 +228,13 @@ impl Node {
             Event::Following(reign) => {
                 (Severity::Note, format!("following {peer} in {}", Self::describe_reign(reign)))
             }
-            Event::Grown { .. } => {
-                (Severity::Note, format!("{peer} is in sync: it holds every acknowledged write"))
+            Event::Grown { .. } => (Severity::Note, self.grown_words()),
+            Event::AnswersBy(acknowledge) => {
+                let word = acknowledge.word();
+                let text = format!(
+                    "{peer} knows that less is promised: writes are answered by \"{word}\" from here on"
+                );
+                (Severity::Warn, text)
             }
             Event::Shrunk { cause, .. } => (
                 Severity::Warn,
@@ -234,9 +242,7 @@ impl Node {
                     "alone in the in-sync set ({cause:?}): acknowledged writes are on this machine only"
                 ),
             ),
-            Event::MemberHere { .. } => {
-                (Severity::Note, "this node is in sync: it may be promoted without loss".into())
-            }
+            Event::MemberHere { .. } => (Severity::Note, self.member_words()),
             Event::Resigned => (Severity::Note, "this node has left the in-sync set".into()),
             Event::HandoverBegun => (Severity::Note, "a planned change of primary begins".into()),
             Event::HandoverFailed { reason } => {
@@ -258,9 +264,7 @@ impl Node {
                 Severity::Note,
                 format!("the proposal of {} is dropped: {reason}", described(*what)),
             ),
-            Event::Paused(true) => {
-                (Severity::Warn, "automatic decisions are paused on both nodes".into())
-            }
+            Event::Paused(true) => (Severity::Warn, "automatic decisions are paused".into()),
             Event::Paused(false) => (Severity::Note, "automatic decisions are taken again".into()),
             Event::ChangeFailed { what, reason } => {
                 (Severity::Warn, format!("{what}: the mediator did not do it: {reason}"))
@@ -295,6 +299,32 @@ impl Node {
         };
         self.event(severity, text);
         self.refresh_view();
+    }
+
+    /// The peer is a member of the set.
+    fn grown_words(&self) -> String {
+        let worth = if self.waits_for_nobody() {
+            ", and with \"local\" not waited for"
+        } else {
+            ": it holds every acknowledged write"
+        };
+        format!("{} is in sync{worth}", self.core.settings.peer_name())
+    }
+
+    /// This node is a member of the set.
+    fn member_words(&self) -> String {
+        if self.waits_for_nobody() {
+            let peer = self.core.settings.peer_name();
+            return format!(
+                "this node is in sync, but {peer} answers by \"local\": a promotion may lose what it answered last"
+            );
+        }
+        "this node is in sync: it may be promoted without loss".to_owned()
+    }
+
+    /// What membership is worth here: with `local` nothing is waited for.
+    pub(super) fn waits_for_nobody(&self) -> bool {
+        self.switch_state.in_sync.is_some_and(|set| set.strength == Acknowledge::Local)
     }
 
     /// What sessions see of the role follows from the brains; worked out anew whenever one moved.

@@ -11,6 +11,7 @@ use crate::testing::settings;
 
 const SEEDS: Seeds = Seeds { store: 1, switch: 2, stream: 3, incarnation: 4 };
 const ANEW: Seeds = Seeds { incarnation: 44, ..SEEDS };
+const BAD: Cause<'_> = Cause { reason: "bad", peer_has_all: false };
 const PAIR: PairId = PairId::new(77);
 const LOG: &str = "gen-0/00000000000000000000.log";
 
@@ -65,7 +66,13 @@ fn a_damaged_log_is_kept_and_the_directory_is_nobody_until_the_copy_is_whole() {
         let bytes = disk.contents(LOG).unwrap();
         let error = boot(&disk, &settings(), SEEDS).unwrap_err();
         assert!(error.is_damage() && error.to_string().contains(LOG), "{error}");
-        let note = set_aside(&disk, &settings(), ANEW, &error.to_string()).unwrap();
+        let note = set_aside(
+            &disk,
+            &settings(),
+            ANEW,
+            Cause { reason: &error.to_string(), peer_has_all: false },
+        )
+        .unwrap();
         assert_eq!(note.aside(), "damaged-0");
         // As often as it is started before the copy comes.
         for _ in 0..2 {
@@ -91,7 +98,13 @@ fn the_only_copy_of_acknowledged_writes_is_not_touched() {
     for disk in [alone, local] {
         let error = boot(&disk, &settings(), SEEDS).unwrap_err();
         let before = disk.list("").unwrap();
-        let refused = set_aside(&disk, &settings(), ANEW, &error.to_string()).unwrap_err();
+        let refused = set_aside(
+            &disk,
+            &settings(),
+            ANEW,
+            Cause { reason: &error.to_string(), peer_has_all: false },
+        )
+        .unwrap_err();
         assert!(matches!(&refused, BootError::OnlyCopy { .. }), "{refused}");
         assert!(refused.to_string().contains("00000000000000000000.log at byte"), "{refused}");
         assert_eq!(disk.list("").unwrap(), before);
@@ -104,13 +117,13 @@ fn a_power_cut_anywhere_loses_no_damaged_file() {
     let bytes = whole.contents(LOG).unwrap();
     let start = whole.operations();
     let done = whole.fork();
-    set_aside(&done, &settings(), ANEW, "bad").unwrap();
+    set_aside(&done, &settings(), ANEW, BAD).unwrap();
     let steps = done.operations() - start;
     for step in 0..=steps {
         for keep in [Keep::Nothing, Keep::Everything] {
             let disk = whole.fork();
             disk.power_off_after(Some(start + step));
-            let ended = set_aside(&disk, &settings(), ANEW, "bad");
+            let ended = set_aside(&disk, &settings(), ANEW, BAD);
             disk.crash(keep);
             assert!(ended.is_ok() || step < steps, "step {step}: {ended:?}");
             // Either it is as before, or it is done: a start tells which.
@@ -118,7 +131,7 @@ fn a_power_cut_anywhere_loses_no_damaged_file() {
                 Ok(booted) => assert_eq!(booted.kept, ["damaged-0"], "step {step}"),
                 Err(error) => {
                     assert!(error.is_damage(), "step {step}: {error}");
-                    set_aside(&disk, &settings(), ANEW, "bad").unwrap();
+                    set_aside(&disk, &settings(), ANEW, BAD).unwrap();
                     assert!(boot(&disk, &settings(), SEEDS).unwrap().repair.is_some());
                 }
             }

@@ -37,6 +37,8 @@ pub(crate) enum What {
     Held,
     /// `DEBUG SLEEP`.
     Sleep,
+    /// The next turn: this one has taken long enough.
+    Turn,
     /// Its own replies to leave: it pipelines faster than it reads.
     Drained,
 }

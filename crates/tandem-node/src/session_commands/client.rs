@@ -86,14 +86,7 @@ pub(super) fn client(visit: &mut Visit<'_>, args: &Args<'_>) {
         ),
         (b"maint_notifications", 3..) => maint_notifications(visit, args),
         (b"help", 2) => help::write(visit, "CLIENT", HELP),
-        _ if SUBCOMMANDS.iter().any(|full| {
-            full.split_once('|').is_some_and(|(_, name)| name.as_bytes() == &*subcommand)
-        }) =>
-        {
-            let name = String::from_utf8_lossy(&subcommand).into_owned();
-            visit.wrong_arity(&format!("client|{name}"));
-        }
-        _ => visit.unknown_subcommand(args),
+        _ => visit.no_subcommand(args, SUBCOMMANDS),
     }
 }
 
@@ -118,6 +111,7 @@ pub(crate) fn name_it(identity: &mut Identity, name: &[u8], reply: &mut Reply<'_
         return reply.error(BAD_NAME);
     }
     identity.name = name.to_vec();
+    identity.label = None;
     reply.ok();
 }
 

@@ -130,6 +130,11 @@ fn memory(visit: &Visit<'_>, out: &mut String) {
     line!(out, "used_memory_dataset", "{used}");
     line!(out, "total_system_memory", "{}", facts.system_memory_bytes);
     line!(out, "total_system_memory_human", "{}", human(facts.system_memory_bytes));
+    let scripts = visit.clients.scripts.as_deref();
+    let of_scripts = scripts.map_or(0, tandem_script::Scripts::memory_bytes);
+    line!(out, "used_memory_lua", "{of_scripts}");
+    line!(out, "used_memory_vm_eval", "{of_scripts}");
+    line!(out, "number_of_cached_scripts", "{}", scripts.map_or(0, tandem_script::Scripts::count));
     line!(out, "maxmemory", "{maxmemory}");
     line!(out, "maxmemory_human", "{}", human(maxmemory));
     line!(out, "maxmemory_policy", "noeviction");
@@ -140,17 +145,20 @@ fn memory(visit: &Visit<'_>, out: &mut String) {
 }
 
 fn persistence(visit: &Visit<'_>, out: &mut String) {
-    let at = visit.core.positions;
-    let unsaved = at.appended_end.get().saturating_sub(at.durable_end.get());
-    let started = visit.clients.facts.started_wall.get() / 1000;
+    let (saves, now) = (&visit.core.saves, visit.core.now);
+    let unsaved = visit.core.positions.appended_end.records_since(saves.start()).unwrap_or(0);
+    let shown = |seconds: Option<u64>| seconds.map_or("-1".to_owned(), |it| it.to_string());
+    let running = saves.running().map(|since| now.mono.since(since.mono).as_secs());
     out.push_str("# Persistence\r\n");
     line!(out, "loading", "0");
     line!(out, "async_loading", "0");
     line!(out, "rdb_changes_since_last_save", "{unsaved}");
-    line!(out, "rdb_bgsave_in_progress", "0");
-    line!(out, "rdb_last_save_time", "{}", started.max(visit.core.now.wall.get() / 1000));
-    line!(out, "rdb_last_bgsave_status", "ok");
-    line!(out, "rdb_last_bgsave_time_sec", "0");
+    line!(out, "rdb_bgsave_in_progress", "{}", u8::from(saves.is_running()));
+    line!(out, "rdb_last_save_time", "{}", saves.last().get() / 1000);
+    line!(out, "rdb_last_bgsave_status", "{}", if saves.has_failed() { "err" } else { "ok" });
+    line!(out, "rdb_last_bgsave_time_sec", "{}", shown(saves.seconds()));
+    line!(out, "rdb_current_bgsave_time_sec", "{}", shown(running));
+    line!(out, "rdb_saves", "{}", saves.count());
     line!(out, "aof_enabled", "1");
     line!(out, "aof_rewrite_in_progress", "0");
     line!(out, "aof_last_bgrewrite_status", "ok");

@@ -4,6 +4,8 @@ use tandem_resp::Args;
 
 use super::info::REDIS_VERSION;
 use super::{Visit, is};
+use crate::saves::NoSave;
+use crate::session::{Waiting, What};
 
 pub(super) fn time(visit: &mut Visit<'_>, _args: &Args<'_>) {
     let wall = visit.core.now.wall.get();
@@ -22,25 +24,50 @@ pub(super) fn monitor(visit: &mut Visit<'_>, _args: &Args<'_>) {
     visit.reply().ok();
 }
 
-/// Every acknowledged write is in the log: there is nothing to save. Tools that ask are told so.
+/// Takes a snapshot and answers when it counts. Acknowledged writes are as safe without: they are in the log.
 pub(super) fn save(visit: &mut Visit<'_>, _args: &Args<'_>) {
-    visit.reply().ok();
-}
-
-pub(super) fn bgsave(visit: &mut Visit<'_>, args: &Args<'_>) {
-    match args.opt(1) {
-        Some(word) if !is(word, "schedule") || args.len() > 2 => visit.syntax_error(),
-        _ => visit.reply().simple("Background saving started"),
+    match visit.core.saves.ask_and_wait(visit.session.conn) {
+        Ok(()) => {
+            visit.session.waiting = Some(Box::new(Waiting { what: What::Answer, until: None }));
+        }
+        Err(no) => visit.reply().error(refused(no)),
     }
 }
 
-pub(super) fn bgrewriteaof(visit: &mut Visit<'_>, _args: &Args<'_>) {
-    visit.reply().simple("Background append only file rewriting started");
+/// Lets a snapshot begin.
+pub(super) fn bgsave(visit: &mut Visit<'_>, args: &Args<'_>) {
+    let later = match args.opt(1) {
+        Some(word) if !is(word, "schedule") || args.len() > 2 => return visit.syntax_error(),
+        word => word.is_some(),
+    };
+    let running = visit.core.saves.is_running() || visit.core.saves.hindered;
+    match visit.core.saves.ask(later) {
+        Ok(()) if running => visit.reply().simple("Background saving scheduled"),
+        Ok(()) => visit.reply().simple("Background saving started"),
+        Err(no) => visit.reply().error(refused(no)),
+    }
 }
 
-/// Writes are durable when they are acknowledged, so the last save is now.
+/// The log before a snapshot can go: what the rewriting of a log is for.
+pub(super) fn bgrewriteaof(visit: &mut Visit<'_>, _args: &Args<'_>) {
+    match visit.core.saves.ask(false) {
+        Ok(()) => visit.reply().simple("Background append only file rewriting started"),
+        Err(no) => visit.reply().error(refused(no)),
+    }
+}
+
+const fn refused(no: NoSave) -> &'static str {
+    match no {
+        NoSave::Running => "ERR Background save already in progress",
+        NoSave::Copying => {
+            "ERR a full copy from the peer is coming in, there is nothing to save yet: wait, or use BGSAVE SCHEDULE"
+        }
+    }
+}
+
+/// When the last snapshot was finished; before the first, when this process began.
 pub(super) fn lastsave(visit: &mut Visit<'_>, _args: &Args<'_>) {
-    let seconds = visit.core.now.wall.get() / 1000;
+    let seconds = visit.core.saves.last().get() / 1000;
     visit.reply().int(i64::try_from(seconds).unwrap_or(i64::MAX));
 }
 

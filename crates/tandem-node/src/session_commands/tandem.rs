@@ -1,6 +1,6 @@
 //! `TANDEM`: what only a pair can answer.
 
-use tandem_admin::ConflictRequest;
+use tandem_admin::{ApplyBody, ConflictRequest, Take};
 use tandem_resp::{Args, parse_u64};
 use tandem_types::{Epoch, LogPosition, Lsn, NodeId};
 
@@ -94,7 +94,7 @@ fn status(visit: &mut Visit<'_>) {
         ("stalled", yes(view.waiting_for.is_some())),
         ("waiting_for", view.waiting_for.clone().unwrap_or_default()),
         ("reads", yes(view.reads.is_none())),
-        ("writes", yes(view.writes.is_none())),
+        ("writes", yes(view.writes.is_none() && core.two_writers_are_full().is_none())),
     ];
     let mut reply = visit.reply();
     reply.map(rows.len());
@@ -168,7 +168,7 @@ fn verify(visit: &mut Visit<'_>, repair: bool) {
     ask(visit, |conn| Operation::Verify { conn, repair });
 }
 
-/// `TANDEM CONFLICTS LIST | SHOW id | DIFF id | APPLY id [DRYRUN] | DISCARD id`.
+/// `TANDEM CONFLICTS LIST | SHOW id | DIFF id | APPLY id ... | DISCARD id`.
 fn conflicts(visit: &mut Visit<'_>, args: &Args<'_>) {
     let id = || String::from_utf8_lossy(args.get(3)).into_owned();
     let word = args.opt(2).map(<[u8]>::to_ascii_lowercase).unwrap_or_default();
@@ -176,14 +176,52 @@ fn conflicts(visit: &mut Visit<'_>, args: &Args<'_>) {
         (b"list", 3) => ConflictRequest::List,
         (b"show", 4) => ConflictRequest::Show { id: id() },
         (b"diff", 4) => ConflictRequest::Diff { id: id() },
-        (b"apply", 4) => ConflictRequest::Apply { id: id(), dry_run: false },
-        (b"apply", 5) if is(args.get(4), "dryrun") => {
-            ConflictRequest::Apply { id: id(), dry_run: true }
-        }
+        (b"apply", 4..) => match how_to_apply(args) {
+            Some(how) => ConflictRequest::Apply { id: id(), how },
+            None => return visit.syntax_error(),
+        },
         (b"discard", 4) => ConflictRequest::Discard { id: id() },
         _ => return visit.syntax_error(),
     };
     ask(visit, |conn| Operation::Conflicts { conn, request });
+}
+
+/// `[DRYRUN] [FORCE | KEY key [DB n] TAKE LOST|CURRENT]`
+fn how_to_apply(args: &Args<'_>) -> Option<ApplyBody> {
+    let mut how = ApplyBody::default();
+    let mut at = 4;
+    while at < args.len() {
+        let value = args.opt(at + 1);
+        let wide = match &*args.get(at).to_ascii_lowercase() {
+            b"dryrun" => {
+                how.dry_run = true;
+                false
+            }
+            b"force" => {
+                how.force = true;
+                false
+            }
+            b"key" => {
+                how.key = Some(crate::conflicts::escape(value?));
+                true
+            }
+            b"db" => {
+                how.db = std::str::from_utf8(value?).ok()?.parse().ok()?;
+                true
+            }
+            b"take" if is(value?, "lost") => {
+                how.take = Some(Take::Lost);
+                true
+            }
+            b"take" if is(value?, "current") => {
+                how.take = Some(Take::Current);
+                true
+            }
+            _ => return None,
+        };
+        at += if wide { 2 } else { 1 };
+    }
+    Some(how)
 }
 
 /// Passes a question to the node; the client waits for the answer.
@@ -236,8 +274,10 @@ const HELP: &[&str] = &[
     "    Ids that two writers never give twice.",
     "CONFLICTS LIST | SHOW <id> | DIFF <id>",
     "    Return what a returned primary had and the pair lacks.",
-    "CONFLICTS APPLY <id> [DRYRUN] | DISCARD <id>",
-    "    Write again what can be, or give it up.",
+    "CONFLICTS APPLY <id> [DRYRUN] [FORCE | KEY <key> [DB <n>] TAKE LOST|CURRENT]",
+    "    Write again what can be; by force, or for one key, also what conflicts.",
+    "CONFLICTS DISCARD <id>",
+    "    Give it up.",
     "SOLO [FORCE]",
     "    Let the primary go on without its peer, on your word that the peer is off.",
 ];

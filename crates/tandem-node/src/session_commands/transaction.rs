@@ -1,7 +1,6 @@
 //! `MULTI`, `EXEC`, `DISCARD`, `WATCH`, `UNWATCH`.
 
 use tandem_resp::Args;
-use tandem_types::LogPosition;
 
 use super::Visit;
 use crate::clients::{OUT_OF_MEMORY, output_limit, refusal_text};
@@ -88,13 +87,14 @@ pub(super) fn exec(visit: &mut Visit<'_>, _args: &Args<'_>) {
     }
     visit.reply().array(transaction.queue.len());
     visit.core.begin_group();
+    visit.clients.script_time_left = Some(visit.core.settings.limits.script_time);
     for queued in &transaction.queue {
         run(visit, queued);
     }
     // Everything the transaction wrote is one record, so a switch keeps all of it or nothing.
     if let Some(end) = visit.core.end_group() {
         visit.session.outbox.depend_on(end, visit.core.executed_at());
-        visit.session.last_write = LogPosition { epoch: visit.core.view.epoch, lsn: end };
+        visit.session.has_written(visit.core, end);
     }
 }
 

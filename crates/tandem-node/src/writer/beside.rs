@@ -18,6 +18,19 @@ pub(crate) fn ledger_bytes(store: &Store) -> Pair<Vec<u8>> {
     Pair { a: chunk_bytes(said.a), b: chunk_bytes(said.b) }
 }
 
+/// The same for a snapshot of side `own`, with what it wrote as only one caller can and the peer does not know.
+pub(super) fn saved_ledger(store: &Store, own: NodeId) -> Pair<Vec<u8>> {
+    let mut said = store.ledger().map_or_else(Pair::default, Ledger::statements);
+    let ops = store.exclusive_writes();
+    if let Some(record) = said[own].last_mut() {
+        record.ops.extend(ops);
+    } else if !ops.is_empty() {
+        let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, Stamp::ZERO);
+        said[own].push(Record { origin: Origin { side: own, lsn, seen, stamp }, ops });
+    }
+    Pair { a: chunk_bytes(said.a), b: chunk_bytes(said.b) }
+}
+
 /// Operations of one side, as a chunk; empty: there are none.
 pub(crate) fn ops_bytes(side: NodeId, ops: Vec<Op>) -> Vec<u8> {
     let (lsn, seen, stamp) = (Lsn::ZERO, Lsn::ZERO, Stamp::ZERO);

@@ -33,9 +33,15 @@ impl Core {
     /// Why two writers do not run a command, if they do not: the text of an error. What the key's policy says is
     /// the store's matter.
     pub(crate) fn two_writers_refuse(&self, command: &Command) -> Option<String> {
+        let text = self.two_writers_are_full()?;
+        command.is_write().then(|| text.to_owned())
+    }
+
+    /// What writes get while more waits for the peer than is kept for it.
+    pub(crate) fn two_writers_are_full(&self) -> Option<&'static str> {
         let writer = self.writer.as_ref()?;
         let full = writer.places.unconfirmed_bytes() > self.settings.log_retention_bytes;
-        (full && command.is_write()).then(|| DIVERGED_TEXT.to_owned())
+        full.then_some(DIVERGED_TEXT)
     }
 
     /// Tells the store how much of the own records the peer has.

@@ -14,6 +14,10 @@ use super::note::{NoteError, Rest, put_bytes};
 /// Whom this node exchanges records with after it gave its peer up, until another one comes.
 pub(crate) const NOBODY: Incarnation = Incarnation::new(0);
 
+/// Whom a node has met whose data came from a backup, until somebody takes part in it or a person says that
+/// it is the data to go on with.
+pub(crate) const RESTORED: Incarnation = Incarnation::new(u64::MAX);
+
 /// A peer that was given up.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Forgotten {

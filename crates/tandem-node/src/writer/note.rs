@@ -48,6 +48,12 @@ pub(crate) enum PeerNote<'a> {
         /// End of what it has.
         has: Lsn,
     },
+    /// All before this is from a backup. Whoever had this node's records until then is not met again; ids go on
+    /// at `ids_from` or above.
+    Restored {
+        /// As [`tandem_merge::Ledger::restored`] takes it.
+        ids_from: u64,
+    },
     /// What a forgotten peer wrote before `upto` is dealt with: some of it is written again directly behind
     /// this, the rest is told as conflicts.
     Salvaged {
@@ -111,6 +117,10 @@ impl<'a> PeerNote<'a> {
                 out.push(7);
                 out.extend(has.get().to_le_bytes());
             }
+            Self::Restored { ids_from } => {
+                out.push(9);
+                out.extend(ids_from.to_le_bytes());
+            }
             Self::Salvaged { upto, again, rest } => {
                 out.push(8);
                 out.extend(upto.get().to_le_bytes());
@@ -146,6 +156,7 @@ impl<'a> PeerNote<'a> {
                 again: Cow::Borrowed(rest.bytes()?),
                 rest: Cow::Borrowed(rest.bytes()?),
             },
+            9 => Self::Restored { ids_from: rest.u64()? },
             _ => return Err(NoteError),
         };
         if rest.0.is_empty() { Ok(note) } else { Err(NoteError) }

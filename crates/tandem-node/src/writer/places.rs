@@ -9,6 +9,8 @@ use tandem_types::{Lsn, WallMillis};
 
 /// Own records for each of which one place in the log is remembered.
 const STEP: u64 = 256;
+/// Own records that the peer lacks and that are remembered one by one.
+const EACH_MAX: usize = 16_384;
 
 /// The two ends that the nodes speak of.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -19,7 +21,8 @@ pub(crate) struct Ends {
     pub(crate) seen: Lsn,
 }
 
-/// An own record that the peer may not have on disk; after a restart, some that follow one another.
+/// An own record that the peer may not have on disk; after a restart, and when there are many, some that follow
+/// one another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unconfirmed {
     /// The own end behind it, or behind the last of them.
@@ -30,6 +33,22 @@ pub(super) struct Unconfirmed {
     pub(super) bytes: u32,
     /// When the first was written.
     pub(super) written: WallMillis,
+}
+
+impl Unconfirmed {
+    fn step(&self) -> u64 {
+        self.own_end.get().saturating_sub(1) / STEP
+    }
+
+    /// Both may be remembered as one.
+    fn goes_with(&self, next: &Self) -> bool {
+        self.step() == next.step()
+    }
+
+    fn take_in(&mut self, next: &Self) {
+        self.own_end = next.own_end;
+        self.bytes = self.bytes.saturating_add(next.bytes);
+    }
 }
 
 /// See the module.
@@ -57,7 +76,13 @@ impl Places {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.unconfirmed_bytes += u64::from(bytes);
         self.own_end = own.next();
-        self.unconfirmed.push_back(Unconfirmed { own_end: own.next(), place, bytes, written });
+        let next = Unconfirmed { own_end: own.next(), place, bytes, written };
+        // While the peer is away nobody waits for it, and what it lacks may grow without end.
+        let many = self.unconfirmed.len() >= EACH_MAX;
+        match self.unconfirmed.back_mut() {
+            Some(last) if many && last.goes_with(&next) => last.take_in(&next),
+            _ => self.unconfirmed.push_back(next),
+        }
         if own.get().is_multiple_of(STEP) || self.marks.is_empty() {
             self.marks.push((own, place));
         }
@@ -140,6 +165,15 @@ impl Places {
         self.marks.first().map_or(Lsn::ZERO, |(own, _)| *own)
     }
 
+    /// The log ends at `log_end`, and records before that may be removed from now on: what is written after
+    /// this is in the log whenever that is done.
+    pub(crate) fn mark(&mut self, log_end: Lsn) {
+        match self.marks.last_mut() {
+            Some((own, place)) if *own == self.own_end => *place = log_end,
+            _ => self.marks.push((self.own_end, log_end)),
+        }
+    }
+
     /// The log begins at `oldest` now, and ends at `log_end`.
     pub(crate) fn trimmed(&mut self, oldest: Lsn, log_end: Lsn) {
         let gone = self.marks.partition_point(|(_, place)| *place < oldest);
@@ -161,13 +195,9 @@ impl Places {
             // What is written later stands behind it.
             saved.marks.push((self.own_end, log_end));
         }
-        let step = |it: &Unconfirmed| it.own_end.get().saturating_sub(1) / STEP;
         for next in &self.unconfirmed {
             match saved.unconfirmed.last_mut() {
-                Some(last) if step(last) == step(next) => {
-                    last.own_end = next.own_end;
-                    last.bytes = last.bytes.saturating_add(next.bytes);
-                }
+                Some(last) if last.goes_with(next) => last.take_in(next),
                 _ => saved.unconfirmed.push(*next),
             }
         }
@@ -227,6 +257,48 @@ mod tests {
         assert_eq!(places.confirmed_end(), None);
         assert_eq!(places.find(lsn(255)), (lsn(0), lsn(10)));
         assert_eq!(places.find(lsn(600)), (lsn(512), lsn(1_034)));
+    }
+
+    #[test]
+    fn many_that_the_peer_lacks_are_remembered_in_groups() {
+        let mut places = Places::default();
+        let each = u64::try_from(EACH_MAX).unwrap();
+        for own in 0..1_000_000 {
+            places.own_appended(Lsn::new(own), Lsn::new(own + 10), 3, WallMillis::new(own));
+        }
+        assert!(places.unconfirmed.len() < EACH_MAX + 1_000_000 / 256 + 2);
+        assert_eq!(
+            (places.unconfirmed_count(), places.unconfirmed_bytes()),
+            (1_000_000, 3_000_000)
+        );
+        places.confirmed(Lsn::new(each));
+        assert_eq!(places.confirmed_end(), Some(Lsn::new(each + 10)));
+        // A group goes when the peer has all of it.
+        places.confirmed(Lsn::new(each + 300));
+        assert_eq!(places.confirmed_end(), Some(Lsn::new(each + 256 + 10)));
+        places.confirmed(Lsn::new(1_000_000));
+        assert_eq!((places.confirmed_end(), places.unconfirmed_bytes()), (None, 0));
+    }
+
+    #[test]
+    fn what_is_written_while_the_log_is_trimmed_is_still_found() {
+        let lsn = Lsn::new;
+        let mut places = Places::default();
+        for own in 0..10 {
+            places.own_appended(lsn(own), lsn(own), 3, WallMillis::new(own));
+        }
+        places.confirmed(lsn(10));
+        assert_eq!(places.needed_from(), None, "all of it may go");
+        places.mark(lsn(10));
+        // Before the log thread has answered, the next records are written.
+        for own in 10..20 {
+            places.own_appended(lsn(own), lsn(own), 3, WallMillis::new(own));
+        }
+        places.trimmed(lsn(8), lsn(20));
+        assert_eq!((places.oldest_own(), places.needed_from()), (lsn(10), Some(lsn(10))));
+        places.mark(lsn(20));
+        places.mark(lsn(21));
+        assert_eq!(places.find(lsn(20)), (lsn(20), lsn(21)), "what came meanwhile was not its own");
     }
 
     #[test]

@@ -13,13 +13,27 @@ use tandem_replication::message::SlotPieces;
 use tandem_store::Store;
 use tandem_types::{Incarnation, Lsn, NodeId, Pair, SlotId, WallMillis};
 
-use super::beside::{beside_bytes, ledger_bytes};
+use super::beside::{beside_bytes, saved_ledger};
 use super::note::{NoteError, Rest, put_bytes};
 use super::places::{SavedPlaces, Unconfirmed};
-use super::{CopyFault, Ends, Forgotten, Places, Writer};
+use super::{CopyFault, Ends, Forgotten, PeerNote, Places, Writer};
 
 /// First byte of what stands at the beginning.
 const VERSION: u8 = 1;
+
+/// Which side a snapshot is of, by what stands at its beginning; `None`: it is of a pair with one primary.
+pub fn side_of_snapshot(beside: &[u8]) -> Option<NodeId> {
+    match beside {
+        [VERSION, side, ..] => NodeId::from_byte(*side),
+        _ => None,
+    }
+}
+
+/// The payload of the record ([`tandem_log::RecordKind::Peer`]) that makes a log one of a backup: what stands
+/// before it is taken up by a new pair, whose ids go on at `ids_from` or above.
+pub fn restored_note(ids_from: u64) -> Vec<u8> {
+    PeerNote::Restored { ids_from }.to_bytes()
+}
 
 impl Writer {
     /// What a snapshot says of it that begins where the log ends at `log_end`.
@@ -30,7 +44,7 @@ impl Writer {
         self.site.encode(&mut site);
         put_bytes(&mut out, &site);
         put_places(&mut out, &self.places.save(log_end));
-        let ledger = ledger_bytes(store);
+        let ledger = saved_ledger(store, self.site.side());
         put_bytes(&mut out, &ledger.a);
         put_bytes(&mut out, &ledger.b);
         out.push(u8::from(self.forgotten.is_some()));

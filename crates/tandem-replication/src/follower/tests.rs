@@ -9,8 +9,13 @@ use crate::message::Follow;
 const EPOCH: Epoch = Epoch::new(1);
 
 fn follower() -> Follower {
-    let nothing = Position { end: Lsn::ZERO, durable_end: Lsn::ZERO, applied_end: Lsn::ZERO };
-    let mut follower = Follower::new(Settings::default(), nothing);
+    follower_at(Lsn::ZERO)
+}
+
+/// One that was started with a log that ends there, all of it in its key space.
+fn follower_at(end: Lsn) -> Follower {
+    let position = Position { end, durable_end: end, applied_end: end };
+    let mut follower = Follower::new(Settings::default(), position);
     let start = EpochStart { epoch: EPOCH, fork: ForkId::new(1), first: Lsn::ZERO };
     let follow = Follow {
         epoch: EPOCH,
@@ -19,13 +24,13 @@ fn follower() -> Follower {
         incarnation: Incarnation::new(3),
         history: EpochHistory::from_starts(vec![start]).unwrap(),
         oldest: Lsn::ZERO,
-        end: Lsn::ZERO,
+        end,
         chain: Chain::EMPTY,
         damaged: false,
     };
     let now = Monotonic::ZERO;
     play(&mut follower, now, Input::Begin(follow));
-    let resume = Message::Resume { epoch: EPOCH, from: Lsn::ZERO, chain: Chain::EMPTY };
+    let resume = Message::Resume { epoch: EPOCH, from: end, chain: Chain::EMPTY };
     play(&mut follower, now, Input::Message(resume));
     follower
 }
@@ -75,6 +80,26 @@ fn a_report_that_is_due_waits_for_what_this_very_step_applies() {
     let acks = play(&mut follower, late, commit(6));
     let ends: Vec<Lsn> = acks.iter().map(|ack| ack.applied_end).collect();
     assert_eq!(ends, [Lsn::new(6)], "one report, of the newest position");
+}
+
+#[test]
+fn what_was_replayed_after_a_restart_counts_as_committed_only_when_the_leader_says_so() {
+    let mut follower = follower_at(Lsn::new(9));
+    let now = Monotonic::from_millis(1);
+    let mut told = Vec::new();
+    for message in [commit(4), records(9, 11, 6), commit(9), commit(11)] {
+        let mut out = Vec::new();
+        follower.step(now, message, &mut out);
+        if out.iter().any(|it| matches!(it, Output::AppendRecords { .. })) {
+            let appended = Input::Appended { end: Lsn::new(11), chain: Chain::new(11) };
+            follower.step(now, appended, &mut out);
+        }
+        told.extend(out.iter().filter_map(|it| match it {
+            Output::ApplyTo { end } => Some(end.get()),
+            _ => None,
+        }));
+    }
+    assert_eq!(told, [4, 6, 9, 11]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Lag {
 #[derive(Clone, Debug, Default)]
 pub(super) struct LagMeter {
     samples: VecDeque<Sample>,
-    /// The latest sample that is applied.
+    /// The latest sample that is passed.
     base: Option<Sample>,
 }
 
@@ -48,9 +48,10 @@ impl LagMeter {
         self.samples.push_back(Sample { end, log_bytes, at: now });
     }
 
-    pub(super) fn applied(&mut self, applied_end: Lsn) {
+    /// The follower has applied everything before `end`, and it is on its disk.
+    pub(super) fn passed(&mut self, end: Lsn) {
         while let Some(sample) = self.samples.front().copied() {
-            if sample.end > applied_end {
+            if sample.end > end {
                 break;
             }
             self.base = Some(sample);
@@ -60,12 +61,29 @@ impl LagMeter {
 
     pub(super) fn lag(&self, now: Monotonic, end: Lsn, applied_end: Lsn) -> Lag {
         let records = end.records_since(applied_end).unwrap_or(0);
-        let (Some(oldest), Some(newest)) = (self.samples.front(), self.samples.back()) else {
+        let (base, oldest) = self.around(applied_end);
+        let (Some(oldest), Some(newest)) = (oldest, self.samples.back()) else {
             return Lag { records, ..Lag::default() };
         };
-        let base = self.base.map_or(0, |sample| sample.log_bytes);
+        let base = base.map_or(0, |sample| sample.log_bytes);
         let bytes = newest.log_bytes.saturating_sub(base);
         Lag { records, bytes, time: now.since(oldest.at) }
+    }
+
+    /// Bytes of log from `end` on: that many, or a few more. `None` while the follower has not come as far as
+    /// where the first sample was taken.
+    pub(super) fn bytes_from(&self, end: Lsn) -> Option<u64> {
+        let (base, _) = self.around(end);
+        let base = base?;
+        let newest = self.samples.back().map_or(base.log_bytes, |it| it.log_bytes);
+        Some(newest.saturating_sub(base.log_bytes))
+    }
+
+    /// The latest sample not after `end`, and the one that follows it.
+    fn around(&self, end: Lsn) -> (Option<Sample>, Option<Sample>) {
+        let index = self.samples.partition_point(|sample| sample.end <= end);
+        let before = index.checked_sub(1).and_then(|index| self.samples.get(index)).copied();
+        (before.or(self.base), self.samples.get(index).copied())
     }
 }
 
@@ -79,14 +97,31 @@ mod tests {
         for i in 1..=10 {
             meter.appended(Monotonic::from_millis(i * 10), Lsn::new(i), i * 100);
         }
-        meter.applied(Lsn::new(4));
+        meter.passed(Lsn::new(2));
         let lag = meter.lag(Monotonic::from_millis(200), Lsn::new(10), Lsn::new(4));
         assert_eq!(lag, Lag { records: 6, bytes: 600, time: Duration::from_millis(150) });
-        meter.applied(Lsn::new(10));
+        meter.passed(Lsn::new(10));
         assert_eq!(
             meter.lag(Monotonic::from_millis(200), Lsn::new(10), Lsn::new(10)),
             Lag::default()
         );
+    }
+
+    #[test]
+    fn bytes_from_a_place_are_never_too_few() {
+        let mut meter = LagMeter::default();
+        for (end, log_bytes) in [(4, 1_000), (10, 1_700), (11, 5_000)] {
+            meter.appended(Monotonic::ZERO, Lsn::new(end), log_bytes);
+        }
+        let cases =
+            [(3, None), (4, Some(4_000)), (9, Some(4_000)), (10, Some(3_300)), (11, Some(0))];
+        for (end, want) in cases {
+            assert_eq!(meter.bytes_from(Lsn::new(end)), want, "from {end}");
+        }
+        meter.passed(Lsn::new(10));
+        assert_eq!(meter.bytes_from(Lsn::new(10)), Some(3_300), "what is passed is the base");
+        meter.passed(Lsn::new(11));
+        assert_eq!(meter.bytes_from(Lsn::new(11)), Some(0));
     }
 
     #[test]

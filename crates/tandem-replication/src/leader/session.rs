@@ -228,7 +228,7 @@ impl Session {
             durable_end: ack.durable_end,
             applied_end: ack.applied_end,
         };
-        self.meter.applied(ack.applied_end);
+        self.meter.passed(ack.applied_end.min(ack.durable_end));
         Ok(())
     }
 

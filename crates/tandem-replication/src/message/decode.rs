@@ -9,8 +9,9 @@ use tandem_types::{
 
 use super::encode::tag;
 use super::{
-    Ack, Beat, CopyStart, Echo, Follow, Formats, Grant, HISTORY_ENTRIES_MAX, Heartbeat, Hello,
-    Keep, Message, Notice, NoticeCode, Records, SnapshotChunk, Status, TEXT_BYTES_MAX, VERSION,
+    Ack, Beat, CONFIGURATION_BYTES_MAX, CopyStart, Echo, Follow, Formats, Grant,
+    HISTORY_ENTRIES_MAX, Heartbeat, Hello, Keep, LACKS_UNKNOWN, Message, Notice, NoticeCode,
+    Records, SnapshotChunk, Status, TEXT_BYTES_MAX, VERSION, VERSION_1, VERSION_2,
 };
 
 /// Epochs rise by one; a number beyond this is damage or malice, and would leave no room for later ones.
@@ -157,11 +158,15 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&mut self) -> Result<String, DecodeError> {
+        self.text_up_to(TEXT_BYTES_MAX, "text")
+    }
+
+    fn text_up_to(&mut self, most: usize, field: &'static str) -> Result<String, DecodeError> {
         let bytes = self.bytes()?;
-        if bytes.len() > TEXT_BYTES_MAX {
-            return Err(DecodeError::Value { field: "text" });
+        if bytes.len() > most {
+            return Err(DecodeError::Value { field });
         }
-        String::from_utf8(bytes.into_owned()).map_err(|_| DecodeError::Value { field: "text" })
+        String::from_utf8(bytes.into_owned()).map_err(|_| DecodeError::Value { field })
     }
 
     fn history(&mut self) -> Result<EpochHistory, DecodeError> {
@@ -195,22 +200,22 @@ impl<'a> Message<'a> {
     /// Reads one whole message.
     ///
     /// # Errors
-    /// The bytes are not exactly one message of [`VERSION`].
+    /// The bytes are not exactly one message of [`VERSION`] or of one of those before it.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut fields = Fields::new(bytes);
         let version = fields.u8()?;
-        if version != VERSION {
+        if !(VERSION_1..=VERSION).contains(&version) {
             return Err(DecodeError::Version { found: version });
         }
-        let message = body(&mut fields)?;
+        let message = body(version, &mut fields)?;
         fields.finish()?;
         Ok(message)
     }
 }
 
-fn body<'a>(f: &mut Fields<'a>) -> Result<Message<'a>, DecodeError> {
+fn body<'a>(version: u8, f: &mut Fields<'a>) -> Result<Message<'a>, DecodeError> {
     Ok(match f.u8()? {
-        tag::HELLO => Message::Hello(hello(f)?),
+        tag::HELLO => Message::Hello(hello(version, f)?),
         tag::FOLLOW => Message::Follow(follow(f)?),
         tag::RESUME => Message::Resume { epoch: f.epoch()?, from: f.lsn()?, chain: f.chain()? },
         tag::CUT_BACK => Message::CutBack {
@@ -225,11 +230,12 @@ fn body<'a>(f: &mut Fields<'a>) -> Result<Message<'a>, DecodeError> {
         tag::RECORDS => Message::Records(records(f)?),
         tag::COMMIT => Message::Commit { epoch: f.epoch()?, end: f.lsn()? },
         tag::ACK => Message::Ack(ack(f)?),
-        tag::HEARTBEAT => Message::Heartbeat(heartbeat(f)?),
+        tag::HEARTBEAT => Message::Heartbeat(heartbeat(version, f)?),
         tag::SWITCH => Message::Switch(f.tail()),
         tag::EXCHANGE => Message::Exchange(f.tail()),
         tag::CONFLICT => Message::Conflict(f.tail()),
         tag::PUBLISH => Message::Publish { channel: f.bytes()?, payload: f.tail() },
+        tag::SCRIPT => Message::Script(f.tail()),
         tag::FORWARD => {
             let token = f.u64()?;
             let db = f.db()?;
@@ -247,7 +253,7 @@ fn body<'a>(f: &mut Fields<'a>) -> Result<Message<'a>, DecodeError> {
     })
 }
 
-fn hello(f: &mut Fields<'_>) -> Result<Hello, DecodeError> {
+fn hello(version: u8, f: &mut Fields<'_>) -> Result<Hello, DecodeError> {
     Ok(Hello {
         node: f.node()?,
         pair_id: f.pair_id()?,
@@ -258,6 +264,17 @@ fn hello(f: &mut Fields<'_>) -> Result<Hello, DecodeError> {
         config_digest: f.u64()?,
         epoch_seen: f.epoch()?,
         version: f.text()?,
+        configuration: if version <= VERSION_2 {
+            String::new()
+        } else {
+            f.text_up_to(CONFIGURATION_BYTES_MAX, "configuration")?
+        },
+        starts: if version <= VERSION_2 {
+            Vec::new()
+        } else {
+            let count = f.u8()?;
+            (0..count).map(|_| f.u64()).collect::<Result<_, _>>()?
+        },
     })
 }
 
@@ -330,7 +347,7 @@ fn ack(f: &mut Fields<'_>) -> Result<Ack, DecodeError> {
     })
 }
 
-fn heartbeat(f: &mut Fields<'_>) -> Result<Heartbeat, DecodeError> {
+fn heartbeat(version: u8, f: &mut Fields<'_>) -> Result<Heartbeat, DecodeError> {
     let seq = f.u64()?;
     let sent = Monotonic::from_nanos(f.u64()?);
     let answers = f.flag("echo")?;
@@ -351,6 +368,11 @@ fn heartbeat(f: &mut Fields<'_>) -> Result<Heartbeat, DecodeError> {
         sync_age_ms: f.u32()?,
         config_digest: f.u64()?,
         commit_known: f.flag("commit_known")?,
+        lacks: if version == VERSION_1 {
+            None
+        } else {
+            Some(f.u64()?).filter(|&it| it != LACKS_UNKNOWN)
+        },
     };
     let grants = f.flag("grant")?;
     let grant = Grant { epoch: f.epoch()?, lease_ms: f.u32()? };

@@ -3,8 +3,8 @@
 use tandem_types::{EpochHistory, Monotonic, SlotId};
 
 use super::{
-    Ack, CopyStart, Echo, Follow, Heartbeat, Hello, Keep, Message, Notice, Records, SnapshotChunk,
-    TEXT_BYTES_MAX, VERSION,
+    Ack, CopyStart, Echo, Follow, Heartbeat, Hello, Keep, LACKS_UNKNOWN, Message, Notice, Records,
+    STARTS_MAX, SnapshotChunk, TEXT_BYTES_MAX, VERSION,
 };
 
 /// Second byte of a message.
@@ -29,6 +29,7 @@ pub(super) mod tag {
     pub(crate) const EXCHANGE: u8 = 18;
     pub(crate) const COMPARE: u8 = 19;
     pub(crate) const CONFLICT: u8 = 20;
+    pub(crate) const SCRIPT: u8 = 21;
 }
 
 impl Message<'_> {
@@ -147,6 +148,10 @@ fn body(message: &Message<'_>, w: &mut Fields<'_>) {
             w.bytes(channel);
             w.tail(payload);
         }
+        Message::Script(text) => {
+            w.u8(tag::SCRIPT);
+            w.tail(text);
+        }
         Message::Forward { token, db, proto, command } => {
             w.u8(tag::FORWARD);
             w.u64(*token);
@@ -180,6 +185,12 @@ fn hello(it: &Hello, w: &mut Fields<'_>) {
     w.u64(it.config_digest);
     w.u64(it.epoch_seen.get());
     w.text(&it.version);
+    w.bytes(it.configuration.as_bytes());
+    let starts = it.starts.get(it.starts.len().saturating_sub(STARTS_MAX)..).unwrap_or_default();
+    w.u8(u8::try_from(starts.len()).unwrap_or(u8::MAX));
+    for boot in starts {
+        w.u64(*boot);
+    }
 }
 
 fn follow(it: &Follow, w: &mut Fields<'_>) {
@@ -263,6 +274,7 @@ fn heartbeat(it: &Heartbeat, w: &mut Fields<'_>) {
     w.u32(status.sync_age_ms);
     w.u64(status.config_digest);
     w.u8(u8::from(status.commit_known));
+    w.u64(status.lacks.unwrap_or(LACKS_UNKNOWN));
     w.u8(u8::from(it.grant.is_some()));
     w.u64(it.grant.map_or(0, |grant| grant.epoch.get()));
     w.u32(it.grant.map_or(0, |grant| grant.lease_ms));

@@ -68,4 +68,7 @@ pub struct Status {
     /// A primary whose `commit_end` covers the start of its own reign: only then does it bound what
     /// has been acknowledged, so only then does it say how fresh a replica is.
     pub commit_known: bool,
+    /// Of a primary to its follower: so many bytes of the log up to `appended_end`, at most, are not on the
+    /// follower's disk. `None`: it does not know, or is no primary.
+    pub lacks: Option<u64>,
 }

@@ -32,6 +32,10 @@ pub struct Hello {
     pub epoch_seen: Epoch,
     /// Its program version, for people.
     pub version: String,
+    /// What that digest was made of, one `key = value` a line, so that a difference can be named.
+    pub configuration: String,
+    /// The boots of the last starts of its directory, oldest first: at most [`STARTS_MAX`](super::STARTS_MAX).
+    pub starts: Vec<u64>,
 }
 
 /// The follower's request for the stream: it obeys `epoch` durably, and its log stands here.

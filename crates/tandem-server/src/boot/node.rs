@@ -7,8 +7,8 @@ use std::time::Duration;
 use tandem_disk::Disk;
 use tandem_log::{LogOptions, NodeState, SegmentWriter, load_state};
 use tandem_node::{
-    BootReport, CertificateEnd, ConnId, Desk, Facts, Foyer, Input, Life, LogPlace, MergeLog, Node,
-    Output, SaveError, SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name,
+    BootReport, Cause, CertificateEnd, ConnId, Desk, Facts, Foyer, Input, Life, LogPlace, MergeLog,
+    Node, Output, SaveError, SaveTrouble, Seeds, Settings, Stopwatch, cut_fork, generation_name,
     save_fork,
 };
 use tandem_types::{Lsn, Monotonic, Now, error_chain};
@@ -44,12 +44,13 @@ where
     fn boot(&self, life: u32, then: AfterStop, outbox: &Outbox) -> Result<Started, RunError> {
         let seeds = seeds()?;
         let left = self.clean_up(&then)?;
-        if let AfterStop::SetAside { reason } = then {
-            self.set_aside(seeds, &reason)?;
+        if let AfterStop::SetAside { reason, peer_has_all } = then {
+            self.set_aside(seeds, Cause { reason: &reason, peer_has_all })?;
         }
         let mut boot = match tandem_node::boot(&self.disk, &self.settings, seeds) {
             Err(error) if error.is_damage() => {
-                self.set_aside(seeds, &error.to_string())?;
+                let reason = &error.to_string();
+                self.set_aside(seeds, Cause { reason, peer_has_all: false })?;
                 self.boot_anew(seeds)?
             }
             Err(error) => return Err(boot_failed(&error)),
@@ -115,7 +116,7 @@ impl<D: Disk> NodeBoot<D> {
                 let dir = generation_name(state.generation);
                 let place = LogPlace { dir: &dir, pair: state.pair };
                 let now = clock::now().wall;
-                let saved = save_fork(&self.disk, place, &self.settings, *fork, now);
+                let saved = save_fork(&self.disk, place, &self.settings, fork.clone(), now);
                 saved.map(|saved| report_saved(&saved))
             }
             AfterStop::CutFork { to, id } => {
@@ -147,9 +148,10 @@ impl<D: Disk> NodeBoot<D> {
     }
 
     /// Keeps the damaged files aside and begins anew, if the peer may be asked for the data.
-    fn set_aside(&self, seeds: Seeds, reason: &str) -> Result<(), RunError> {
-        let kept = tandem_node::set_aside(&self.disk, &self.settings, seeds, reason);
+    fn set_aside(&self, seeds: Seeds, cause: Cause<'_>) -> Result<(), RunError> {
+        let kept = tandem_node::set_aside(&self.disk, &self.settings, seeds, cause);
         let kept = kept.map_err(|error| boot_failed(&error))?;
+        let reason = cause.reason;
         tracing::error!("{reason}; these files are kept in {}", kept.aside());
         Ok(())
     }

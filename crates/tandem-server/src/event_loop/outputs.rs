@@ -57,9 +57,9 @@ impl EventLoop {
                 tracing::warn!("starting again from disk: {reason}");
                 self.reboot(AfterStop::Nothing, now);
             }
-            Output::SetAside { reason } => {
+            Output::SetAside { reason, peer_has_all } => {
                 tracing::warn!("the data is set aside and begun anew from the peer: {reason}");
-                self.reboot(AfterStop::SetAside { reason }, now);
+                self.reboot(AfterStop::SetAside { reason, peer_has_all }, now);
             }
             Output::Exit { status, reason } => return ControlFlow::Break(self.end(status, reason)),
             other => {

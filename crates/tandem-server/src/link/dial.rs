@@ -10,7 +10,7 @@ use super::backoff::Backoff;
 use crate::inbox::{Mail, Outbox};
 
 /// A link that lasted this long was no failure.
-const LASTED: Duration = Duration::from_secs(3);
+pub(super) const LASTED: Duration = Duration::from_secs(3);
 
 /// The dialling side.
 pub(crate) struct Dial {

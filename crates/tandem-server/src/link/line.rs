@@ -35,6 +35,13 @@ pub(crate) enum LineEnd {
     Link(LinkError),
 }
 
+impl LineEnd {
+    /// Whether it says more than that a connection is over.
+    pub(crate) const fn says_why(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Link(_))
+    }
+}
+
 /// One connection.
 pub(crate) struct Line {
     /// Its bytes.

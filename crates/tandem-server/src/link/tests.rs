@@ -17,6 +17,7 @@ use crate::inbox::Inbox;
 #[derive(Default)]
 struct Ear {
     heard: Vec<String>,
+    troubles: Vec<String>,
     life: u64,
 }
 
@@ -28,6 +29,7 @@ impl Brain for Ear {
             Input::LinkMessage { bytes } if bytes.len() > 100 => format!("{} bytes", bytes.len()),
             Input::LinkMessage { bytes } => String::from_utf8_lossy(bytes).into_owned(),
             Input::LinkBacklog { .. } => return,
+            Input::LinkTrouble { reason } => return self.troubles.push(reason),
             other => panic!("{other:?}"),
         });
     }
@@ -168,12 +170,34 @@ fn a_lost_connection_is_made_again() {
 fn a_peer_that_does_not_know_the_secret_never_comes_up() {
     let mut a = End::listening(Some("right"));
     let mut b = End::dialing(a.port(), Some("wrong"));
+    // Each node is told why, once: there are several attempts.
+    turn_until(&mut [&mut a, &mut b], "told", |ends| {
+        ends.iter().all(|end| end.ear.troubles.iter().any(|it| it.contains("secret")))
+    });
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(500) {
         a.turn();
         b.turn();
     }
     assert!(a.ear.heard.is_empty() && b.ear.heard.is_empty());
+    for end in [&a, &b] {
+        let words = |it: &String| it.contains("right") || it.contains("wrong");
+        assert!(!end.ear.troubles.iter().any(words), "{:?}", end.ear.troubles);
+    }
+    assert_eq!(b.ear.troubles.len(), 1, "{:?}", b.ear.troubles);
+}
+
+#[test]
+fn a_link_that_is_refused_as_soon_as_it_is_up_is_told_once() {
+    let mut b = End::dialing(1, None);
+    let (now, later) = (Monotonic::from_millis(10_000), Monotonic::from_millis(20_000));
+    let up = Some(Monotonic::from_millis(9_999));
+    assert!(b.link.is_news(up, "another pair", now));
+    assert!(!b.link.is_news(up, "another pair", now), "the next attempt");
+    assert!(b.link.is_news(up, "another version", now), "it changed");
+    assert!(!b.link.is_news(up, "another pair", now), "two of them in turn");
+    assert!(b.link.is_news(up, "another version", later), "it had lasted");
+    assert!(b.link.is_news(up, "another version", now), "that was not the same");
 }
 
 #[test]

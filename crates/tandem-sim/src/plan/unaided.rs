@@ -69,8 +69,9 @@ impl Plan {
             trouble: random.between(4_000, 12_000) * MS,
             faults: Vec::new(),
             outside,
+            kept: super::Kept::default(),
         };
-        plan.draw_unaided_faults(&mut random, kinds);
+        plan.draw_faults(&mut random, kinds, Self::draw_unaided);
         let mut own = Random::new(seed ^ 0x706c_6f74);
         if own.once_in(6) && kinds.has(Kind::Plot) {
             let plot = Plot::UNAIDED[own.index(Plot::UNAIDED.len())];
@@ -96,28 +97,6 @@ impl Plan {
     /// A primary acknowledges without its peer, whose silence is enough.
     pub(crate) fn goes_alone(&self) -> bool {
         self.automatic.unaided.goes_alone || self.acknowledge == Acknowledge::Local
-    }
-
-    fn draw_unaided_faults(&mut self, random: &mut Random, kinds: Kinds) {
-        if random.once_in(2) && kinds.has(Kind::Ambush) {
-            self.ambush = random.between(2, 8);
-        }
-        let of = random.between(2, 5);
-        for kind in Kind::ALL {
-            let mut own = Random::new(random.next());
-            if !own.once_in(of) || !kinds.has(kind) {
-                continue;
-            }
-            let times = match kind {
-                Kind::Wipe | Kind::BadDisk | Kind::Rot => own.between(1, 2),
-                Kind::Person => own.between(1, 6),
-                _ => own.between(1, 4),
-            };
-            for _ in 0..times {
-                self.draw_unaided(kind, &mut own);
-            }
-        }
-        self.faults.sort_by_key(|(at, kind, _)| (*at, *kind));
     }
 
     fn draw_unaided(&mut self, kind: Kind, own: &mut Random) {

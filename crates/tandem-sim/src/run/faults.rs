@@ -42,6 +42,8 @@ impl Run {
         }
         let fault = if self.plan.is_unaided() {
             self.plan.draw_unaided_ambush(&mut self.ambush_random)
+        } else if self.plan.both_write() {
+            Plan::draw_two_writers_ambush(&mut self.ambush_random)
         } else {
             Plan::draw_ambush(&mut self.ambush_random)
         };
@@ -50,7 +52,7 @@ impl Run {
     }
 
     pub(super) fn strike_with(&mut self, kind: Kind, fault: Fault) {
-        if self.healed {
+        if self.healed || self.is_untimely(&fault) {
             return;
         }
         self.trace.note(self.now, format_args!("---- {fault:?}"));
@@ -93,6 +95,7 @@ impl Run {
                 let disk = &self.hosts[host].machine.disk;
                 disk.set_capacity(Some(disk.used_bytes() + self.random.below(16 << 10)));
                 self.hosts[host].full = true;
+                self.watch.account.log_may_lack = true;
                 self.after(lasting, What::Ease(Ease::Disk(host)));
             }
             Fault::Wipe { host, restart } => self.wipe(host, restart),
@@ -133,6 +136,8 @@ impl Run {
                 self.hosts[host].door_cut += 1;
                 self.after(lasting, What::Ease(Ease::Door(host)));
             }
+            Fault::Image { host } => self.image(host),
+            Fault::Rewind(rewind) => self.rewind(rewind),
             Fault::SlowNet { delay, lasting } => {
                 self.delay = delay;
                 self.after(lasting, What::Ease(Ease::Net));
@@ -177,7 +182,7 @@ impl Run {
         }
     }
 
-    fn kill(&mut self, host: usize, certified: bool, heard: bool) {
+    pub(super) fn kill(&mut self, host: usize, certified: bool, heard: bool) {
         self.hosts[host].machine.kill();
         self.bury(host, certified, heard);
     }
@@ -185,12 +190,7 @@ impl Run {
     pub(super) fn power_cut(&mut self, host: usize, keep: u8, restart: u64) {
         self.kill(host, false, false);
         self.hosts[host].powerless = true;
-        let keep = match keep {
-            0 => Keep::Nothing,
-            255 => Keep::Everything,
-            chance => Keep::Random { chance },
-        };
-        self.hosts[host].machine.disk.crash(keep);
+        self.hosts[host].machine.disk.crash(keep_of(keep));
         self.hosts[host].starting = false;
         self.start_later(host, restart);
     }
@@ -234,7 +234,7 @@ impl Run {
         self.plan_wake(which);
     }
 
-    fn cut(&mut self, towards: [bool; 2], reset: bool, lasting: u64) {
+    pub(super) fn cut(&mut self, towards: [bool; 2], reset: bool, lasting: u64) {
         for (host, cut) in towards.into_iter().enumerate() {
             if cut {
                 self.link.silence(host);
@@ -313,9 +313,12 @@ impl Run {
     }
 
     /// Whether the other disk holds everything that was promised, whatever becomes of this one.
-    fn is_spare(&self, host: usize) -> bool {
+    pub(super) fn is_spare(&self, host: usize) -> bool {
         if self.plan.is_unaided() {
             return self.is_spare_on_disk(host);
+        }
+        if self.plan.both_write() {
+            return self.is_spare_writer(host);
         }
         let epoch = |it: usize| self.hosts[it].machine.node.as_ref().map(|it| it.core().view.epoch);
         let recorded = self.mediator.record().is_some_and(|record| {
@@ -345,6 +348,8 @@ impl Run {
         if !self.is_spare(host) {
             return;
         }
+        self.disk_goes(host);
+        self.watch.account.lose_log(host);
         self.power_cut(host, 0, restart);
         let seed = self.random.next();
         self.hosts[host].machine.wipe(seed);
@@ -379,7 +384,7 @@ impl Run {
 
     /// A disk was lost, and the copy that is left is still the only one.
     fn is_mourning(&mut self) -> bool {
-        self.wiped = self.wiped && self.whole().is_none();
+        self.wiped = self.wiped && !self.is_whole();
         self.wiped
     }
 
@@ -397,6 +402,11 @@ impl Run {
         whole.then_some(primary)
     }
 
+    /// Both nodes run, and what one of them acknowledged is at the other too.
+    pub(super) fn is_whole(&self) -> bool {
+        if self.plan.both_write() { self.both_in_sync() } else { self.whole().is_some() }
+    }
+
     /// Where decisions are a person's, somebody is there in the end; nothing is forced.
     pub(super) fn person_helps(&mut self) {
         for host in 0..2 {
@@ -410,7 +420,10 @@ impl Run {
             Automation::Confirm | Automation::Observe => Wish::Promote,
         };
         for host in 0..2 {
-            self.arrive(host, Arrived::Admin(self::request(request)));
+            // Nobody promotes the machine that was reverted before it has met its peer.
+            if !(self.is_unsettled() && self.is_back(host)) {
+                self.arrive(host, Arrived::Admin(self::request(request)));
+            }
         }
     }
 
@@ -418,6 +431,9 @@ impl Run {
     /// histories does (`split_brain = "manual"`).
     fn person_forces(&mut self) {
         if !self.plan.is_unaided() {
+            if let Some(which) = self.who_heard_of_a_reign_that_nobody_knows() {
+                self.promote_by_force(which);
+            }
             return;
         }
         let serves = |it: &super::Host| {
@@ -434,9 +450,31 @@ impl Run {
         } else {
             return;
         };
+        self.promote_by_force(which);
+    }
+
+    fn promote_by_force(&mut self, which: usize) {
         let request = PromoteRequest { force: true, accept_loss: None };
         self.trace.note(self.now, format_args!("---- a person promotes {which} by force"));
         self.arrive(which, Arrived::Admin(AdminRequest::Promote(request)));
+    }
+
+    /// The mediator lost a record that had just been changed, before whoever asked for that change heard of it, and
+    /// only the other node has seen its epoch. It might have been that one's, on a disk that is gone: no node can say.
+    fn who_heard_of_a_reign_that_nobody_knows(&self) -> Option<usize> {
+        if self.plan.both_write() || self.mediator.record().is_some() {
+            return None;
+        }
+        let states = [0, 1].map(|host| self.hosts[host].machine.state_on_disk());
+        let [Some(first), Some(second)] = states else { return None };
+        let reign =
+            [first, second].into_iter().filter_map(|it| it.reign).max_by_key(|it| it.epoch)?;
+        let which = usize::from(reign.primary == NODES[1]);
+        let state = [first, second][which];
+        let alone =
+            state.in_sync.is_some_and(|set| set.has(state.member(NODES[which])) && !set.is_both());
+        let unknown = first.epoch_seen.min(second.epoch_seen) > reign.epoch;
+        (alone && state.reign == Some(reign) && unknown).then_some(which)
     }
 
     /// Everything works again.
@@ -461,7 +499,9 @@ impl Run {
             while self.hosts[host].paused > 0 {
                 self.resume(host);
             }
-            if !self.hosts[host].is_up() {
+            // One that went back starts when it is heard again: see `rewinding`.
+            let waits = self.is_back(host) && self.hosts[host].starting;
+            if !self.hosts[host].is_up() && !waits {
                 self.hosts[host].starting = false;
                 self.start_later(host, 100 * MS);
             }
@@ -470,6 +510,15 @@ impl Run {
         for host in 0..2 {
             self.arrive(host, Arrived::Admin(AdminRequest::Resume));
         }
+    }
+}
+
+/// What of the units that were not synced is on the disk afterwards.
+pub(super) const fn keep_of(chance: u8) -> Keep {
+    match chance {
+        0 => Keep::Nothing,
+        255 => Keep::Everything,
+        chance => Keep::Random { chance },
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use tandem_channel::Conversation;
+use tandem_disk::SimDisk;
 use tandem_node::{ConnId, Facts, Settings, WithoutPeer};
 use tandem_switch::BootId;
 
@@ -17,6 +18,8 @@ use crate::{Random, settings};
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) machine: Machine,
+    /// The last copy that was made of its disk.
+    pub(crate) image: Option<SimDisk>,
     pub(crate) clock: Clock,
     /// Rises with every process, so that nothing reaches a later one.
     pub(crate) life: u64,
@@ -85,6 +88,13 @@ fn node_settings(plan: &Plan, index: usize) -> Settings {
             settings.without_peer = WithoutPeer::Refuse;
         }
     }
+    if plan.both_write() {
+        settings.log_retention_bytes = plan.kept.retention;
+        settings.snapshot_log_bytes = plan.kept.snapshot;
+        if plan.kept.refuses_alone {
+            settings.without_peer = WithoutPeer::Refuse;
+        }
+    }
     settings
 }
 
@@ -94,6 +104,7 @@ impl Host {
         let offset = random.below(1_000_000) * MS;
         Self {
             machine: machine.with_slow_disk(),
+            image: None,
             clock: Clock::new(offset, plan.rates[index], random.signed(1_000)),
             life: 0,
             paused: 0,
@@ -182,6 +193,7 @@ impl Run {
         let boot = host.machine.boot_id();
         self.trace.note(now, format_args!("{which} starts: {boot:?} {:?}", host.machine.stopped));
         if self.hosts[which].is_up() {
+            self.remembers(which);
             self.arrive(which, Arrived::Tick);
         } else {
             // The supervisor tries again.

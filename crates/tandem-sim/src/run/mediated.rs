@@ -291,6 +291,7 @@ const fn brief(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Won { .. } => "won",
         Outcome::Lost(_) => "lost",
+        Outcome::Refused { .. } => "refused",
         Outcome::Unknown { .. } => "unknown",
     }
 }

@@ -211,6 +211,7 @@ impl Run {
     /// The fence command is started.
     pub(super) fn fence(&mut self, by: usize) {
         self.tally.fences += 1;
+        self.shots += 1;
         let fails = self.plan.outside.fence_fails;
         let says = fails == 0 || self.healed || !self.random.once_in(fails);
         let cuts = says || self.random.once_in(3);
@@ -220,6 +221,7 @@ impl Run {
     }
 
     fn shoot(&mut self, by: usize, life: u64, cuts: bool, says: bool) {
+        self.shots -= 1;
         self.trace.note(self.now, format_args!("---- fence of {by}: cuts {cuts}, says {says}"));
         if cuts {
             let keep = [0, 60, 128, 255][self.random.index(4)];

@@ -8,6 +8,8 @@ use tandem_history::{Operation, Outcome, RegisterAction};
 use tandem_node::{ConnId, Topology};
 use tandem_resp::{ReplyParser, Value, write_request};
 
+use super::rising::Shown;
+use super::two_writers::{Deed, Stand};
 use super::{Arrived, Run, What, journal};
 use crate::plan::{MS, Plan};
 
@@ -53,6 +55,10 @@ pub(crate) enum Call {
     },
     /// The whole journal.
     Journal,
+    /// Of two writers.
+    Deed(Deed),
+    /// A question to two writers, in the end.
+    Ask,
 }
 
 /// How a call ended, as its client learns it.
@@ -79,8 +85,12 @@ pub(crate) struct Player {
     replies: usize,
     doing: Option<(u64, Call, u64)>,
     calls: u64,
-    /// The last rising number sent, or seen on this connection.
+    /// The last rising number sent.
     risen: u64,
+    /// The rising numbers seen on this connection.
+    shown: Shown,
+    /// Where the record stands that the call under way made.
+    stand: Option<Stand>,
 }
 
 impl Player {
@@ -96,7 +106,40 @@ impl Player {
             doing: None,
             calls: 0,
             risen: 0,
+            shown: Shown::default(),
+            stand: None,
         }
+    }
+
+    /// The node it is connected to.
+    pub(super) fn host(&self) -> Option<usize> {
+        self.at.map(|(host, _)| host)
+    }
+
+    /// It waits for an answer there.
+    pub(super) fn is_waiting_at(&self, at: (usize, ConnId)) -> bool {
+        self.at == Some(at) && self.doing.is_some()
+    }
+
+    pub(super) const fn is_busy(&self) -> bool {
+        self.doing.is_some()
+    }
+
+    /// Where the record stands that its call made.
+    pub(super) const fn stand(&self) -> Option<Stand> {
+        self.stand
+    }
+
+    pub(super) const fn stands(&mut self, stand: Option<Stand>) {
+        self.stand = stand;
+    }
+
+    pub(super) const fn goes_to(&mut self, host: usize) {
+        self.guess = host;
+    }
+
+    pub(super) const fn look_elsewhere(&mut self) {
+        self.guess = 1 - self.guess;
     }
 }
 
@@ -130,10 +173,15 @@ fn words(call: Call) -> (Vec<Vec<Vec<u8>>>, usize) {
         Call::Watch => one(vec![word("GET"), word("rising")]),
         Call::Note { value } => one(vec![word("SADD"), word("journal"), journal::member(value)]),
         Call::Journal => one(vec![word("SMEMBERS"), word("journal")]),
+        Call::Deed(deed) => deed.words(),
+        Call::Ask => (Vec::new(), 0),
     }
 }
 
 pub(super) const fn writes(call: Call) -> bool {
+    if let Call::Deed(deed) = call {
+        return deed.writes();
+    }
     matches!(
         call,
         Call::Set { .. }
@@ -145,6 +193,16 @@ pub(super) const fn writes(call: Call) -> bool {
 }
 
 /// A number in a reply; an absent key is `None`.
+/// The error that the client got; of a transaction, if none of its commands was carried out.
+fn refusal(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Array(parts) if parts.iter().all(|part| part.as_error().is_some()) => {
+            parts.first()?.as_error()
+        }
+        other => other.as_error(),
+    }
+}
+
 fn number(value: &Value) -> Option<u64> {
     value.as_str().and_then(|text| text.parse().ok())
 }
@@ -161,7 +219,17 @@ impl Run {
             let wait = if self.players[index].at.is_some() { MS } else { rest };
             return self.after(wait, What::Play(index));
         }
-        let call = self.next_call(index);
+        let call = if self.plan.both_write() {
+            if self.random.once_in(30) {
+                // Whoever was sent away looks now and then whether its own node is back.
+                self.leave(index);
+                self.players[index].guess = index % 2;
+                return self.after(rest, What::Play(index));
+            }
+            Call::Deed(self.next_deed(index))
+        } else {
+            self.next_call(index)
+        };
         self.make_call(index, call);
     }
 
@@ -170,7 +238,7 @@ impl Run {
         MS / 2 + self.random.below(self.plan.think / often)
     }
 
-    fn connect_player(&mut self, index: usize) {
+    pub(super) fn connect_player(&mut self, index: usize) {
         let which = self.players[index].guess;
         if !self.hosts[which].is_up() {
             self.players[index].guess = 1 - which;
@@ -181,9 +249,7 @@ impl Run {
         let player = &mut self.players[index];
         player.at = Some((which, conn));
         player.parser = ReplyParser::new();
-        if !player.rises {
-            player.risen = 0;
-        }
+        player.shown = Shown::default();
         let read_port = player.read_port;
         let life = self.hosts[which].life;
         self.after(0, What::Arrive(which, life, Arrived::Accept { conn, read_port }));
@@ -224,10 +290,20 @@ impl Run {
     }
 
     pub(super) fn make_call(&mut self, index: usize, call: Call) {
-        let Some((which, conn)) = self.players[index].at else { return };
         let (requests, replies) = words(call);
+        self.send_call(index, call, &requests, replies);
+    }
+
+    pub(super) fn send_call(
+        &mut self,
+        index: usize,
+        call: Call,
+        requests: &[Vec<Vec<u8>>],
+        replies: usize,
+    ) {
+        let Some((which, conn)) = self.players[index].at else { return };
         let mut bytes = Vec::new();
-        for words in &requests {
+        for words in requests {
             let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
             write_request(&mut bytes, &words);
         }
@@ -236,8 +312,12 @@ impl Run {
         player.calls += 1;
         player.replies = replies;
         player.doing = Some((player.calls, call, now));
+        player.stand = None;
         let number = player.calls;
         self.tally.calls += 1;
+        if let Call::Deed(deed) = call {
+            self.watch.account.sends(conn, deed);
+        }
         let travel = self.travel();
         let life = self.hosts[which].life;
         self.after(travel, What::Arrive(which, life, Arrived::Bytes { conn, bytes }));
@@ -266,7 +346,7 @@ impl Run {
             if player.replies > 0 {
                 continue;
             }
-            let answer = match value.as_error() {
+            let answer = match refusal(&value) {
                 Some(text) if text.starts_with(b"UNKNOWNRESULT") => Answer::Unknown,
                 Some(text) => Answer::Refused(String::from_utf8_lossy(text).into_owned()),
                 None if epoch.is_none()
@@ -280,7 +360,9 @@ impl Run {
                 None if epoch.is_none() && call == Call::Watch && self.watch.closing => Answer::Old,
                 None => Answer::Done(value),
             };
-            if let (Answer::Done(_), true, Some(epoch)) = (&answer, writes(call), epoch) {
+            if let (Answer::Done(_), true, Some(epoch), false) =
+                (&answer, writes(call), epoch, self.plan.both_write())
+            {
                 self.watch.acknowledged(self.now, which, epoch);
             }
             let travel = self.travel();
@@ -297,8 +379,11 @@ impl Run {
         self.trace.note(self.now, format_args!("client {index}: {call:?} -> {answer:?}"));
         match answer {
             Answer::Done(value) => self.done(index, call, since, &value),
-            Answer::Unknown => self.unknown(call, since),
+            Answer::Unknown => self.unknown(index, call, since),
             Answer::Old => self.tally.old_reads += 1,
+            Answer::Refused(text) if self.plan.both_write() => {
+                self.refused_by_writer(index, call, &text);
+            }
             Answer::Refused(text) => {
                 self.tally.refused += 1;
                 assert!(!text.starts_with("WRONGTYPE"), "{call:?} was refused: {text}");
@@ -313,7 +398,7 @@ impl Run {
         self.after(rest, What::Play(index));
     }
 
-    fn leave(&mut self, index: usize) {
+    pub(super) fn leave(&mut self, index: usize) {
         if let Some((which, conn)) = self.players[index].at.take() {
             let life = self.hosts[which].life;
             let travel = self.travel();
@@ -329,7 +414,7 @@ impl Run {
         }
         self.trace.note(self.now, format_args!("client {index}: {call:?} -> no answer"));
         self.players[index].doing = None;
-        self.unknown(call, since);
+        self.unknown(index, call, since);
         self.leave(index);
         self.players[index].guess = 1 - self.players[index].guess;
         self.after(MS, What::Play(index));
@@ -362,7 +447,7 @@ impl Run {
         }
         self.players[index].at = None;
         if let Some((_, call, since)) = self.players[index].doing.take() {
-            self.unknown(call, since);
+            self.unknown(index, call, since);
         }
         if self.random.once_in(2) {
             self.players[index].guess = 1 - self.players[index].guess;
@@ -372,7 +457,7 @@ impl Run {
     }
 
     /// Nobody knows whether it was carried out.
-    fn unknown(&mut self, call: Call, since: u64) {
+    fn unknown(&mut self, index: usize, call: Call, since: u64) {
         if writes(call) {
             self.tally.unknown += 1;
         }
@@ -394,9 +479,14 @@ impl Run {
                 outcome,
                 action: CounterAction::Add { by, result: 0 },
             }),
-            Call::Rise { .. }
-            | Call::Note { .. }
+            Call::Deed(deed) => {
+                let stand = self.players[index].stand;
+                self.watch.account.enter(deed, stand, false);
+            }
+            Call::Rise { value } => self.watch.rising.lose_answer(value),
+            Call::Note { .. }
             | Call::Journal
+            | Call::Ask
             | Call::Watch
             | Call::Peek { .. }
             | Call::Get { .. }
@@ -453,40 +543,43 @@ impl Run {
             }
             Call::Note { value } => self.watch.noted.push(value),
             Call::Journal => self.watch.journal = journal::numbers(value),
-            Call::Rise { value } => self.watch.risen = self.watch.risen.max(value),
+            Call::Rise { value } => self.watch.rising.acknowledge(value),
             Call::Watch => {
                 let seen = number(value).unwrap_or(0);
-                let player = &mut self.players[index];
-                if !player.rises && seen < player.risen {
-                    let before = player.risen;
+                self.watch.last_risen = seen;
+                let shown = &mut self.players[index].shown;
+                if let Err(before) = self.watch.rising.show(shown, seen) {
                     self.watch.broken(format!(
                         "a replica went back on one connection: {before}, then {seen}"
                     ));
                 }
-                if !player.rises {
-                    player.risen = seen;
-                }
-                self.watch.seen_risen = self.watch.seen_risen.max(seen);
             }
             Call::Peek { key } => {
                 if let Some(value) = number(value) {
                     self.watch.peeked.push((key, value, self.now));
                 }
             }
+            Call::Deed(deed) => self.done_by_writer(index, deed, value),
+            Call::Ask => self.watch.account.hear(value),
             Call::Get { .. } | Call::Count { .. } => {}
         }
     }
 
-    /// Every client that waits has its answer or none; then every key is read once more.
-    pub(super) fn last_calls(&mut self, primary: usize) {
+    /// Every client that waits has its answer or none, and nobody asks for more.
+    pub(super) fn stop_players(&mut self) {
         self.watch.closing = true;
         for index in 0..self.players.len() {
             if let Some((_, call, since)) = self.players[index].doing.take() {
-                self.unknown(call, since);
+                self.unknown(index, call, since);
             }
             self.leave(index);
         }
         self.run_until(self.now + 50 * MS);
+    }
+
+    /// Every key is read once more.
+    pub(super) fn last_calls(&mut self, primary: usize) {
+        self.stop_players();
         let index = self.players.len();
         self.players.push(Player::new(&self.plan, 2));
         self.players[index].guess = primary;
@@ -501,7 +594,6 @@ impl Run {
                 return self.watch.broken(format!("{call:?} was not answered at the end"));
             }
         }
-        self.watch.last_risen = self.players[index].risen;
     }
 
     /// Makes a call until the primary has answered it: a planned change may still come between.

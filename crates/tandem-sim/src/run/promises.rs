@@ -58,7 +58,7 @@ impl Run {
         if self.plan.is_unaided() {
             return self.nobody_serves_blind();
         }
-        if self.clocks_are_bad() {
+        if self.clocks_are_bad() || self.plan.both_write() {
             return;
         }
         let patience = u64::try_from(self.plan.failure_timeout.as_nanos()).unwrap_or(u64::MAX);
@@ -118,7 +118,7 @@ impl Run {
     /// was acknowledged.
     pub(super) fn says(&mut self, which: usize, acknowledged: Lsn, bytes: &[u8]) {
         let Some(PeerMessage::InSync { set, lsn, .. }) = of_the_switch(bytes) else { return };
-        if set.strength != tandem_switch::Acknowledge::Local && lsn < acknowledged {
+        if set.strength != Acknowledge::Local && lsn < acknowledged {
             self.watch.broken(format!(
                 "{}: node {which} tells its peer that it is in sync from {lsn} on, and has acknowledged {acknowledged}",
                 super::trace::time(self.now)

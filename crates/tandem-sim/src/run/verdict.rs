@@ -10,6 +10,8 @@ use tandem_types::NodeId;
 
 use super::Run;
 use super::play::{COUNTERS, REGISTERS};
+use super::rising::Rising;
+use super::two_writers::Account;
 use crate::plan::{MS, Plan};
 use crate::{Failure, Tally};
 
@@ -29,9 +31,8 @@ pub(crate) struct Watch {
     pub(super) both: Vec<Operation<RegisterAction>>,
     /// Values of registers that were seen at a replica, and when.
     pub(super) peeked: Vec<(usize, u64, u64)>,
-    /// The highest rising number acknowledged, seen at a replica, and there at the end.
-    pub(super) risen: u64,
-    pub(super) seen_risen: u64,
+    /// The numbers that rise, and the one that was seen last.
+    pub(super) rising: Rising,
     pub(super) last_risen: u64,
     /// The last acknowledgement of a write.
     last: Option<(u64, usize)>,
@@ -46,6 +47,8 @@ pub(crate) struct Watch {
     /// Members of the journal that were acknowledged, and those that are there at the end.
     pub(super) noted: Vec<u64>,
     pub(super) journal: BTreeSet<u64>,
+    /// What clients of two writers were told.
+    pub(super) account: Account,
     broken: Vec<String>,
 }
 
@@ -142,6 +145,9 @@ impl Run {
             }
         }
         self.heal();
+        if self.plan.both_write() {
+            return self.judge_writers();
+        }
         let primary = self.become_whole()?;
         self.last_calls(primary);
         self.settle()?;
@@ -150,6 +156,7 @@ impl Run {
     }
 
     fn must_hold(&mut self) -> bool {
+        self.watch.broken.extend(self.watch.account.first_broken().cloned());
         if self.clocks_are_bad() {
             // Which node answers when rests on clocks; what was acknowledged does not.
             self.watch.broken.retain(|it| !it.contains("acknowledged a write in epoch"));
@@ -265,12 +272,6 @@ impl Run {
                 verdict => return Err(format!("counter:{key}: {verdict:?}: {operations:?}")),
             }
         }
-        let (acknowledged, seen, last) = (watch.risen, watch.seen_risen, watch.last_risen);
-        if last < acknowledged || last < seen {
-            return Err(format!(
-                "rising: {last} at the end, {acknowledged} was acknowledged, {seen} was seen at a replica"
-            ));
-        }
-        Ok(())
+        watch.rising.ends(watch.last_risen)
     }
 }

@@ -6,7 +6,7 @@ use tandem_sim::Tally;
 pub(crate) type Goal = (&'static str, fn(&Tally) -> u64);
 
 /// What happens in long enough runs of any pair without a third party.
-const GOALS: [Goal; 17] = [
+const GOALS: [Goal; 19] = [
     ("take-overs on proof", |it| it.take_overs),
     ("take-overs without proof", |it| it.unproven),
     ("death certificates", |it| it.certificates),
@@ -21,6 +21,8 @@ const GOALS: [Goal; 17] = [
     ("isolated demotions", |it| it.isolated),
     ("demotions by a later epoch", |it| it.overtaken),
     ("lost disks", |it| it.wipes),
+    ("disks that went back", |it| it.rewinds),
+    ("nodes that noticed that they had gone back", |it| it.rewinds_noticed),
     ("damaged logs", |it| it.rots),
     ("logs cut back", |it| it.cuts),
     ("acknowledged writes that are only saved", |it| it.saved),

@@ -3,7 +3,7 @@
 
 mod containers;
 
-use containers::{ACL, CLIENT, CONFIG, LATENCY, MODULE, PUBSUB, SLOWLOG, TANDEM};
+use containers::{ACL, CLIENT, CONFIG, LATENCY, MODULE, PUBSUB, SCRIPT, SLOWLOG, TANDEM};
 
 use crate::command::{Categories, Command, Flags, Group, KeySpec};
 
@@ -14,6 +14,18 @@ const FAST: Flags = ANY_TIME.and(Flags::FAST);
 /// Before `AUTH` too.
 const OPEN: Flags = FAST.and(Flags::NO_AUTH).and(Flags::ALLOW_BUSY);
 const SUBSCRIBE: Flags = ANY_TIME.and(Flags::PUBSUB);
+/// Runs commands: which, it says itself.
+const SCRIPT_RUN: Flags = Flags::NOSCRIPT
+    .and(Flags::STALE)
+    .and(Flags::SKIP_MONITOR)
+    .and(Flags::MAY_REPLICATE)
+    .and(Flags::MOVABLEKEYS);
+/// Runs commands that write nothing.
+const SCRIPT_READ: Flags = Flags::NOSCRIPT
+    .and(Flags::READONLY)
+    .and(Flags::STALE)
+    .and(Flags::SKIP_MONITOR)
+    .and(Flags::MOVABLEKEYS);
 
 const fn row(
     name: &'static str,
@@ -24,6 +36,18 @@ const fn row(
     summary: &'static str,
 ) -> Command {
     Command { name, arity, flags, since, summary, ..Command::of(group) }
+}
+
+const fn scripted(
+    name: &'static str,
+    flags: Flags,
+    since: &'static str,
+    summary: &'static str,
+) -> Command {
+    Command {
+        keys: KeySpec::counted_at_second(),
+        ..row(name, -3, flags, Group::Scripting, since, summary)
+    }
 }
 
 const fn with_subs(row: Command, subcommands: &'static [Command]) -> Command {
@@ -83,6 +107,26 @@ pub(crate) const ROWS: &[Command] = &[
         Group::Transactions,
         "1.2.0",
         "Starts a transaction.",
+    ),
+    scripted("eval", SCRIPT_RUN, "2.6.0", "Executes a server-side Lua script."),
+    scripted("evalsha", SCRIPT_RUN, "2.6.0", "Executes a server-side Lua script by SHA1 digest."),
+    scripted("eval_ro", SCRIPT_READ, "7.0.0", "Executes a read-only server-side Lua script."),
+    scripted(
+        "evalsha_ro",
+        SCRIPT_READ,
+        "7.0.0",
+        "Executes a read-only server-side Lua script by SHA1 digest.",
+    ),
+    with_subs(
+        row(
+            "script",
+            -2,
+            Flags::NONE,
+            Group::Scripting,
+            "2.6.0",
+            "A container for Lua scripts management commands.",
+        ),
+        SCRIPT,
     ),
     row(
         "exec",

@@ -2,7 +2,7 @@
 
 use tandem_merge::conflict::{Item, Kind, Party};
 use tandem_resp::{Args, Reply, parse_u64};
-use tandem_types::Pair;
+use tandem_types::{Lsn, Pair};
 
 use super::{ConflictEntry, ConflictId};
 use crate::failure::Failure;
@@ -53,6 +53,16 @@ impl ConflictFilter {
         Ok(filter)
     }
 
+    /// Only this one: the filter, and the name before which it is.
+    pub fn one(id: ConflictId) -> (Self, ConflictId) {
+        let (lsn_end, number) = (id.lsn_end(), id.number());
+        let before = number.checked_sub(1).map(|number| ConflictId::new(lsn_end, number));
+        let before_lsn = Lsn::new(lsn_end.get().saturating_sub(1));
+        let since = before.unwrap_or(ConflictId::new(before_lsn, u32::MAX));
+        let filter = Self { since: Some(since), count: 1, ..Self::default() };
+        (filter, ConflictId::new(lsn_end, number.saturating_add(1)))
+    }
+
     /// The same, if the words make sense.
     pub fn parse(args: &Args<'_>) -> Option<Self> {
         Self::read(args).ok()
@@ -81,7 +91,7 @@ impl ConflictFilter {
 const KINDS: &str = "ERR no such kind of conflict: say lww, delete-update, type, double-pop, \
                      dup-counter, nx, expire-refresh, oversold or salvage";
 pub(crate) const NO_ID: &str = "ERR no such id of a conflict: take one from TANDEM PP CONFLICTS \
-                                (the newest 10000 can be decided)";
+                                (it keeps a week or 1 GiB; within MULTI only the newest 10000 can be decided)";
 
 /// Writes entries as clients see them.
 pub fn show_conflicts(entries: &[ConflictEntry], names: &Pair<String>, reply: &mut Reply<'_>) {

@@ -123,6 +123,8 @@ pub(crate) struct ConflictLog {
     files: Numbering,
     /// Left memory before they were on disk.
     lost: u64,
+    /// What the files hold under a name that a person wants to decide, while that is done.
+    recalled: Option<(ConflictId, Option<ConflictEntry>)>,
 }
 
 impl ConflictLog {
@@ -163,7 +165,18 @@ impl ConflictLog {
     }
 
     pub(crate) fn get(&self, id: ConflictId) -> Option<&ConflictEntry> {
-        self.entries.iter().find(|entry| entry.id == id)
+        let recalled = self.recalled.as_ref().filter(|(recalled, _)| *recalled == id);
+        let found = self.entries.iter().find(|entry| entry.id == id);
+        found.or_else(|| recalled.and_then(|(_, entry)| entry.as_ref()))
+    }
+
+    /// Whether only the files can say what this is.
+    fn is_elsewhere(&self, id: ConflictId) -> bool {
+        let on_disk = self.files.oldest.is_some_and(|oldest| oldest <= id)
+            && self.files.newest.is_some_and(|newest| id <= newest);
+        let in_memory = self.entries.front().is_some_and(|oldest| oldest.id <= id);
+        let recalled = self.recalled.as_ref().is_some_and(|(recalled, _)| *recalled == id);
+        on_disk && !in_memory && !recalled
     }
 
     /// A person has decided what this part of a key is.
@@ -315,6 +328,25 @@ impl Store {
             (None, _) => true,
         };
         (more && wanted).then_some(oldest)
+    }
+
+    /// Whether only the files can say what is to be decided.
+    pub fn must_recall_conflict(&self, id: ConflictId) -> bool {
+        self.two_writers.as_deref().is_some_and(|two| two.conflicts.is_elsewhere(id))
+    }
+
+    /// This is what the files say of it; until [`Store::forget_recalled`] it can be decided.
+    pub fn recall_conflict(&mut self, id: ConflictId, entry: Option<ConflictEntry>) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            two.conflicts.recalled = Some((id, entry.filter(|entry| entry.id == id)));
+        }
+    }
+
+    /// It was decided, or not.
+    pub fn forget_recalled(&mut self) {
+        if let Some(two) = self.two_writers.as_deref_mut() {
+            two.conflicts.recalled = None;
+        }
     }
 
     /// Those in memory that are asked for, oldest first, as many as fit behind `found`.

@@ -103,12 +103,18 @@ fn what_nobody_lost_cannot_be_used() {
     assert!(pair.a.run(&format!("pp.resolve {id} use winner")).starts_with("-ERR syntax"));
 }
 
-#[test]
-fn both_were_told_that_only_they_succeeded() {
+/// Apart, with keys of which both may be told that only they have them.
+fn apart_with_locks() -> Pair<Writer> {
     let mut pair = pair();
     pair.a.run_all(&["pp.policy set lock: lww"]);
     heal(&mut pair, false);
     cut(&mut pair);
+    pair
+}
+
+#[test]
+fn both_were_told_that_only_they_succeeded() {
+    let mut pair = apart_with_locks();
     for side in SIDES {
         assert_eq!(pair[side].run(&format!("set lock:1 {side:?} nx")), "+OK|");
         assert_eq!(pair[side].run("set lock:1 again nx"), "$-1|");
@@ -123,6 +129,20 @@ fn both_were_told_that_only_they_succeeded() {
     heal(&mut pair, false);
     assert_eq!(pair.b.run("set lock:2 w nx"), "$-1|");
     assert_eq!(pair.b.store.conflicts().len(), 1);
+}
+
+#[test]
+fn that_both_succeeded_is_told_although_both_were_restarted_before_they_met_again() {
+    let mut pair = apart_with_locks();
+    for side in SIDES {
+        assert_eq!(pair[side].run(&format!("set lock:1 {side:?} nx")), "+OK|");
+        pair[side].crash();
+    }
+    heal(&mut pair, false);
+    for side in SIDES {
+        let shown = pair[side].run("pp.conflicts");
+        assert!(shown.contains("$4|kind|$2|nx|"), "{side:?}: {shown}");
+    }
 }
 
 #[test]

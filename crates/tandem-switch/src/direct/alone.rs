@@ -36,7 +36,7 @@ impl Direct {
     }
 
     pub(super) fn tend_alone(&mut self, now: Monotonic, out: &mut Vec<Output>) {
-        let local = self.core.settings().acknowledge == Acknowledge::Local;
+        let local = self.core.acknowledge() == Acknowledge::Local;
         // Else it is alone already, or on its way there.
         let both = self.core.set().is_some_and(|set| set.is_both());
         if self.core.serves().is_none() || local || !both {
@@ -82,7 +82,8 @@ impl Direct {
         let peer = self.core.settings().node.peer();
         let member = set.members[peer] == Some(vitals.boot.incarnation);
         // A revision is never used twice: an old word cannot speak of a membership that came later.
-        let this_one = vitals.resigned == Some(set.revision) || !holds(Rule::ResignByRevision);
+        let known = [Some(set.revision), self.core.offered_revision()];
+        let this_one = known.contains(&vitals.resigned) || !holds(Rule::ResignByRevision);
         if vitals.resigned.is_some() && member && this_one {
             self.core.go_alone(ShrinkCause::Resigned, out);
         }

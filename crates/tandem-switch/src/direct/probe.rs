@@ -10,7 +10,7 @@ use crate::planted::{Rule, holds};
 use crate::{Acknowledge, Probed, Seen, Unaided};
 
 /// What came of trying the primary, for people.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub struct ProbeState {
     /// How the last attempt ended, and when it was begun.
     pub last: Option<(Monotonic, Probed)>,
@@ -21,7 +21,7 @@ pub struct ProbeState {
 }
 
 /// Attempts so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Attempts {
     state: ProbeState,
     /// When the first of the failures in a row was begun.

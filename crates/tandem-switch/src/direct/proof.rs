@@ -11,7 +11,7 @@ use crate::{Automation, BootId, Event, Manual, Output, Testimony, Vitals};
 const FENCE_AGAIN: u32 = 10;
 
 /// Everything that may prove something.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) struct Proofs {
     /// The last death certificate.
     pub(super) testimony: Option<Testimony>,
@@ -26,7 +26,7 @@ pub(super) struct Proofs {
 }
 
 /// The command that makes sure that the peer is off.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(super) enum Fence {
     /// Not wanted yet.
     #[default]

@@ -6,9 +6,6 @@ use super::Direct;
 use super::proof::{Fence, Will};
 use crate::{Acknowledge, OnSilence, Output, PromoteCause, Proposed, Seen};
 
-/// What a record takes at least.
-const RECORD_BYTES: u64 = 64;
-
 /// How it is known, or believed, that the primary is gone.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Gone {
@@ -74,12 +71,11 @@ impl Direct {
         }
     }
 
-    /// `acknowledge = "local"`: as last heard, records counted at their smallest size.
+    /// `acknowledge = "local"`: as last heard. What has come since then only makes it less.
     fn lag_is_allowed(&self) -> bool {
         let max = self.core.settings().automatic.max_lag_bytes;
-        self.core
-            .missing_records()
-            .is_some_and(|missing| missing == 0 || missing.saturating_mul(RECORD_BYTES) <= max)
+        self.core.missing_records() == Some(0)
+            || self.core.missing_bytes().is_some_and(|bytes| bytes <= max)
     }
 
     /// Whether the primary is gone, and what says so.

@@ -125,6 +125,7 @@ impl Play {
             reign: Some(Reign { epoch: E4, fork: ForkId::new(4), primary }),
             in_sync: Some(members),
             appended_end: Lsn::new(20),
+            commit_end: Lsn::ZERO,
             pauses: 0,
             unwell: false,
         }
@@ -246,6 +247,23 @@ fn happen(play: &mut Play, happens: Happens) {
     }
     play.give(Input::PeerDown { silent: Duration::ZERO });
     play.pass(1_000);
+}
+
+#[test]
+fn a_certificate_says_nothing_of_a_peer_that_went_back_to_an_older_copy_and_lives() {
+    let mut play = Play::primary(automatic(Automation::Auto, QUIET));
+    let dead = Testimony { boot: PEER_BOOT, in_sync: Some(set(true, true, 3)) };
+    play.give(Input::PeerDown { silent: Duration::ZERO });
+    play.give(Input::Testified(dead));
+    // The directory of an earlier boot is back, and on the link.
+    play.give(Input::PeerUp);
+    let greeting = Play::greeting(Role::Joining, NodeId::A, set(true, true, 3));
+    let boot = PEER_BOOT.boot - 4;
+    play.give(Input::PeerSaid(PeerMessage::Greeting(Greeting { boot, ..greeting })));
+    assert_eq!(play.brain.testimony(), None);
+    // What that boot's predecessor said on a slow channel is late.
+    play.heard(Role::Standby, None);
+    assert_eq!(play.brain.watch.met(), Some(BootId { boot, ..PEER_BOOT }));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use tandem_types::{Epoch, Monotonic, NodeId, Role};
 
 use super::{ChannelState, Direct};
-use crate::{Gap, InSyncSet, Load, NodeState, Proposal, Reign, Vitals};
+use crate::{Acknowledge, Gap, InSyncSet, Load, NodeState, Proposal, Reign, Vitals};
 
 impl Direct {
     /// What people see. `Standby` is eligible, `Joining` is not yet.
@@ -40,6 +40,11 @@ impl Direct {
     /// decision: it changes within a step.
     pub fn needs_peer(&self) -> bool {
         self.core.needs_peer()
+    }
+
+    /// When a write is answered while the peer is waited for.
+    pub fn acknowledge(&self) -> Acknowledge {
+        self.core.acknowledge()
     }
 
     /// The in-sync set as this node has it, or as its primary told it.
@@ -123,11 +128,28 @@ impl Direct {
             self.fence_again_at(),
             self.wish_at(),
             self.decisions.expires(),
+            self.pausing.deadline(),
         ]
         .into_iter()
         .flatten()
         // What was due already has been looked at, and something else is missing.
         .filter(|&at| at > self.stepped)
         .min()
+    }
+}
+
+/// For model checking: what does not change what happens next is made equal.
+#[cfg(feature = "planted")]
+impl Direct {
+    /// Only with settings that bound no interval between changes and return to no preferred node.
+    pub fn normalise(&mut self) {
+        let automatic = &self.core.settings().automatic;
+        assert!(automatic.min_interval.is_zero() && automatic.failback.is_none(), "times matter");
+        self.stepped = Monotonic::ZERO;
+        self.decisions.switched_at = None;
+        self.decisions.in_sync_since = None;
+        self.decisions.gone_since = None;
+        self.core.normalise();
+        self.watch.forget_round_trips();
     }
 }

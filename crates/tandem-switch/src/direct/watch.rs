@@ -9,8 +9,11 @@ use super::probe::Attempts;
 use crate::planted::{Rule, holds};
 use crate::{AddressHint, BootId, OwnTrouble, Probed, Reign, Unaided, Vitals};
 
+/// Boots of the peer that are remembered after the next one was met; no word is as late as that.
+const PAST_MAX: usize = 8;
+
 /// One channel besides the link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ChannelState {
     /// This node's clock when it sent what the peer last answered here: it lived then. `None`: never.
     pub heard: Option<Monotonic>,
@@ -19,7 +22,7 @@ pub struct ChannelState {
 }
 
 /// What is seen of the peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Watch {
     /// When this process began: a peer that was never heard is silent since then.
     began: Monotonic,
@@ -29,6 +32,8 @@ pub(super) struct Watch {
     vitals: Option<Vitals>,
     /// The peer's latest boot of which this process knows.
     met: Option<BootId>,
+    /// Those before it: what is heard of them yet is late.
+    past: Vec<BootId>,
     /// The latest reign begun or followed in this process.
     reign: Option<Reign>,
     /// The last look at the ping targets: when it was begun, and whether one answered.
@@ -53,6 +58,7 @@ impl Watch {
             channels: vec![silent; channels.into()],
             vitals: None,
             met: None,
+            past: Vec::new(),
             reign: None,
             reached: None,
             network: None,
@@ -84,14 +90,30 @@ impl Watch {
         }
     }
 
-    /// That boot of the peer exists or existed.
-    pub(super) fn meet(&mut self, boot: BootId) {
+    /// That boot of the peer exists or existed, says a channel: its words may be late, so only a later one is news.
+    fn meet(&mut self, boot: BootId) {
         let later =
             self.met.is_none_or(|met| met.incarnation != boot.incarnation || met.boot < boot.boot);
         if later {
-            self.met = Some(boot);
-            self.vitals = None;
+            self.begin(boot);
         }
+    }
+
+    /// The link is with that boot of the peer. If its directory went back to an older copy, its number may be any.
+    pub(super) fn linked_with(&mut self, boot: BootId) {
+        self.begin(boot);
+    }
+
+    fn begin(&mut self, boot: BootId) {
+        if self.met == Some(boot) || self.past.contains(&boot) {
+            return;
+        }
+        if let Some(before) = self.met.replace(boot) {
+            self.past.push(before);
+            let old = self.past.len().saturating_sub(PAST_MAX);
+            self.past.drain(..old);
+        }
+        self.vitals = None;
     }
 
     pub(super) const fn met(&self) -> Option<BootId> {
@@ -195,5 +217,14 @@ impl Watch {
     /// Whom there is to be tried has changed.
     pub(super) const fn forget_probes(&mut self) {
         self.attempts.forget();
+    }
+}
+
+#[cfg(feature = "planted")]
+impl Watch {
+    pub(super) fn forget_round_trips(&mut self) {
+        for channel in &mut self.channels {
+            channel.round_trip = None;
+        }
     }
 }

@@ -3,20 +3,18 @@
 use tandem_types::{Monotonic, PairId, Role};
 
 use super::{Manual, Phase};
-use crate::{Acknowledge, Gap, Timer, Why};
+use crate::{Gap, Timer, Why};
 
 impl Manual {
     /// Acknowledged writes that a promotion of this node could lose now.
     pub fn gap(&self, now: Monotonic) -> Gap {
-        let durable_member = self.is_member()
-            && self.durable.in_sync.is_some_and(|set| set.strength != Acknowledge::Local);
         if self.was_primary() {
             // It has all of its own writes; whether the peer was promoted since, it cannot know,
             // unless it was alone in the set.
             let alone = self.state.in_sync.is_some_and(|set| !set.is_both());
             return if alone { Gap::Zero } else { Gap::Unknown };
         }
-        if durable_member && !self.piloted.doubt {
+        if self.holds_everything() && !self.piloted.doubt {
             return Gap::Zero;
         }
         match self.heard {
@@ -96,9 +94,12 @@ impl Manual {
                 forcing: None,
             };
         }
+        let stricter = self.stricter_words();
         if self.is_stalled() {
             return Why {
-                now: "primary, but the peer is gone and is in the in-sync set: nothing is acknowledged".to_owned(),
+                now: format!(
+                    "primary, but the peer is gone and is in the in-sync set: nothing is acknowledged{stricter}"
+                ),
                 waiting_for: Some("the peer, which holds every acknowledged write".to_owned()),
                 who: Some(format!("{peer} by coming back, or a person by `tandem solo`")),
                 timers: Vec::new(),
@@ -112,7 +113,21 @@ impl Manual {
             (true, false) => "primary; the standby is about to be in sync",
             (false, _) => "primary, alone in the in-sync set: writes live on one disk",
         };
-        Why { now: now.to_owned(), ..Why::default() }
+        Why { now: format!("{now}{stricter}"), ..Why::default() }
+    }
+
+    /// Why it answers by more than the file says; empty if it does not.
+    fn stricter_words(&self) -> String {
+        let (wanted, kept) = (self.settings.acknowledge, self.acknowledge());
+        if kept == wanted {
+            return String::new();
+        }
+        format!(
+            "; {} relies on \"{}\" until it has been told that this node's file says \"{}\", and writes wait for it so long",
+            self.peer_words(),
+            kept.word(),
+            wanted.word()
+        )
     }
 
     fn why_following(&self, now: Monotonic) -> Why {
@@ -129,7 +144,12 @@ impl Manual {
             };
         }
         if self.is_member() && !self.copying {
-            return Why { now: format!("follows {peer}, in sync"), ..Why::default() };
+            let but = if self.holds_everything() {
+                String::new()
+            } else {
+                format!("; {peer} answers by \"local\": a promotion may lose what it answered last")
+            };
+            return Why { now: format!("follows {peer}, in sync{but}"), ..Why::default() };
         }
         Why {
             now: format!("follows {peer}, not in sync yet"),
@@ -152,6 +172,18 @@ impl Manual {
                 now: format!("{} is primary; beginning to follow it", self.peer_words()),
                 ..Why::default()
             },
+            (false, Some(greeting)) if self.was_primary() && !self.may_have_led(greeting) => Why {
+                now: format!(
+                    "this directory is not the one that was primary (a backup, or other data in its place), and {} has the pair's data",
+                    self.peer_words()
+                ),
+                waiting_for: Some(format!("{} to be primary", self.peer_words())),
+                who: Some(format!("a person, by `tandem promote` on {}", self.peer_words())),
+                ..Why::default()
+            },
+            (false, Some(greeting)) if !self.has_led(greeting) => {
+                self.why_no_primary("connected with other data than that primary had")
+            }
             (false, Some(_)) if self.was_primary() => Why {
                 now: "was primary; the peer is connected".to_owned(),
                 waiting_for: Some("the peer's consent to a new reign".to_owned()),
@@ -226,8 +258,8 @@ impl Manual {
     }
 
     fn gap_words(&self) -> String {
-        let member = self.durable.in_sync.is_some_and(|set| set.is_both()) && self.is_member();
-        if member {
+        let both = self.durable.in_sync.is_some_and(|set| set.is_both());
+        if both && self.holds_everything() {
             Gap::Zero.to_string()
         } else {
             "writes that are not here would be lost".to_owned()

@@ -10,7 +10,7 @@ use crate::planted::{Rule, holds};
 use crate::{DemoteCause, Event, InSyncSet, Member, Output, PromoteCause, Reign};
 
 /// New writes are held back until the peer has everything.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Hold {
     begun: Monotonic,
     /// Called off then.

@@ -4,9 +4,10 @@ use tandem_types::{Epoch, ForkId, Monotonic, Role};
 
 use super::persist::Then;
 use super::{Manual, Phase};
+use crate::lost::Vouched;
 use crate::message::{Greeting, PeerMessage};
 use crate::planted::{Rule, holds};
-use crate::{Acknowledge, Event, InSyncSet, Output, PromoteCause, Reign};
+use crate::{Acknowledge, Event, InSyncSet, Member, Output, PromoteCause, Reign};
 
 /// How a reign begins.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +53,27 @@ impl Manual {
             (false, false) => {
                 let latest = self.latest_reign(greeting);
                 let declined = self.peer.as_ref().is_some_and(|peer| peer.declined);
-                if latest.is_some_and(|it| it.primary == self.settings.node) && !declined {
+                let mine = latest.is_some_and(|it| it.primary == self.settings.node);
+                if mine && !declined && self.may_have_led(greeting) {
                     self.claim(latest, out);
                 }
             }
         }
+    }
+
+    /// A directory that came from a backup knows the reigns in it and was in none of them: with a peer that
+    /// has the pair's data it takes nothing back.
+    pub(super) fn may_have_led(&self, greeting: &Greeting) -> bool {
+        let me = self.state.member(self.settings.node);
+        let set = self.state.in_sync.or(greeting.in_sync);
+        set.is_none_or(|set| !set.names_another(me)) || !holds(Rule::Incarnation)
+    }
+
+    /// Whether the peer's directory may be the one that was primary: the set here does not name another one.
+    pub(super) fn has_led(&self, greeting: &Greeting) -> bool {
+        let node = self.settings.node.peer();
+        let peer = Member { node, incarnation: greeting.incarnation };
+        self.state.in_sync.is_none_or(|set| !set.names_another(peer))
     }
 
     /// Nobody is there: only a node that was alone before may be alone again.
@@ -70,13 +87,14 @@ impl Manual {
     pub(super) fn may_start_alone(&self) -> bool {
         let me = self.state.member(self.settings.node);
         let alone = self.state.in_sync.is_some_and(|set| set.has(me) && !set.is_both());
-        let local = self.settings.acknowledge == Acknowledge::Local;
         if !self.piloted.decides || !holds(Rule::ReturnsAlone) {
-            return alone || local;
+            // Neither would this node wait, nor does the peer believe that it does.
+            return alone || self.acknowledge() == Acknowledge::Local;
         }
         // Where nodes decide, the peer may have been given the role while this one was down. Not if this one
-        // was alone in the set; but one that never waits for its peer is alone there after any silence, and
+        // was alone in the set; but one that never waited for its peer is alone there after any silence, and
         // may have been fenced since.
+        let local = self.state.in_sync.is_some_and(|set| set.strength == Acknowledge::Local);
         alone && !(local && self.piloted.fences)
     }
 
@@ -129,6 +147,8 @@ impl Manual {
         self.state.resigned = false;
         self.state.member_boot = self.state.boot;
         self.split = false;
+        self.vouched = Vouched::default();
+        self.weaker = None;
         self.phase = Phase::Starting { reign, cause };
         self.write(Then::BeginReign(reign), out);
     }
@@ -174,6 +194,9 @@ impl Manual {
         let new = epoch > self.state.epoch_seen && epoch > self.state.refused_epoch;
         // It must know of every reign that we know of.
         let informed = self.later(claimed, self.state.reign) == claimed;
+        // And be the directory that led, not a copy, a backup or a new disk in its place.
+        let known = self.greeting().is_none_or(|greeting| self.has_led(greeting));
+        let informed = informed && (known || !holds(Rule::Incarnation));
         free && new && informed && !self.copying
     }
 
@@ -200,11 +223,12 @@ impl Manual {
         }
     }
 
-    /// The peer stays a member if both its own record and ours say that it is one.
+    /// The peer stays a member if both its own record and ours say that it is one, and for as much as it was:
+    /// what the file says now, it does not know yet.
     fn set_for_return(&self, epoch: Epoch) -> InSyncSet {
         let peer = self.greeting().map(|greeting| (greeting.incarnation, greeting.in_sync));
         if let (Some(ours), Some((incarnation, Some(theirs)))) = (self.state.in_sync, peer) {
-            let member = crate::Member { node: self.settings.node.peer(), incarnation };
+            let member = Member { node: self.settings.node.peer(), incarnation };
             let me = self.state.member(self.settings.node);
             if ours.has(member) && ours.has(me) && theirs.has(member) {
                 return InSyncSet { epoch, ..ours };

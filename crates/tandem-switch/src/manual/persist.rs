@@ -4,10 +4,10 @@ use tandem_types::{Epoch, ForkId, Lsn};
 
 use super::{Manual, Phase};
 use crate::message::PeerMessage;
-use crate::{Event, NodeState, Output, Reign, ShrinkCause, Ticket};
+use crate::{Acknowledge, Event, NodeState, Output, Reign, ShrinkCause, Ticket};
 
 /// One state on its way to the disk, and what may happen once it is there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Write {
     version: u64,
     state: NodeState,
@@ -16,7 +16,7 @@ pub(super) struct Write {
     then: Then,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Then {
     Nothing,
     BeginReign(Reign),
@@ -25,6 +25,7 @@ pub(super) enum Then {
     ConfirmMembership { epoch: Epoch, revision: u64 },
     Shrunk { revision: u64, cause: ShrinkCause, ticket: Option<Ticket>, resigned: Option<u64> },
     Resigned { epoch: Epoch, revision: u64 },
+    AnswersBy(Acknowledge),
     HandOver { reign: Reign, end: Lsn, revision: u64 },
 }
 
@@ -40,6 +41,14 @@ impl Manual {
         let session = self.peer.as_ref().map(|peer| peer.session);
         self.writes.push_back(Write { version: self.version, state, session, then });
         out.push(Output::Persist { version: self.version, state });
+    }
+
+    /// What the peer is told of this node is on the disk: nothing that is being written changes it.
+    ///
+    /// A disk may take long for a refusal, and a peer that lost records hears only from this node that it did.
+    pub(super) fn greets_from_disk(&self) -> bool {
+        let written = || self.writes.iter().map(|write| &write.state).chain([&self.durable]);
+        self.writes.is_empty() || written().all(|state| state.greets_like(&self.state))
     }
 
     pub(super) fn persisted(&mut self, version: u64, out: &mut Vec<Output>) {
@@ -97,6 +106,7 @@ impl Manual {
                     out.push(Output::Send(PeerMessage::Resign { epoch, revision }));
                 }
             }
+            Then::AnswersBy(strength) => out.push(Output::Event(Event::AnswersBy(strength))),
             Then::HandOver { reign, end, revision } => {
                 if self.phase == (Phase::Giving { reign, end }) {
                     self.phase = Phase::Joining;

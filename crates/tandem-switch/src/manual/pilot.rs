@@ -8,13 +8,13 @@ use tandem_types::{Monotonic, Role};
 use super::primary::Shrink;
 use super::{Manual, Phase, persist};
 use crate::message::Greeting;
+use crate::pausing::Told;
 use crate::{
     BootId, DemoteCause, Event, InSyncSet, Output, PromoteCause, Reign, Settings, ShrinkCause,
-    Ticket,
 };
 
 /// What the autopilot tells the brain before each step.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Piloted {
     /// It decides in a person's place, on both nodes.
     pub(crate) decides: bool,
@@ -117,6 +117,11 @@ impl Manual {
         Some(heard.appended_end.records_since(self.own.durable_end).unwrap_or(0))
     }
 
+    /// Their bytes, at most; `None`: not known.
+    pub(crate) fn missing_bytes(&self) -> Option<u64> {
+        self.heard?.lacks
+    }
+
     pub(crate) const fn ends(&self) -> crate::OwnEnds {
         self.own
     }
@@ -195,17 +200,43 @@ impl Manual {
         }
     }
 
-    pub(crate) fn pause(&mut self, ticket: Ticket, on: bool, out: &mut Vec<Output>) {
-        if self.paused() == on {
-            let text = if on { "paused already" } else { "not paused" };
-            return Self::answer_done(ticket, text, out);
+    /// Whether it was so already.
+    pub(crate) fn pause(&mut self, on: bool, out: &mut Vec<Output>) -> bool {
+        let already = self.paused() == on;
+        if !already {
+            self.adopt_pause(self.state.pauses.saturating_add(1), out);
         }
-        self.adopt_pause(self.state.pauses.saturating_add(1), out);
-        let text = if on {
-            "paused: nothing is decided automatically on either node; what keeps data safe goes on"
-        } else {
-            "resumed: decisions are taken again"
-        };
-        Self::answer_done(ticket, text, out);
+        already
+    }
+
+    /// Only what the peer says in its greeting is on its disk.
+    pub(crate) fn pause_is_told(&self) -> Told {
+        match &self.peer {
+            _ if !self.writes.is_empty() => Told::NotYet,
+            None => Told::Unreached,
+            Some(peer) if peer.greeting.is_some_and(|it| it.pauses >= self.state.pauses) => {
+                Told::Heard
+            }
+            Some(_) => Told::NotYet,
+        }
+    }
+}
+
+/// For model checking: what does not change what happens next is made equal.
+#[cfg(feature = "planted")]
+impl Manual {
+    pub(crate) fn normalise(&mut self) {
+        self.own = crate::OwnEnds::default();
+        self.reigned_end = tandem_types::Lsn::ZERO;
+        if self.writes.is_empty() {
+            self.version = 0;
+            self.sessions = 1;
+            if let Some(peer) = &mut self.peer {
+                peer.session = 1;
+            }
+        }
+        if let Some(heard) = &mut self.heard {
+            heard.at = Monotonic::ZERO;
+        }
     }
 }

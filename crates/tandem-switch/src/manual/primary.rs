@@ -60,30 +60,34 @@ impl Manual {
         } else if greeting.in_sync.is_none_or(|theirs| !theirs.has(member)) {
             // Its own disk says so, and an InSync of an earlier connection cannot reach it any more.
             self.shrink(Shrink::because(ShrinkCause::PeerNotMember), out);
+        } else if greeting.in_sync.is_some_and(|theirs| theirs.revision > set.revision) {
+            self.tell_again(out);
         }
     }
 
     /// Grows the set when the follower holds everything; tells a member where it stands.
     pub(super) fn tend_set(&mut self, now: Monotonic, out: &mut Vec<Output>) {
         let Some(set) = self.state.in_sync else { return };
-        let local = self.settings.acknowledge == Acknowledge::Local;
         let Some(peer) = &self.peer else {
             let silent = now.since(self.alone_since) >= self.settings.failure_timeout;
-            if local && set.is_both() && silent {
+            if self.acknowledge() == Acknowledge::Local && set.is_both() && silent {
                 self.shrink(Shrink::because(ShrinkCause::Local), out);
             }
             return;
         };
         let Some(greeting) = peer.greeting else { return };
-        if set.is_both() {
-            self.tell_member(out);
-        } else if peer.follower.caught_up && !peer.left && self.writes.is_empty() && !self.stopping
-        {
+        let joins =
+            peer.follower.caught_up && !peer.left && self.writes.is_empty() && !self.stopping;
+        if joins && (!set.is_both() || set.strength < self.settings.acknowledge) {
             self.grow(greeting.incarnation, out);
+        } else if set.is_both() {
+            self.tell_member(out);
+            self.offer_weaker(out);
         }
     }
 
-    /// R4, first half: from here on every write waits for the peer, also while this is being written.
+    /// R4, first half: from here on every write waits for the peer, also while this is being written. So too
+    /// for a member that shall rely on more than before.
     fn grow(&mut self, incarnation: Incarnation, out: &mut Vec<Output>) {
         let Phase::Primary { reign, .. } = self.phase else { return };
         let me = self.state.member(self.settings.node);
@@ -116,7 +120,9 @@ impl Manual {
             return;
         }
         peer.told = Some(set.revision);
-        Self::send(PeerMessage::InSync { epoch: reign.epoch, set, lsn: needed }, out);
+        // No mediator, no record.
+        let (epoch, lsn, recorded) = (reign.epoch, needed, None);
+        Self::send(PeerMessage::InSync { epoch, set, lsn, recorded }, out);
     }
 
     pub(super) fn confirmed(&mut self, epoch: Epoch, revision: u64, out: &mut Vec<Output>) {
@@ -125,6 +131,8 @@ impl Manual {
         if current && peer.told == Some(revision) && peer.confirmed != Some(revision) {
             peer.confirmed = Some(revision);
             out.push(Output::Event(Event::Grown { revision }));
+        } else if current {
+            self.weaker_is_known(revision, out);
         }
     }
 
@@ -133,6 +141,7 @@ impl Manual {
         let Phase::Primary { reign, .. } = self.phase else { return };
         let set = self.alone_set(reign.epoch);
         self.state.in_sync = Some(set);
+        self.weaker = None;
         if let Some(peer) = &mut self.peer {
             peer.told = None;
             peer.confirmed = None;

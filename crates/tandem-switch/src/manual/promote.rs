@@ -10,14 +10,14 @@ use crate::message::PeerMessage;
 use crate::{Gap, Output, PromoteCause, Refusal, RefusalKind, Reign, ShrinkCause, Ticket};
 
 /// A request that is not answered yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Asked {
     ticket: Ticket,
     what: What,
     deadline: Monotonic,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum What {
     /// The primary was asked to hand over.
     Handover(Accepted),
@@ -32,7 +32,7 @@ enum What {
 }
 
 /// What a person is ready to lose.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Accepted {
     pub(super) accept_loss: u64,
     pub(super) force: bool,
@@ -132,9 +132,10 @@ impl Manual {
         Ok(())
     }
 
-    /// The peer has data and the latest reign was its own: it will ask for our consent at once.
+    /// The peer has the data of the latest reign, which was its own: it will ask for our consent at once.
     fn peer_is_returning(&self, greeting: &crate::Greeting) -> bool {
         greeting.pair_id != PairId::NONE
+            && self.has_led(greeting)
             && self.latest_reign(greeting).is_some_and(|it| it.primary != self.settings.node)
     }
 

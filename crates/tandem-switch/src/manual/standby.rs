@@ -44,7 +44,9 @@ impl Manual {
     }
 
     fn heard_log(&mut self, now: Monotonic, appended_end: Lsn) {
-        self.heard = Some(super::Heard { at: now, appended_end });
+        let before = self.heard.filter(|heard| heard.appended_end == appended_end);
+        let lacks = before.and_then(|it| it.lacks);
+        self.heard = Some(super::Heard { at: now, appended_end, lacks });
     }
 
     /// What must be on disk before this reign is followed.
@@ -54,12 +56,14 @@ impl Manual {
         }
         self.state.epoch_seen = self.state.epoch_seen.max(reign.epoch);
         self.state.reign = Some(reign);
-        // Our record names us only while it is a copy of the primary's. It never grows here: only the
-        // primary's InSync message, after the log has reached the place, makes us a member.
+        // Our record names us only while it is a copy of the primary's, or of what this primary is about to write
+        // itself. It never grows here: only the primary's InSync message, after the log has reached the place,
+        // makes us a member.
         let me = self.state.member(self.settings.node);
         if let (Some(ours), Some(theirs)) = (&mut self.state.in_sync, greeting.in_sync)
             && ours.has(me)
             && !ours.agrees_with(&theirs)
+            && !(ours.epoch == reign.epoch && ours.was_told_ahead_of(&theirs))
         {
             ours.members[me.node] = None;
             ours.members[me.node.peer()] = Some(greeting.incarnation);
@@ -113,7 +117,8 @@ impl Manual {
         self.write(Then::ConfirmMembership { epoch, revision }, out);
     }
 
-    /// Whether this node's own disk proves that it holds everything that was acknowledged.
+    /// Whether this node's own disk proves that it holds everything that the primary waited for it to have: with
+    /// `local` that is nothing ([`Self::holds_everything`]).
     pub(super) fn is_member(&self) -> bool {
         let me = self.state.member(self.settings.node);
         let Some(set) = self.durable.in_sync.filter(|set| set.has(me)) else { return false };
@@ -124,6 +129,12 @@ impl Manual {
             Acknowledge::Received => self.durable.member_boot == self.state.boot,
         };
         same && kept && !self.durable.resigned
+    }
+
+    /// Whether this node's own disk proves that it holds everything that was acknowledged.
+    pub(super) fn holds_everything(&self) -> bool {
+        let waited = |set: InSyncSet| set.strength != Acknowledge::Local;
+        self.is_member() && self.durable.in_sync.is_some_and(waited)
     }
 
     /// Leaves the set by our own word, on disk first (R3's resignation).

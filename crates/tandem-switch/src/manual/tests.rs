@@ -9,6 +9,8 @@ use tandem_types::{Incarnation, NodeId, Pair, PairId};
 use super::*;
 use crate::{Acknowledge, Gap, Refusal, RefusalKind, ShrinkCause};
 
+mod strength;
+
 const PAIR: PairId = PairId::new(7);
 const MINE: Incarnation = Incarnation::new(1);
 const THEIRS: Incarnation = Incarnation::new(2);
@@ -54,6 +56,10 @@ fn set(a: bool, b: bool, revision: u64) -> InSyncSet {
     }
 }
 
+fn local(set: InSyncSet) -> InSyncSet {
+    InSyncSet { strength: Acknowledge::Local, ..set }
+}
+
 fn reign(epoch: Epoch, primary: NodeId) -> Reign {
     Reign { epoch, fork: ForkId::new(epoch.get()), primary }
 }
@@ -81,6 +87,7 @@ fn greeting(role: Role, primary: NodeId, set: InSyncSet) -> Greeting {
         reign: Some(reign(E4, primary)),
         in_sync: Some(set),
         appended_end: Lsn::new(30),
+        commit_end: Lsn::ZERO,
         pauses: 0,
         unwell: false,
     }
@@ -247,7 +254,9 @@ fn a_returning_primary_goes_on_alone_only_if_it_was_alone() {
         ("alone in its set", set(true, false, 3), Acknowledge::Durable, true),
         ("with a member", set(true, true, 3), Acknowledge::Durable, false),
         ("with a member, received", set(true, true, 3), Acknowledge::Received, false),
-        ("local waits for nobody", set(true, true, 3), Acknowledge::Local, true),
+        ("local waits for nobody", local(set(true, true, 3)), Acknowledge::Local, true),
+        ("the peer relies on more", set(true, true, 3), Acknowledge::Local, false),
+        ("it waits from now on", local(set(true, true, 3)), Acknowledge::Durable, false),
     ];
     for (name, set, acknowledge, goes_on) in cases {
         let mut play = Play::new(state(NodeId::A, set), acknowledge);
@@ -393,7 +402,7 @@ fn silence_never_shrinks_the_set_and_a_resignation_does() {
 
 #[test]
 fn local_shrinks_on_silence() {
-    let mut play = Play::new(state(NodeId::A, set(true, true, 3)), Acknowledge::Local);
+    let mut play = Play::new(state(NodeId::A, local(set(true, true, 3))), Acknowledge::Local);
     play.after(100);
     assert!(!play.brain.needs_peer());
     assert!(!play.brain.is_stalled());
@@ -423,7 +432,6 @@ fn a_member_that_says_it_is_none_or_has_a_new_disk_is_let_go() {
 fn a_member_may_be_promoted_without_loss_and_others_name_the_gap() {
     let both = set(true, true, 3);
     let received = InSyncSet { strength: Acknowledge::Received, ..both };
-    let local = InSyncSet { strength: Acknowledge::Local, ..both };
     let other =
         InSyncSet { members: Pair { a: Some(Incarnation::new(5)), ..both.members }, ..both };
     let cases = [
@@ -431,7 +439,7 @@ fn a_member_may_be_promoted_without_loss_and_others_name_the_gap() {
         ("not a member", set(false, true, 3), false),
         ("its disk was another one", other, false),
         ("memory was lost in the restart", received, false),
-        ("local proves nothing", local, false),
+        ("local proves nothing", local(both), false),
     ];
     for (name, set, safe) in cases {
         let mut play = Play::durable(state(NodeId::B, set));
@@ -452,7 +460,11 @@ fn a_loss_that_was_named_is_accepted_and_a_smaller_one_is_not() {
     for (accept_loss, accepted) in [(0, false), (9, false), (10, true), (11, true)] {
         let mut play = Play::durable(state(NodeId::B, set(false, true, 3)));
         play.meets(greeting(Role::Primary, NodeId::B, set(false, true, 3)));
-        play.give(Input::PeerStatus(PeerStatus { epoch: E4, appended_end: Lsn::new(30) }));
+        play.give(Input::PeerStatus(PeerStatus {
+            epoch: E4,
+            appended_end: Lsn::new(30),
+            lacks: None,
+        }));
         play.give(Input::PeerDown { silent: Duration::ZERO });
         play.now += 50;
         let gap = play.brain.gap(Monotonic::from_millis(play.now));
@@ -553,7 +565,7 @@ fn membership_waits_for_the_log_and_is_a_copy_of_the_primarys() {
     let mut play = Play::durable(state(NodeId::B, set(false, true, 4)));
     play.meets(greeting(Role::Primary, NodeId::B, both));
     assert_eq!(play.brain.role(), Role::Joining);
-    play.says(PeerMessage::InSync { epoch: E4, set: both, lsn: Lsn::new(21) });
+    play.says(PeerMessage::InSync { epoch: E4, set: both, lsn: Lsn::new(21), recorded: None });
     assert_eq!(play.brain.role(), Role::Joining, "the log ends at 20");
     play.own = ends(21);
     play.give(Input::Tick);
@@ -703,4 +715,56 @@ fn two_that_begin_the_same_epoch_find_out_also_when_one_had_greeted_before_the_o
     assert_eq!(play.serving(), None, "the preferred one goes on");
     play.sync();
     assert_eq!(play.brain.reign(), Some(theirs));
+}
+
+/// Its directory went back to an older copy; the peer knows up to where both had vouched.
+#[test]
+fn a_primary_whose_disk_lost_acknowledged_records_claims_nothing_and_asks_for_a_copy() {
+    for role in [Role::Standby, Role::Joining] {
+        let mut play = Play::durable(state(NodeId::A, set(true, true, 3)));
+        let peer = greeting(role, NodeId::A, set(true, true, 3));
+        play.meets(Greeting { commit_end: Lsn::new(21), ..peer });
+        let lost = Output::RecordsLost { end: Lsn::new(20), acknowledged: Lsn::new(21) };
+        assert!(play.out.contains(&lost), "{:?}", play.out);
+        let claims = |it: &Output| matches!(it, Output::Send(PeerMessage::Claim { .. }));
+        assert!(!play.out.iter().any(claims), "{:?}", play.out);
+        play.after(10_000);
+        let answer = play.asks(Request::Solo { force: true });
+        assert!(answer.is_some_and(|it| it.is_err()) && play.serving().is_none());
+    }
+    let mut play = Play::durable(state(NodeId::A, set(true, true, 3)));
+    let peer = greeting(Role::Standby, NodeId::A, set(true, true, 3));
+    play.meets(Greeting { commit_end: Lsn::new(20), ..peer });
+    let claims = |it: &Output| matches!(it, Output::Send(PeerMessage::Claim { .. }));
+    assert!(play.out.iter().any(claims), "what the peer has beyond was never acknowledged");
+}
+
+#[test]
+fn a_directory_from_a_backup_takes_nothing_back_and_is_granted_nothing() {
+    let restored = NodeState {
+        in_sync: None,
+        epoch_seen: Epoch::ZERO,
+        ..NodeState { incarnation: Incarnation::new(77), ..state(NodeId::A, set(true, true, 3)) }
+    };
+    let mut play = Play::durable(restored);
+    play.meets(greeting(Role::Standby, NodeId::A, set(true, true, 3)));
+    play.after(10_000);
+    assert!(!play.out.iter().any(|it| matches!(it, Output::Send(PeerMessage::Claim { .. }))));
+    let why = play.brain.why(Monotonic::from_millis(play.now));
+    assert!(why.now.contains("is not the one that was primary"), "{why:?}");
+
+    let mut play = Play::durable(state(NodeId::B, set(true, true, 3)));
+    let other = Greeting {
+        incarnation: Incarnation::new(77),
+        epoch_seen: Epoch::ZERO,
+        in_sync: None,
+        ..greeting(Role::Joining, NodeId::B, set(true, true, 3))
+    };
+    play.meets(other);
+    let (epoch, fork) = (E5, ForkId::new(5));
+    play.says(PeerMessage::Claim { epoch, fork, reign: Some(reign(E4, NodeId::B)) });
+    let declines = |it: &Output| matches!(it, Output::Send(PeerMessage::Decline { .. }));
+    assert!(play.out.iter().any(declines), "{:?}", play.out);
+    let answer = play.asks(Request::Promote { accept_loss: 0, force: false });
+    assert!(play.serving().is_some(), "{answer:?}");
 }

@@ -86,7 +86,7 @@ impl Manual {
 
     /// A primary that may acknowledge nothing, because the peer it needs is not there.
     pub fn is_stalled(&self) -> bool {
-        let waits = self.needs_peer() && self.settings.acknowledge != Acknowledge::Local;
+        let waits = self.needs_peer() && self.acknowledge() != Acknowledge::Local;
         self.is_serving() && waits && self.peer.is_none()
     }
 

@@ -141,8 +141,14 @@ impl Mediated {
             }
             return;
         }
+        if let Some(at) = self.last_answer_by()
+            && let Some(asked) = &mut self.asked
+        {
+            asked.deadline = at;
+            return;
+        }
+        let refused = self.refusal_of_bid().map(str::to_owned);
         if self.withdraw_bid(out) {
-            // Never sent: nothing has changed.
             if accepted.force {
                 self.asked = Some(Asked {
                     ticket,
@@ -151,6 +157,13 @@ impl Mediated {
                 });
                 return self.begin_unrecorded(now, PromoteCause::Forced, out);
             }
+            self.asked = None;
+            let reason = refused.unwrap_or_else(|| "the mediator cannot be reached".to_owned());
+            let peer = self.peer_words();
+            let text = format!(
+                "not promoted, and nothing changed: {reason}. `--force` begins a reign that the mediator does not know of; if {peer} serves, the two histories fork"
+            );
+            return Self::refuse_with(ticket, RefusalKind::TimedOut, text, out);
         }
         if self.asked.take().is_some() {
             let text = "the mediator did not answer in time, and it is not known whether the record has changed: this node refuses the old epoch until it is (`tandem why`)".to_owned();

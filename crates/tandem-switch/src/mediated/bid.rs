@@ -61,6 +61,8 @@ pub(super) struct Bid {
     again_at: Monotonic,
     /// The first number of all copies; those of earlier bids are smaller.
     first: Option<u64>,
+    /// A person's patience is over: if the last copy is refused too, that is the answer.
+    is_last: bool,
 }
 
 impl Bid {
@@ -75,6 +77,7 @@ impl Bid {
             asked: None,
             again_at: Monotonic::ZERO,
             first: None,
+            is_last: false,
         }
     }
 
@@ -201,8 +204,6 @@ impl Mediated {
                 self.trust_record_anyway();
                 self.won(now, out);
             }
-            // It was settled by what was seen.
-            Outcome::Won { .. } => {}
             Outcome::Lost(view) => {
                 self.mediator.refused = None;
                 if ours && let Some(bid) = &mut self.bid {
@@ -216,27 +217,43 @@ impl Mediated {
                     self.refused_as_it_was(now, out);
                 }
             }
-            Outcome::Unknown { reason } => {
-                let wait = self.settings.failure_timeout / 10;
-                if ours && let Some(bid) = &mut self.bid {
-                    if bid.asked.is_some_and(|(asked, _)| asked == number) {
-                        bid.asked = None;
-                        bid.again_at = now.plus(wait);
-                    }
-                    let what = bid.purpose.words();
-                    // Asked again several times a second: said once.
-                    let said = Some(&reason) == self.mediator.refused.as_ref();
-                    if !reason.is_empty() {
-                        self.mediator.refused = Some(reason.clone());
-                    }
-                    if !said {
-                        out.push(Output::Event(Event::ChangeFailed { what, reason }));
-                    }
-                    if !holds(Rule::SettleByRevision) {
-                        self.lost(out);
+            Outcome::Refused { reason } if ours => {
+                if let Some(bid) = &mut self.bid {
+                    bid.open = bid.open.saturating_sub(1);
+                    if bid.is_last
+                        && let Some(asked) = &mut self.asked
+                    {
+                        asked.deadline = now;
                     }
                 }
+                self.not_made(now, number, reason, out);
             }
+            Outcome::Unknown { reason } if ours => {
+                self.not_made(now, number, reason, out);
+                if !holds(Rule::SettleByRevision) {
+                    self.lost(out);
+                }
+            }
+            // It was settled by what was seen.
+            Outcome::Won { .. } | Outcome::Refused { .. } | Outcome::Unknown { .. } => {}
+        }
+    }
+
+    /// It is asked for again several times a second, and that is said once.
+    fn not_made(&mut self, now: Monotonic, number: u64, reason: String, out: &mut Vec<Output>) {
+        let wait = self.settings.failure_timeout / 10;
+        let Some(bid) = &mut self.bid else { return };
+        if bid.asked.is_some_and(|(asked, _)| asked == number) {
+            bid.asked = None;
+            bid.again_at = now.plus(wait);
+        }
+        let what = bid.purpose.words();
+        let said = Some(&reason) == self.mediator.refused.as_ref();
+        if !reason.is_empty() {
+            self.mediator.refused = Some(reason.clone());
+        }
+        if !said {
+            out.push(Output::Event(Event::ChangeFailed { what, reason }));
         }
     }
 
@@ -321,14 +338,19 @@ impl Mediated {
 
     /// It did not, and never will.
     fn lost(&mut self, out: &mut Vec<Output>) {
-        let Some(bid) = self.bid.take() else { return };
-        if self.state.attempt.take().is_some() {
-            self.write(Then::Nothing, out);
-        }
+        let Some(bid) = self.drop_bid(out) else { return };
         if let Purpose::Reign(_) = bid.purpose {
             self.promotion_failed("the record changed meanwhile; see `tandem status`", out);
         }
+    }
+
+    fn drop_bid(&mut self, out: &mut Vec<Output>) -> Option<Bid> {
+        let bid = self.bid.take()?;
+        if self.state.attempt.take().is_some() {
+            self.write(Then::Nothing, out);
+        }
         self.give_up_bid();
+        Some(bid)
     }
 
     fn give_up_bid(&mut self) {
@@ -337,13 +359,37 @@ impl Mediated {
         }
     }
 
-    /// Lets go of a bid that was never sent.
+    /// Lets go of a bid of which no copy can take effect: it was never sent, or each was refused.
     pub(super) fn withdraw_bid(&mut self, out: &mut Vec<Output>) -> bool {
         if self.bid.as_ref().is_some_and(Bid::is_sent) {
             return false;
         }
-        self.lost(out);
+        self.drop_bid(out);
         true
+    }
+
+    /// All copies but one were refused: when it is known at the latest whether that one was too.
+    pub(super) fn last_answer_by(&mut self) -> Option<Monotonic> {
+        let refused = self.mediator.refused.is_some() && self.mediator.connected;
+        let bid = self.bid.as_mut().filter(|bid| refused && bid.open == 1 && !bid.is_last)?;
+        let (_, since) = bid.asked?;
+        bid.is_last = true;
+        Some(since.plus(self.settings.failure_timeout))
+    }
+
+    /// What this node wants by itself and is refused stands in no person's way.
+    pub(super) fn make_way(&mut self, out: &mut Vec<Output>) {
+        let refused = self.mediator.refused.is_some() && self.asked.is_none();
+        if self.phase == Phase::Bidding && refused {
+            self.withdraw_bid(out);
+        }
+    }
+
+    /// Why the mediator does not make the change, if no copy of it can take effect meanwhile.
+    pub(super) fn refusal_of_bid(&self) -> Option<&str> {
+        let bid = self.bid.as_ref().filter(|bid| bid.ready && !bid.is_sent())?;
+        let settles = bid.purpose == Purpose::Touch;
+        self.mediator.refused.as_deref().filter(|_| self.mediator.connected && !settles)
     }
 
     /// The reign that a bid would begin or give.

@@ -3,6 +3,7 @@
 use tandem_types::Monotonic;
 
 use super::Mediated;
+use crate::pausing::Told;
 use crate::policy::{Ground, Wanted};
 use crate::{Event, Output, Proposal, Proposed, Ticket};
 
@@ -55,18 +56,33 @@ impl Mediated {
         self.decisions.reject(ticket, self.state.epoch_seen, out);
     }
 
-    pub(super) fn pause(&mut self, ticket: Ticket, on: bool, out: &mut Vec<Output>) {
-        if self.paused() == on {
-            let text = if on { "paused already" } else { "not paused" };
-            return Self::answer_done(ticket, text, out);
+    /// Answered by [`Self::tend_pause`].
+    pub(super) fn pause(
+        &mut self,
+        now: Monotonic,
+        ticket: Ticket,
+        on: bool,
+        out: &mut Vec<Output>,
+    ) {
+        let already = self.paused() == on;
+        if !already {
+            self.adopt_pause(self.state.pauses.saturating_add(1), out);
         }
-        self.adopt_pause(self.state.pauses.saturating_add(1), out);
-        let text = if on {
-            "paused: nothing is decided automatically on either node; what keeps data safe goes on"
-        } else {
-            "resumed: decisions are taken again"
+        self.pausing.ask(now, ticket, on, already);
+    }
+
+    /// Only what the peer says in its greeting is on its disk.
+    pub(super) fn tend_pause(&mut self, now: Monotonic, out: &mut Vec<Output>) {
+        let told = match &self.peer {
+            _ if !self.writes.is_empty() => Told::NotYet,
+            None => Told::Unreached,
+            Some(peer) if peer.greeting.is_some_and(|it| it.pauses >= self.state.pauses) => {
+                Told::Heard
+            }
+            Some(_) => Told::NotYet,
         };
-        Self::answer_done(ticket, text, out);
+        let peer = self.peer_words();
+        self.pausing.tend(now, told, &peer, out);
     }
 
     /// The later word counts, whichever node it was said on.

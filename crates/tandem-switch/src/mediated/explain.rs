@@ -5,7 +5,7 @@ use tandem_types::{Monotonic, PairId};
 use super::bid::Purpose;
 use super::mediator::Standing;
 use super::{Mediated, Phase};
-use crate::{DemoteCause, Proposed, Record, RecordState, Timer, Why};
+use crate::{Automation, DemoteCause, Proposed, Record, RecordState, Timer, Why};
 
 impl Mediated {
     /// What this node is waiting for, as of `now`.
@@ -121,7 +121,12 @@ impl Mediated {
             waiting_for: Some(waiting_for.to_owned()),
             who: Some(who),
             timers: timers.into_iter().collect(),
-            forcing: None,
+            forcing: self.refusal_of_bid().map(|_| {
+                format!(
+                    "`tandem promote --force` asks once more, and begins a reign without the mediator if it goes on refusing: {}",
+                    self.gap(now)
+                )
+            }),
         }
     }
 
@@ -173,13 +178,16 @@ impl Mediated {
             return self.why_no_mediator(now);
         }
         match self.standing() {
+            Standing::Valid(..) if self.state.is_empty() && !self.peer_has_data() => {
+                self.why_nobodys()
+            }
             Standing::Valid(_, record) if record.primary == self.settings.node => {
                 self.why_named(now, &record)
             }
             Standing::Valid(_, record) => self.why_no_primary(now, Some(&record)),
             Standing::Foreign => self.why_foreign(),
             Standing::Absent if self.state.is_empty() => self.why_empty(),
-            Standing::Absent | Standing::Old(_) | Standing::Unknown => self.why_unrecorded(),
+            Standing::Absent | Standing::Old(_) | Standing::Unknown => self.why_unrecorded(now),
         }
     }
 
@@ -276,7 +284,7 @@ impl Mediated {
             } else if self.standing() == Standing::Foreign {
                 self.why_foreign()
             } else {
-                self.why_unrecorded()
+                self.why_unrecorded(now)
             };
             return Why { now: format!("{peer} is not reachable, and {}", why.now), ..why };
         };
@@ -303,6 +311,18 @@ impl Mediated {
         let due = self.decisions.gone_since.map(|since| since.plus(self.settings.failure_timeout));
         let left =
             due.filter(|&at| at > now).map(|at| Timer { name: "takes over", left: at.since(now) });
+        let by_itself = self.settings.automatic.automation == Automation::Auto && !self.paused();
+        if !by_itself && self.decisions.pending().is_none() {
+            return Why {
+                now: format!(
+                    "{peer}, the primary, is gone, and this node takes over only on a person's word"
+                ),
+                waiting_for: Some(format!("{peer} to come back, or a person's `tandem promote`")),
+                who: Some(format!("{peer}, or a person")),
+                timers: Vec::new(),
+                forcing: Some("`tandem promote` takes over at once".to_owned()),
+            };
+        }
         Why {
             now: format!("{peer}, the primary, is gone"),
             waiting_for: Some(format!("{peer} to come back, or this node to take over")),
@@ -312,10 +332,32 @@ impl Mediated {
         }
     }
 
+    fn peer_has_data(&self) -> bool {
+        let there = self.mediator.present[self.peer_node()].map(|it| it.pair_id);
+        let says = self.greeting().map(|it| it.pair_id).or(there);
+        says.is_some_and(|pair_id| pair_id != PairId::NONE)
+    }
+
+    /// The record tells of a pair, and nobody here has its data: a new pair with the name of another one, or
+    /// disks that were replaced.
+    fn why_nobodys(&self) -> Why {
+        let peer = self.peer_words();
+        Why {
+            now: format!(
+                "the data directory is empty, no data of {peer} is seen, and the mediator has a record of a pair with this name"
+            ),
+            waiting_for: Some("the data that the record tells of, or another name".to_owned()),
+            who: Some(format!(
+                "a person: if this pair is new, another one with its `pair.name` uses this mediator, so give it a name of its own; if not, bring the old data directory or {peer} back"
+            )),
+            timers: Vec::new(),
+            forcing: None,
+        }
+    }
+
     fn why_empty(&self) -> Why {
         let peer = self.peer_words();
-        let peer_has_data = self.greeting().is_some_and(|it| it.pair_id != PairId::NONE);
-        let waiting_for = if peer_has_data {
+        let waiting_for = if self.peer_has_data() {
             format!("{peer}, which has data, to be primary")
         } else if self.settings.initial_primary == self.settings.node {
             format!("{peer} to be seen, and to be empty too")
@@ -334,9 +376,24 @@ impl Mediated {
         }
     }
 
-    fn why_unrecorded(&self) -> Why {
+    fn why_unrecorded(&self, now: Monotonic) -> Why {
         let peer = self.peer_words();
-        let (waiting_for, who) = if self.was_primary() {
+        let alone = self.state.in_sync.is_some_and(|set| set.has(self.me()) && !set.is_both());
+        let mut timers = Vec::new();
+        let (waiting_for, who) = if self.was_primary() && alone {
+            let left = self.rewrites_at().filter(|&at| at > now).map(|at| at.since(now));
+            timers.extend(left.map(|left| Timer { name: "writes the record again", left }));
+            if self.heard_of_an_unknown_reign() {
+                let epoch = self.state.epoch_seen;
+                let text = format!(
+                    "a person: epoch {epoch} was heard of, and whoever served in it, if anybody did, is not here to say so; this node was primary before, alone in the in-sync set"
+                );
+                (text, peer)
+            } else {
+                let text = "to hear whether it was promoted by a person since: this node was primary, alone in the in-sync set";
+                (format!("{peer}, {text}"), peer)
+            }
+        } else if self.was_primary() {
             (format!("{peer}, to agree that nobody was promoted since"), peer)
         } else {
             (format!("{peer}, which was primary, to write the record again"), peer)
@@ -345,7 +402,7 @@ impl Mediated {
             now: "the mediator has lost the record of this pair, or has an old one".to_owned(),
             waiting_for: Some(waiting_for),
             who: Some(format!("{who}, or a person")),
-            timers: Vec::new(),
+            timers,
             forcing: Some("`tandem promote --force` writes a new record that names this node: writes that are not here are lost".to_owned()),
         }
     }

@@ -1,11 +1,12 @@
 //! Finding a place: by the record, by the peer, or at the beginning of a pair (R1).
 
-use tandem_types::{Epoch, ForkId, Lsn, Monotonic, NodeId, Pair, PairId};
+use tandem_types::{Epoch, ForkId, Lsn, Monotonic, NodeId, Pair, PairId, Role};
 
 use super::bid::{Bid, Purpose};
 use super::mediator::Standing;
 use super::persist::Then;
 use super::{Mediated, Phase};
+use crate::lost::Vouched;
 use crate::message::PeerMessage;
 use crate::planted::{Rule, holds};
 use crate::{
@@ -18,12 +19,16 @@ impl Mediated {
         if self.copying || self.stopping || !self.writes.is_empty() || self.bid.is_some() {
             return;
         }
-        if let Some(greeting) = self.greeting().copied()
-            && self.peer_serves()
-        {
-            self.peer_is_primary(now, &greeting, out);
-            if self.phase != Phase::Joining {
+        if let Some(greeting) = self.greeting().copied() {
+            // Heard before, when a change was under way that an earlier boot had sent.
+            if self.phase == Phase::Joining && self.has_lost_records(&greeting, out) {
                 return;
+            }
+            if self.peer_serves() {
+                self.peer_is_primary(now, &greeting, out);
+                if self.phase != Phase::Joining {
+                    return;
+                }
             }
         }
         // A directory whose data is set aside takes nothing back, and begins no pair.
@@ -61,8 +66,17 @@ impl Mediated {
         if self.listens_first(now, record) || self.yields_return(now, record) {
             return;
         }
-        let change = self.own_change(Some(revision), record.members);
+        let members = self.members_of(record);
+        let change = self.own_change(Some(revision), members);
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
+    }
+
+    /// This disk leaves the peer out after the record, and takes it in before: if only the record names it, the
+    /// record is a copy from before that, or has yet to hear of a person's word.
+    fn members_of(&self, record: &Record) -> Pair<Option<tandem_types::Incarnation>> {
+        let alone = self.state.in_sync.is_some_and(|set| set.has(self.me()) && !set.is_both());
+        let same = self.state.reign == Some(record.reign());
+        if alone && same && holds(Rule::SameLife) { self.only_me() } else { record.members }
     }
 
     /// The role was given to this boot, which is free to begin.
@@ -145,8 +159,38 @@ impl Mediated {
         if set.is_both() && holds(Rule::RewriteByPrimary) {
             return self.claim(now, out);
         }
+        if self.may_be_outranked(now) && holds(Rule::RewriteByPrimary) {
+            return;
+        }
         let change = self.own_change(expect, set.members);
         self.bid_for_reign(PromoteCause::Returned, change, None, out);
+    }
+
+    /// Nobody else was in the set, so nobody else can be primary, but by a person's word, of which only the
+    /// lost record told. Who was promoted so says it on the link, or its presence does, if it can be heard.
+    pub(super) fn may_be_outranked(&self, now: Monotonic) -> bool {
+        let own = self.state.reign.map_or(Epoch::ZERO, |reign| reign.epoch);
+        let later = |reign: Reign| reign.epoch > own;
+        if let Some(theirs) = self.greeting() {
+            return theirs.reign.is_some_and(later) || self.state.epoch_seen > own;
+        }
+        let there = self.mediator.present[self.peer_node()];
+        there.is_some_and(|it| it.role == Role::Primary || it.epoch_seen > own)
+            || self.rewrites_at().is_some_and(|at| now < at)
+            || self.state.epoch_seen > own
+    }
+
+    /// An epoch later than its own that neither node knows more of than its number: it may have been this node's own
+    /// try, or the peer served in it with a disk that is gone.
+    pub(super) fn heard_of_an_unknown_reign(&self) -> bool {
+        let own = self.state.reign.map_or(Epoch::ZERO, |reign| reign.epoch);
+        let theirs = self.greeting().map(|it| it.reign.map_or(Epoch::ZERO, |reign| reign.epoch));
+        theirs.is_some_and(|theirs| theirs <= own) && self.state.epoch_seen > own
+    }
+
+    /// By then whoever can be heard has been.
+    pub(super) fn rewrites_at(&self) -> Option<Monotonic> {
+        self.mediator.lost_at.map(|at| at.plus(self.settings.failure_timeout))
     }
 
     /// The record is lost and the peer may have been promoted before: only its own word tells.
@@ -277,6 +321,7 @@ impl Mediated {
         state.member_boot = state.boot;
         self.by_force = false;
         self.lease.confirmed = None;
+        self.vouched = Vouched::default();
         let serve_at = if bid.certified { now } else { self.leases_over_at() };
         self.phase = Phase::Starting { reign, cause, serve_at, begun: None };
         self.write(Then::Nothing, out);

@@ -21,11 +21,19 @@ pub(super) struct Lease {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Confirmed {
     asked: Monotonic,
-    until: Monotonic,
+    pub(super) until: Monotonic,
 }
 
-/// Clocks may differ in rate by this much, as one part of so many (2 %).
-const DRIFT: u32 = 50;
+/// The primary takes this part less of a lease than it was given.
+const USED_LESS: u32 = 50;
+/// The standby waits this part longer than it gave. Together: whose clock is a quarter slower than the other's
+/// reads no longer than that waits (A1). The waiting side has the larger part, because it costs nothing there:
+/// a take-over by silence begins after two leases.
+const WAITED_MORE: u32 = 3;
+const _: () = assert!(
+    4 * (USED_LESS - 1) * WAITED_MORE <= 3 * USED_LESS * (WAITED_MORE + 1),
+    "a lease used at three quarters of the speed ends before who gave it has waited"
+);
 
 impl Mediated {
     /// Which reads may be answered at this moment.
@@ -73,7 +81,7 @@ impl Mediated {
         if self.own_reign().is_none_or(|reign| reign.epoch != epoch) {
             return;
         }
-        let until = asked.plus(lease.saturating_sub(lease / DRIFT));
+        let until = asked.plus(lease.saturating_sub(lease / USED_LESS));
         match &mut self.lease.confirmed {
             Some(it) => {
                 it.asked = it.asked.max(asked);
@@ -109,5 +117,5 @@ impl Mediated {
 }
 
 fn longest(lease: Duration) -> Duration {
-    lease + lease / DRIFT
+    lease + lease / WAITED_MORE
 }

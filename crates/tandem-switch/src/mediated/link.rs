@@ -5,8 +5,10 @@ use std::time::Duration;
 use tandem_types::{Epoch, ForkId, Lsn, Monotonic, PairId, Role};
 
 use super::{Mediated, Phase};
+use crate::lost::{heard_acknowledged, lost_records};
 use crate::message::{Greeting, PeerMessage};
-use crate::{BootId, Event, FollowerEnds, InSyncSet, Output, PeerStatus, Reign};
+use crate::planted::{Rule, holds};
+use crate::{BootId, Event, FollowerEnds, InSyncSet, Output, PeerStatus, Reign, Revision};
 
 /// The connection to the peer.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -23,11 +25,21 @@ pub(super) struct Peer {
     pub(super) told: Option<u64>,
     pub(super) confirmed: Option<u64>,
     /// A membership that waits for the log to reach it.
-    pub(super) offered: Option<(InSyncSet, Lsn)>,
+    pub(super) offered: Option<Offer>,
     /// It resigned in this connection: it is about to stop.
     pub(super) left: bool,
     /// It was asked to agree to this reign, where the record is lost.
     pub(super) claimed: Option<(Epoch, ForkId, Monotonic)>,
+}
+
+/// What the primary has written down of this node's membership.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Offer {
+    pub(super) set: InSyncSet,
+    /// The log must reach this first.
+    pub(super) lsn: Lsn,
+    /// The state of the record that the primary knew.
+    pub(super) recorded: Option<Revision>,
 }
 
 /// What the primary said about its log.
@@ -35,6 +47,8 @@ pub(super) struct Peer {
 pub(super) struct Heard {
     pub(super) at: Monotonic,
     pub(super) appended_end: Lsn,
+    /// How many bytes of it are not on this disk, at most.
+    pub(super) lacks: Option<u64>,
 }
 
 impl Mediated {
@@ -74,7 +88,8 @@ impl Mediated {
         if let Phase::Following { reign } = self.phase
             && status.epoch == reign.epoch
         {
-            self.heard = Some(Heard { at: now, appended_end: status.appended_end });
+            let PeerStatus { epoch: _, appended_end, lacks } = status;
+            self.heard = Some(Heard { at: now, appended_end, lacks });
         }
     }
 
@@ -93,7 +108,9 @@ impl Mediated {
             PeerMessage::Grant { epoch, fork } => self.granted(epoch, fork, out),
             // It is asked again after a while.
             PeerMessage::Decline { .. } => {}
-            PeerMessage::InSync { epoch, set, lsn } => self.offered(epoch, set, lsn),
+            PeerMessage::InSync { epoch, set, lsn, recorded } => {
+                self.offered(epoch, Offer { set, lsn, recorded });
+            }
             PeerMessage::InSyncAck { epoch, revision } => self.confirmed(epoch, revision),
             PeerMessage::Resign { epoch, revision } => self.peer_resigned(epoch, revision, out),
             PeerMessage::ResignAck { .. } => self.resignation_noted(out),
@@ -128,6 +145,9 @@ impl Mediated {
         peer.greeting = Some(greeting);
         self.met = Some(BootId { incarnation: greeting.incarnation, boot: greeting.boot });
         self.adopt_pause(greeting.pauses, out);
+        if self.has_lost_records(&greeting, out) {
+            return;
+        }
         self.saw_epoch(greeting.epoch_seen, out);
         if greeting.role == Role::Primary {
             self.peer_is_primary(now, &greeting, out);
@@ -137,7 +157,39 @@ impl Mediated {
         }
     }
 
-    /// Says how we stand, if that changed and nothing is being written.
+    /// Up to where this node knows that its peer has vouched for what is acknowledged.
+    fn acknowledged_end(&self) -> Lsn {
+        let heard = || heard_acknowledged(self.own.commit_end, self.reigned_end);
+        match self.phase {
+            // Its primary has on its disk whatever it called acknowledged. Who has dropped the stream since, to take
+            // over, still knows that: it is then that the primary may return.
+            Phase::Following { .. } => heard(),
+            Phase::Joining | Phase::Bidding if !self.was_primary() => heard(),
+            Phase::Primary { .. } => {
+                if !holds(Rule::VouchedFor) {
+                    return self.own.commit_end;
+                }
+                let peer = self.settings.node.peer();
+                self.vouched.of(peer, self.state.in_sync, self.own.commit_end)
+            }
+            _ => Lsn::ZERO,
+        }
+    }
+
+    /// The peer knows of acknowledged records that this disk lacks: it takes no role until they are here.
+    pub(super) fn has_lost_records(&mut self, greeting: &Greeting, out: &mut Vec<Output>) -> bool {
+        let idle = matches!(self.phase, Phase::Joining | Phase::Following { .. });
+        let free = idle && !self.copying && !self.lacking && self.bid.is_none();
+        let (me, end) = (self.me(), self.own.appended_end);
+        let lost = lost_records(me, &self.state, end, greeting).filter(|_| free);
+        let Some(acknowledged) = lost else { return false };
+        self.phase = Phase::Joining;
+        self.lacking = true;
+        out.push(Output::RecordsLost { end, acknowledged });
+        true
+    }
+
+    /// Says how we stand, if that changed and nothing of it is still being written.
     pub(super) fn greet(&mut self, out: &mut Vec<Output>) {
         let greeting = Greeting {
             pair_id: self.state.pair_id,
@@ -148,18 +200,20 @@ impl Mediated {
             reign: self.state.reign,
             in_sync: self.state.in_sync,
             appended_end: self.own.appended_end,
+            commit_end: self.acknowledged_end(),
             pauses: self.state.pauses,
             unwell: self.ailment().is_some(),
         };
         // Between two roles there is nothing to say: the next greeting tells what came of it.
         let between = matches!(self.phase, Phase::Starting { .. } | Phase::Giving { .. });
-        if between || !self.writes.is_empty() {
+        if between || !self.greets_from_disk() {
             return;
         }
         let Some(peer) = &mut self.peer else { return };
-        let news = peer.said.is_none_or(|said| {
-            Greeting { appended_end: greeting.appended_end, ..said } != greeting
-        });
+        // How far the log is, is told with whatever else is new: the link's heartbeats say it too.
+        let Greeting { appended_end, commit_end, .. } = greeting;
+        let news =
+            peer.said.is_none_or(|said| Greeting { appended_end, commit_end, ..said } != greeting);
         if news {
             peer.said = Some(greeting);
             Self::send(PeerMessage::Greeting(greeting), out);

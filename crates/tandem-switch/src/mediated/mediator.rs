@@ -137,8 +137,8 @@ impl Mediated {
     pub(super) fn is_elsewhere(&self) -> bool {
         let Some((revision, _)) = self.mediator.known() else { return false };
         let both = self.state.in_sync.is_some_and(|set| set.is_both());
-        // Taken in before the mediator was ever reached: there is nothing to hold it against. Taking that for
-        // lost would leave a pair whose primary's disk is gone without a primary for ever.
+        // Nothing to hold it against: taken in by a primary that knew no record either. Taking that for lost
+        // would leave a pair whose primary's disk is gone without a primary for ever.
         let other = self
             .state
             .recorded
@@ -158,6 +158,28 @@ impl Mediated {
         if let Some((revision, _)) = self.mediator.known() {
             self.state.recorded = Some(revision);
             self.mediator.strange_since = None;
+        }
+    }
+
+    /// The primary gives this node a membership and says which state of the record it knew: this node may not
+    /// have reached the mediator yet, and must not take the first record that it sees there for that one.
+    pub(super) fn trust_as_told(&mut self, told: Option<Revision>) {
+        let Some(told) = told else { return self.trust_record_anyway() };
+        match self.mediator.known() {
+            Some((seen, _)) if seen.life == told.life => self.state.recorded = Some(seen.max(told)),
+            _ => self.state.recorded = Some(told),
+        }
+        if !self.is_elsewhere() {
+            self.mediator.strange_since = None;
+        }
+    }
+
+    /// The last state of the record that this node has reason to believe in: what a peer that is taken in may
+    /// hold the mediator against. Also while the mediator is not reached.
+    pub(super) fn recorded_last(&self) -> Option<Revision> {
+        match self.standing() {
+            Standing::Valid(revision, _) => Some(revision),
+            _ => self.state.recorded,
         }
     }
 

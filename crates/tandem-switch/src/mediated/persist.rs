@@ -55,6 +55,14 @@ impl Mediated {
         self.writes.back().map_or(self.durable, |write| write.state)
     }
 
+    /// What the peer is told of this node is on the disk: nothing that is being written changes it.
+    ///
+    /// A disk may take long for a refusal, and a peer that lost records hears only from this node that it did.
+    pub(super) fn greets_from_disk(&self) -> bool {
+        let written = || self.writes.iter().map(|write| &write.state).chain([&self.durable]);
+        self.writes.is_empty() || written().all(|state| state.greets_like(&self.state))
+    }
+
     pub(super) fn persisted(&mut self, now: Monotonic, version: u64, out: &mut Vec<Output>) {
         assert!(version <= self.version, "persisted {version} of {}", self.version);
         while let Some(write) = self.writes.front().copied() {

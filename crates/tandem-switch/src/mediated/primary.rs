@@ -135,7 +135,9 @@ impl Mediated {
         let mut members = Pair::default();
         members[self.settings.node] = Some(self.state.incarnation);
         members[self.peer_node()] = peer;
-        self.bid(purpose, Some(revision), Record { members, ..*record });
+        // The role may have been given to this node with a record that says by what the peer answered.
+        let strength = self.settings.acknowledge;
+        self.bid(purpose, Some(revision), Record { members, strength, ..*record });
     }
 
     /// R4, first half: from here on every write waits for the peer, also while this is being written.
@@ -183,6 +185,7 @@ impl Mediated {
     /// R4, second half: once the peer holds everything acknowledged so far, it may know.
     fn tell_member(&mut self, reign: Reign, out: &mut Vec<Output>) {
         let acknowledged = self.own.commit_end.max(self.reign_end);
+        let recorded = self.recorded_last();
         let (Some(set), Some(peer)) = (self.durable.in_sync, &mut self.peer) else { return };
         if !set.is_both() || self.state.in_sync != Some(set) || peer.told == Some(set.revision) {
             return;
@@ -207,7 +210,7 @@ impl Mediated {
         }
         peer.told = Some(set.revision);
         let lsn = if short { Lsn::ZERO } else { needed };
-        Self::send(PeerMessage::InSync { epoch: reign.epoch, set, lsn }, out);
+        Self::send(PeerMessage::InSync { epoch: reign.epoch, set, lsn, recorded }, out);
     }
 
     pub(super) fn confirmed(&mut self, epoch: Epoch, revision: u64) {

@@ -27,8 +27,8 @@ impl Mediated {
             Request::Stop => self.stop(now, ticket, out),
             Request::Confirm => self.confirm(ticket, out),
             Request::Reject => self.reject(ticket, out),
-            Request::Pause => self.pause(ticket, true, out),
-            Request::Resume => self.pause(ticket, false, out),
+            Request::Pause => self.pause(now, ticket, true, out),
+            Request::Resume => self.pause(now, ticket, false, out),
         }
     }
 
@@ -39,6 +39,7 @@ impl Mediated {
         accepted: Accepted,
         out: &mut Vec<Output>,
     ) {
+        self.make_way(out);
         if let Err((kind, text)) = self.may_be_asked() {
             return Self::refuse_with(ticket, kind, text.to_owned(), out);
         }
@@ -230,6 +231,7 @@ impl Mediated {
         let refuse = |kind, text: &str, out: &mut Vec<Output>| {
             Self::refuse_with(ticket, kind, text.to_owned(), out);
         };
+        self.make_way(out);
         if self.copying || self.stopping || self.asked.is_some() || self.bid.is_some() {
             return refuse(RefusalKind::Busy, "another change is under way (`tandem why`)", out);
         }
@@ -363,7 +365,9 @@ impl Mediated {
             Phase::Primary { .. } if self.counts_peer() => self.solo_at(),
             Phase::Starting { serve_at, begun: Some(_), .. } => Some(serve_at),
             Phase::Joining => {
-                [self.listens_until(), self.return_at()].into_iter().find(|&at| at > self.stepped)
+                let own = [self.listens_until(), self.return_at()].map(Some);
+                let due = own.into_iter().chain([self.rewrites_at()]).flatten();
+                due.filter(|&at| at > self.stepped).min()
             }
             _ => None,
         };
@@ -376,6 +380,7 @@ impl Mediated {
             self.bid_deadline(),
             self.health_deadline(),
             self.decide_deadline(serving),
+            self.pausing.deadline(),
         ]
         .into_iter()
         .flatten()

@@ -1,13 +1,13 @@
 //! Following the peer, and knowing whether one holds everything.
 
-use tandem_types::{Epoch, Lsn, Monotonic, PairId};
+use tandem_types::{Epoch, Monotonic, PairId};
 
-use super::link::Heard;
+use super::link::{Heard, Offer};
 use super::persist::Then;
 use super::{Mediated, Phase};
 use crate::message::{Greeting, PeerMessage};
 use crate::planted::{Rule, holds};
-use crate::{Acknowledge, Event, InSyncSet, Output, Reign};
+use crate::{Acknowledge, Event, Output, Reign};
 
 impl Mediated {
     /// The peer serves a reign: follow it, unless we know better.
@@ -27,7 +27,9 @@ impl Mediated {
             return; // If it is old, our greeting tells it so, and it demotes itself.
         }
         self.phase = Phase::Following { reign };
-        self.heard = Some(Heard { at: now, appended_end: greeting.appended_end });
+        let appended_end = greeting.appended_end;
+        let before = self.heard.filter(|heard| heard.appended_end == appended_end);
+        self.heard = Some(Heard { at: now, appended_end, lacks: before.and_then(|it| it.lacks) });
         let before = self.state;
         self.obey(reign, greeting);
         let Some(peer) = &self.peer else { return };
@@ -73,16 +75,16 @@ impl Mediated {
         out.push(Output::Follow { reign, pair_id: self.state.pair_id });
     }
 
-    /// The primary says that we are a member from `lsn` on.
-    pub(super) fn offered(&mut self, epoch: Epoch, set: InSyncSet, lsn: Lsn) {
+    /// The primary says that we are a member from some place on.
+    pub(super) fn offered(&mut self, epoch: Epoch, offer: Offer) {
         let current = matches!(self.phase, Phase::Following { reign } if reign.epoch == epoch);
-        let named = set.has(self.me()) || !holds(Rule::Incarnation);
+        let named = offer.set.has(self.me()) || !holds(Rule::Incarnation);
         if let Some(peer) = &mut self.peer
             && current
             && named
             && !self.stopping
         {
-            peer.offered = Some((set, lsn));
+            peer.offered = Some(offer);
         }
     }
 
@@ -90,7 +92,7 @@ impl Mediated {
     pub(super) fn take_offer(&mut self, out: &mut Vec<Output>) {
         let Phase::Following { reign } = self.phase else { return };
         let Some(peer) = &mut self.peer else { return };
-        let Some((set, lsn)) = peer.offered else { return };
+        let Some(Offer { set, lsn, recorded }) = peer.offered else { return };
         let held = match set.strength {
             Acknowledge::Durable => self.own.durable_end,
             Acknowledge::Received | Acknowledge::Local => self.own.appended_end,
@@ -100,7 +102,7 @@ impl Mediated {
         }
         peer.offered = None;
         self.state.in_sync = Some(set);
-        self.trust_record_anyway();
+        self.trust_as_told(recorded);
         self.state.resigned = false;
         self.state.member_boot = self.state.boot;
         let (epoch, revision) = (reign.epoch, set.revision);
@@ -110,12 +112,14 @@ impl Mediated {
     /// Whether this node holds everything that was acknowledged, as its own disk and the record say.
     pub(super) fn is_member(&self) -> bool {
         let me = self.me();
-        let Some(set) = self.durable.in_sync.filter(|set| set.has(me)) else { return false };
+        if self.durable.in_sync.is_none_or(|set| !set.has(me)) {
+            return false;
+        }
         let same = self.state.in_sync.is_some_and(|now| now.has(me));
-        let kept = match set.strength {
-            Acknowledge::Durable | Acknowledge::Local => true,
+        let kept = match self.worth() {
+            Some(Acknowledge::Durable | Acknowledge::Local) | None => true,
             // What was only in memory is gone with the process.
-            Acknowledge::Received => self.durable.member_boot == self.state.boot,
+            Some(Acknowledge::Received) => self.durable.member_boot == self.state.boot,
         };
         let recorded = match self.mediator.known() {
             Some((_, record)) if record.pair_id == self.state.pair_id => record.has(me),

@@ -68,13 +68,12 @@ impl Mediated {
         }
     }
 
-    /// `acknowledge = "local"`: as last heard. Records are counted at their smallest size, so this never
-    /// allows more than was configured only if they are that small: `why` says what is known.
+    /// `acknowledge = "local"`: as last heard. What has come since then only makes it less.
     fn lag_is_allowed(&self) -> bool {
+        let max = self.settings.automatic.max_lag_bytes;
         self.heard.is_some_and(|heard| {
             let missing = heard.appended_end.records_since(self.own.durable_end).unwrap_or(0);
-            missing == 0
-                || missing.saturating_mul(RECORD_BYTES) <= self.settings.automatic.max_lag_bytes
+            missing == 0 || heard.lacks.is_some_and(|bytes| bytes <= max)
         })
     }
 
@@ -170,6 +169,3 @@ impl Mediated {
         }
     }
 }
-
-/// What a record takes at least.
-const RECORD_BYTES: u64 = 64;

@@ -7,16 +7,39 @@ use tandem_types::{Epoch, ForkId, Incarnation, Lsn, Monotonic, NodeId, Pair, Pai
 use super::Mediated;
 use crate::message::{Greeting, PeerMessage};
 use crate::{
-    Acknowledge, Automatic, BootFacts, Event, FollowerEnds, Gap, InSyncSet, Input, MediatorEvent,
-    MediatorRequest, MediatorView, NodeState, Outcome, Output, OwnEnds, Presence, ReadRight,
-    Record, RecordState, Reign, Revision, Settings,
+    Acknowledge, Automatic, BootFacts, Change, Event, FollowerEnds, Gap, InSyncSet, Input,
+    MediatorEvent, MediatorRequest, MediatorView, NodeState, Outcome, Output, OwnEnds, PeerStatus,
+    Presence, ReadRight, Record, RecordState, Refusal, Reign, Revision, Settings,
 };
+
+/// The record is gone or an old one.
+mod lost_record;
+/// Whether the other node has heard of a pause.
+mod pausing;
+/// Restarts and what comes of them.
+mod restarts;
 
 const OWN: Incarnation = Incarnation::new(1);
 const THEIRS: Incarnation = Incarnation::new(2);
 const PAIR: PairId = PairId::new(8);
 const BOTH: Pair<Option<Incarnation>> = Pair { a: Some(OWN), b: Some(THEIRS) };
 const ONLY_OWN: Pair<Option<Incarnation>> = Pair { a: Some(OWN), b: None };
+
+fn greeting(role: Role, reign: Option<Reign>) -> Greeting {
+    Greeting {
+        pair_id: PAIR,
+        incarnation: THEIRS,
+        boot: 1,
+        role,
+        epoch_seen: reign.map_or(Epoch::ZERO, |reign| reign.epoch),
+        reign,
+        in_sync: None,
+        appended_end: Lsn::new(1),
+        commit_end: Lsn::ZERO,
+        pauses: 0,
+        unwell: false,
+    }
+}
 
 const fn revision(life: u64, version: u64) -> Revision {
     Revision { life, version }
@@ -30,8 +53,14 @@ struct Node {
     /// Changes of the record that nobody has answered.
     asked: Vec<u64>,
     said: Vec<PeerMessage>,
+    /// The change that was asked for last.
+    wanted: Option<Change>,
     /// Changes that failed, as they were told to people.
     failed: Vec<String>,
+    /// What people were told.
+    answers: Vec<Result<String, Refusal>>,
+    /// The disk takes its time.
+    slow: bool,
 }
 
 impl Node {
@@ -60,7 +89,10 @@ impl Node {
             own: OwnEnds::default(),
             asked: Vec::new(),
             said: Vec::new(),
+            wanted: None,
             failed: Vec::new(),
+            answers: Vec::new(),
+            slow: false,
         }
     }
 
@@ -69,6 +101,7 @@ impl Node {
         self.brain.step(self.now, self.own, input, &mut out);
         for output in out {
             match output {
+                Output::Persist { .. } if self.slow => {}
                 Output::Persist { version, .. } => self.step(Input::Persisted { version }),
                 Output::BeginReign { reign, .. } => {
                     let end = Lsn::new(1);
@@ -80,7 +113,11 @@ impl Node {
                     };
                     self.step(Input::ReignBegun { epoch: reign.epoch, end });
                 }
-                Output::Mediator(MediatorRequest::Change { number, .. }) => self.asked.push(number),
+                Output::Mediator(MediatorRequest::Change { number, change }) => {
+                    self.asked.push(number);
+                    self.wanted = Some(change);
+                }
+                Output::Answer { answer, .. } => self.answers.push(answer),
                 Output::Send(message) => self.said.push(message),
                 Output::Event(Event::ChangeFailed { reason, .. }) => self.failed.push(reason),
                 _ => {}
@@ -119,8 +156,12 @@ impl Node {
         primary: NodeId,
         members: Pair<Option<Incarnation>>,
     ) {
+        self.sees_record(revision, Self::record(epoch, primary, members));
+    }
+
+    fn record(epoch: u64, primary: NodeId, members: Pair<Option<Incarnation>>) -> Record {
         let incarnation = if primary == NodeId::A { OWN } else { THEIRS };
-        let record = Record {
+        Record {
             pair_id: PAIR,
             epoch: Epoch::new(epoch),
             fork: ForkId::new(epoch),
@@ -128,7 +169,10 @@ impl Node {
             primary_boot: crate::BootId { incarnation, boot: 1 },
             members,
             strength: Acknowledge::Durable,
-        };
+        }
+    }
+
+    fn sees_record(&mut self, revision: Revision, record: Record) {
         let record = RecordState::Present { revision, record };
         let view = MediatorView { asked: Some(self.now), record, present: Pair::default() };
         self.mediator(MediatorEvent::Up { endpoint: "m".into() });
@@ -168,18 +212,8 @@ impl Node {
     fn is_followed(&mut self) {
         self.step(Input::PeerUp);
         let reign = self.brain.reign();
-        let greeting = Greeting {
-            pair_id: self.brain.me_in_pair(),
-            incarnation: THEIRS,
-            boot: 1,
-            role: Role::Standby,
-            epoch_seen: reign.map_or(Epoch::ZERO, |reign| reign.epoch),
-            reign,
-            in_sync: None,
-            appended_end: Lsn::new(1),
-            pauses: 0,
-            unwell: false,
-        };
+        let pair_id = self.brain.me_in_pair();
+        let greeting = Greeting { pair_id, ..greeting(Role::Standby, reign) };
         self.step(Input::PeerSaid(PeerMessage::Greeting(greeting)));
         let end = Lsn::new(1);
         let ends =
@@ -219,6 +253,22 @@ fn a_primary_that_is_alone_in_the_record_answers_while_its_set_grows_and_needs_a
     assert_eq!(node.brain.read_right(node.now), ReadRight::None);
     node.wins(2);
     assert_eq!(node.brain.read_right(node.now), ReadRight::None);
+}
+
+#[test]
+fn a_primary_whose_clock_is_a_quarter_slower_than_its_standbys_reads_no_longer_than_that_waits() {
+    let mut primary = Node::first_primary();
+    primary.is_followed();
+    let epoch = primary.brain.reign().expect("it has one").epoch;
+    let lease = Automatic::default().read_lease;
+    primary.step(Input::Confirmed { epoch, asked: primary.now, lease });
+    let right = primary.brain.lease.confirmed.expect("just given").until;
+    let reads = right.since(primary.now);
+
+    let mut standby = taken_in(None);
+    assert_eq!(standby.brain.grant_lease(standby.now).expect("it follows").lease, lease);
+    let waits = standby.brain.leases_over_at().since(standby.now);
+    assert!(reads * 4 / 3 <= waits, "reads for {reads:?} of its own time, waits for {waits:?}");
 }
 
 #[test]
@@ -262,6 +312,28 @@ fn what_the_record_said_last_outlives_the_process() {
 }
 
 #[test]
+fn a_standby_whose_disk_takes_long_for_its_refusal_tells_a_returning_primary_what_it_holds() {
+    let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
+    node.sees(revision(1, 5), NodeId::B, BOTH);
+    node.slow = true;
+    node.waits(Duration::from_secs(3));
+    assert!(node.asked.is_empty(), "what the bid relies on is not on disk");
+    node.step(Input::PeerUp);
+    let greets = |node: &Node| matches!(node.said[..], [PeerMessage::Greeting(_)]);
+    assert!(greets(&node), "a primary that lost records waits for this word: {:?}", node.said);
+
+    // What a greeting tells must be on disk first.
+    let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
+    node.sees(revision(1, 5), NodeId::B, BOTH);
+    node.slow = true;
+    node.mediator(MediatorEvent::Down { reason: "it is restored".into() });
+    node.sees_reign(5, revision(1, 7), NodeId::B, BOTH);
+    assert_ne!(node.brain.written().epoch_seen, node.brain.durable.epoch_seen);
+    node.step(Input::PeerUp);
+    assert!(node.said.is_empty(), "{:?}", node.said);
+}
+
+#[test]
 fn a_copy_of_a_reign_that_was_never_followed_makes_no_heir() {
     let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
     // The primary began another reign while the link was down, and then went on alone.
@@ -291,6 +363,151 @@ fn a_copy_of_the_record_makes_no_heir_of_a_standby_that_may_have_been_left_out()
     node.sees(revision(1, 5), NodeId::B, BOTH);
     node.waits(Duration::from_secs(3));
     assert!(!node.asked.is_empty(), "nothing was restored, and the primary is gone");
+}
+
+/// A standby that its primary takes in, before it has reached the mediator itself.
+fn taken_in(recorded: Option<Revision>) -> Node {
+    let mut node = Node::returned(NodeId::B, None);
+    let end = Lsn::new(1);
+    node.own = OwnEnds { appended_end: end, durable_end: end, applied_end: end, commit_end: end };
+    let epoch = Epoch::new(4);
+    let strength = Acknowledge::Durable;
+    let alone = Pair { a: None, b: Some(THEIRS) };
+    let greeting = Greeting {
+        epoch_seen: epoch,
+        in_sync: Some(InSyncSet { epoch, revision: 10, members: alone, strength }),
+        appended_end: end,
+        ..greeting(Role::Primary, node.brain.reign())
+    };
+    node.step(Input::PeerUp);
+    node.step(Input::PeerSaid(PeerMessage::Greeting(greeting)));
+    let set = InSyncSet { epoch, revision: 11, members: BOTH, strength };
+    node.step(Input::PeerSaid(PeerMessage::InSync { epoch, set, lsn: end, recorded }));
+    let confirmed = PeerMessage::InSyncAck { epoch, revision: 11 };
+    assert!(node.said.contains(&confirmed), "{:?}", node.said);
+    node
+}
+
+#[test]
+fn a_standby_taken_in_before_it_reached_the_mediator_knows_a_record_of_another_life() {
+    for (seen, may) in [
+        (revision(1, 6), true),
+        (revision(1, 5), true),
+        (revision(1, 4), false),
+        (revision(2, 6), false),
+    ] {
+        let mut node = taken_in(Some(revision(1, 5)));
+        // The next process must know it too.
+        let mut state = node.brain.durable;
+        state.member_boot = 3;
+        state.boot = 3;
+        let again = Node::started(&state);
+        node.step(Input::PeerDown { silent: Duration::from_secs(1) });
+        for mut node in [node, again] {
+            node.sees(seen, NodeId::B, BOTH);
+            node.waits(Duration::from_secs(3));
+            assert_eq!(!node.asked.is_empty(), may, "{seen:?}: the primary may have gone on alone");
+        }
+    }
+}
+
+#[test]
+fn an_offer_of_version_2_says_nothing_of_the_record() {
+    let set = InSyncSet {
+        epoch: Epoch::new(4),
+        revision: 11,
+        members: BOTH,
+        strength: Acknowledge::Durable,
+    };
+    let offer = PeerMessage::InSync { epoch: Epoch::new(4), set, lsn: Lsn::new(1), recorded: None };
+    let mut bytes = offer.to_bytes();
+    assert_eq!(bytes.pop(), Some(0), "nothing follows");
+    bytes[0] = 2;
+    assert_eq!(PeerMessage::decode(&bytes), Ok(offer));
+}
+
+#[test]
+fn a_primary_says_against_which_state_of_the_record_it_takes_its_peer_in() {
+    let mut node = Node::first_primary();
+    node.is_followed();
+    let told = node.said.iter().find_map(|message| match message {
+        PeerMessage::InSync { recorded, .. } => Some(*recorded),
+        _ => None,
+    });
+    assert_eq!(told, Some(Some(revision(1, 1))));
+}
+
+#[test]
+fn a_standby_goes_by_what_the_record_says_that_its_primary_answers_by() {
+    // The primary came back with another file, and the standby has not met it since.
+    for (strength, may) in
+        [(Acknowledge::Durable, true), (Acknowledge::Received, true), (Acknowledge::Local, false)]
+    {
+        let mut node = Node::returned(NodeId::B, Some(revision(1, 4)));
+        let record = Record { strength, ..Node::record(4, NodeId::B, BOTH) };
+        node.sees_record(revision(1, 5), record);
+        assert_eq!(node.brain.gap(node.now) == Gap::Zero, may, "{strength:?}");
+        node.waits(Duration::from_secs(3));
+        assert_eq!(!node.asked.is_empty(), may, "{strength:?}");
+    }
+}
+
+#[test]
+fn a_standby_that_was_restarted_relies_on_no_memory_that_the_record_says_was_enough() {
+    let mut state = Node::returned(NodeId::B, Some(revision(1, 4))).brain.durable;
+    state.member_boot = 1;
+    let mut node = Node::started(&state);
+    let record = Record { strength: Acknowledge::Received, ..Node::record(4, NodeId::B, BOTH) };
+    node.sees_record(revision(1, 5), record);
+    assert_ne!(node.brain.gap(node.now), Gap::Zero);
+}
+
+#[test]
+fn whoever_takes_its_peer_in_lets_the_record_say_by_what_it_answers_itself() {
+    // The record was made by the peer, which gave this node the role, and has another file.
+    let mut node = Node::first_primary();
+    node.brain.settings.acknowledge = Acknowledge::Received;
+    node.is_followed();
+    let told = node.said.iter().find_map(|message| match message {
+        PeerMessage::InSync { epoch, set, .. } => Some((*epoch, *set)),
+        _ => None,
+    });
+    let (epoch, set) = told.expect("the peer is told that it is a member");
+    assert_eq!(set.strength, Acknowledge::Received);
+    node.step(Input::PeerSaid(PeerMessage::InSyncAck { epoch, revision: set.revision }));
+    let lease = Duration::from_millis(500);
+    node.step(Input::Confirmed { epoch, asked: node.now, lease });
+    let record = node.wanted.expect("the record is asked").record;
+    assert!(record.is_both());
+    assert_eq!(record.strength, Acknowledge::Received);
+}
+
+#[test]
+fn a_standby_of_an_asynchronous_pair_takes_over_only_if_the_bytes_that_it_lacks_are_few_enough() {
+    let record = Record {
+        pair_id: PAIR,
+        epoch: Epoch::new(4),
+        fork: ForkId::new(4),
+        primary: NodeId::B,
+        primary_boot: crate::BootId { incarnation: THEIRS, boot: 1 },
+        members: BOTH,
+        strength: Acknowledge::Local,
+    };
+    // The log here ends at 1.
+    let cases = [
+        ("nothing is missing", 0, 1, None, true),
+        ("a byte", 0, 2, Some(1), false),
+        ("one large record", 1_000, 2, Some(1_001), false),
+        ("as much as is allowed", 1_000, 40, Some(1_000), true),
+        ("nobody knows how much", 1_000, 2, None, false),
+    ];
+    for (name, max_lag_bytes, end, lacks, may) in cases {
+        let mut node = taken_in(Some(revision(1, 5)));
+        node.brain.settings.automatic.max_lag_bytes = max_lag_bytes;
+        let (epoch, appended_end) = (Epoch::new(4), Lsn::new(end));
+        node.step(Input::PeerStatus(PeerStatus { epoch, appended_end, lacks }));
+        assert_eq!(node.brain.unfit(&record).is_none(), may, "{name}");
+    }
 }
 
 #[test]

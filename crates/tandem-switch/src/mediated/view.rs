@@ -52,6 +52,21 @@ impl Mediated {
         matches!(self.phase, Phase::Starting { .. })
     }
 
+    /// When a write is answered: the record of its reign says so before it serves, and nobody takes over but
+    /// by that record.
+    pub const fn acknowledge(&self) -> Acknowledge {
+        self.settings.acknowledge
+    }
+
+    /// What the word of a member is worth: the record says by what the primary answers now, and this disk what
+    /// it has confirmed.
+    pub(super) fn worth(&self) -> Option<Acknowledge> {
+        let confirmed = self.durable.in_sync?.strength;
+        let recorded = self.mediator.known().map(|(_, record)| record);
+        let recorded = recorded.filter(|record| record.pair_id == self.state.pair_id);
+        Some(recorded.map_or(confirmed, |record| record.strength.min(confirmed)))
+    }
+
     /// The in-sync set as this node has it, or as its primary told it.
     pub fn in_sync_set(&self) -> Option<InSyncSet> {
         match self.phase {
@@ -138,7 +153,7 @@ impl Mediated {
 
     /// Acknowledged writes that a promotion of this node could lose now.
     pub fn gap(&self, now: Monotonic) -> Gap {
-        let weak = self.durable.in_sync.is_none_or(|set| set.strength == Acknowledge::Local);
+        let weak = self.worth().is_none_or(|worth| worth == Acknowledge::Local);
         let known = self.valid_record().map(|(_, record)| record);
         if self.was_primary() {
             let named =

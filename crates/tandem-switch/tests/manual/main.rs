@@ -72,6 +72,16 @@ fn local_pairs_never_serve_one_epoch_twice_and_come_together_again() {
     run_seeds("local", 200, Plan { acknowledge: Acknowledge::Local, ..Plan::default() });
 }
 
+const ANY: &[Acknowledge] = &[Acknowledge::Local, Acknowledge::Received, Acknowledge::Durable];
+
+#[test]
+fn pairs_whose_files_differ_lose_nothing_without_force() {
+    run_seeds("files that differ", 700, Plan { files: ANY, ..Plan::default() });
+    let shared = &[Acknowledge::Received, Acknowledge::Durable];
+    let unaided = Plan { files: shared, unaided: Some(ALONE), ..Plan::default() };
+    run_seeds("files that differ, unaided", 700, unaided);
+}
+
 #[test]
 fn forced_changes_fork_and_come_together_again() {
     run_seeds("forced", 300, Plan { forces: true, ..Plan::default() });

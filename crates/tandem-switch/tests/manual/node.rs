@@ -28,6 +28,8 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) brain: Brain,
+    /// What this start found in its file.
+    pub(crate) file: Acknowledge,
     pub(crate) log: Vec<Rec>,
     pub(crate) durable: usize,
     pub(crate) applied: usize,
@@ -67,6 +69,7 @@ impl Node {
         let durable = log.len();
         let settings = Settings { node: self.id, ..settings };
         self.run = Some(Run {
+            file: settings.acknowledge,
             brain: Brain::new(
                 by,
                 settings,
@@ -229,6 +232,7 @@ impl Run {
             }
             Output::ReleaseWrites => self.holding = false,
             Output::CloseLink { .. } => link.cut(),
+            Output::RecordsLost { .. } => unreachable!("no disk here goes back: {output:?}"),
             Output::Answer { .. } | Output::Event(_) | Output::Mediator(_) | Output::Fence => {}
         }
     }
@@ -294,7 +298,11 @@ impl Run {
                 self.give(Input::Confirmed { epoch, asked, lease });
             }
             Msg::Status { epoch, appended } => {
-                self.give(Input::PeerStatus(PeerStatus { epoch, appended_end: lsn(appended) }));
+                self.give(Input::PeerStatus(PeerStatus {
+                    epoch,
+                    appended_end: lsn(appended),
+                    lacks: None,
+                }));
             }
         }
         None
@@ -319,10 +327,10 @@ impl Run {
     }
 
     /// What may be acknowledged now, as the node computes it.
-    pub(crate) fn committed(&mut self, acknowledge: Acknowledge) -> std::ops::Range<usize> {
+    pub(crate) fn committed(&mut self) -> std::ops::Range<usize> {
         let before = self.commit;
         if self.serving.is_some() {
-            let peer = match acknowledge {
+            let peer = match self.brain.acknowledge() {
                 Acknowledge::Local => usize::MAX,
                 Acknowledge::Received => count(self.peer.received_end),
                 Acknowledge::Durable => count(self.peer.durable_end),

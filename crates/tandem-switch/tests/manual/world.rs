@@ -18,6 +18,8 @@ use crate::rng::Rng;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) acknowledge: Acknowledge,
+    /// Each start finds one of these in its file instead, whatever the other node's says.
+    pub(crate) files: &'static [Acknowledge],
     /// A person uses `--force` and `solo`: acknowledged writes may be lost.
     pub(crate) forces: bool,
     /// Disks are lost.
@@ -32,6 +34,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             acknowledge: Acknowledge::Durable,
+            files: &[],
             forces: false,
             wipes: false,
             unaided: None,
@@ -157,8 +160,12 @@ impl World {
     }
 
     fn start(&mut self, id: NodeId) {
-        let (settings, now, seed) = (self.settings.clone(), self.now, self.rng.next());
-        self.say(id, "starts");
+        let (mut settings, now, seed) = (self.settings.clone(), self.now, self.rng.next());
+        if !self.plan.files.is_empty() {
+            let one = self.rng.below(self.plan.files.len() as u64);
+            settings.acknowledge = self.plan.files[usize::try_from(one).unwrap()];
+        }
+        self.say(id, ("starts", settings.acknowledge));
         self.outside.heard[id].clear();
         let by = if self.plan.unaided.is_some() { By::Direct } else { By::Manual };
         self.node(id).start(by, settings, now, seed);
@@ -349,7 +356,7 @@ impl World {
             if now.is_multiple_of(5) {
                 run.stream(id, now, &mut self.link, &mut self.rng);
             }
-            let newly = run.committed(self.plan.acknowledge);
+            let newly = run.committed();
             let acked: Vec<u64> =
                 run.log[newly].iter().map(|it| it.id).filter(|&it| it != 0).collect();
             let epoch = run.epoch();
@@ -530,14 +537,17 @@ impl World {
             .collect();
         assert_eq!(serving.len(), 1, "serving: {serving:?}; {why:#?}");
         let (primary, standby) = (serving[0], serving[0].peer());
-        let end = {
+        let (end, file) = {
             let run = self.node(primary).run.as_ref().expect("it serves");
             assert!(run.brain.is_in_sync(), "{primary:?} is not in sync: {why:#?}");
             assert!(run.commit + 200 > run.log.len(), "{primary:?} does not acknowledge: {why:#?}");
-            run.log.clone()
+            assert_eq!(run.brain.acknowledge(), run.file, "{primary:?} keeps to another file");
+            (run.log.clone(), run.file)
         };
         let run = self.node(standby).run.as_ref().expect("it runs");
         assert!(run.brain.is_in_sync(), "{standby:?} is not in sync: {why:#?}");
+        let relied_on = run.brain.state().in_sync.map(|set| set.strength);
+        assert_eq!(relied_on, Some(file), "{standby:?} relies on something else");
         assert!(end.starts_with(&run.log), "{standby:?} has another history");
         self.check_nothing_lost(primary, "ends");
     }

@@ -16,6 +16,7 @@
 
 mod node;
 mod plans;
+mod unaided;
 mod walk;
 mod world;
 
@@ -31,6 +32,10 @@ use crate::world::Checked;
 /// Removed rules are process-wide.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 fn only(name: &str) -> bool {
     std::env::var("TANDEM_MODEL_ONLY").map_or(true, |only| name.contains(&only))
 }
@@ -41,7 +46,7 @@ fn deep() -> bool {
 
 #[test]
 fn with_every_rule_nothing_is_lost() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     remove(None);
     let mut broken = Vec::new();
     for Named { name, plan, states } in plans::sound() {
@@ -96,7 +101,7 @@ fn walks(default: u64) -> u64 {
 
 #[test]
 fn deep_walks_lose_nothing_and_come_to_something() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     remove(None);
     let mut broken = Vec::new();
     for named in plans::deep() {
@@ -130,7 +135,7 @@ fn deep_walks_lose_nothing_and_come_to_something() {
 
 #[test]
 fn each_rule_that_is_taken_away_is_missed() {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _guard = alone();
     let mut survivors = Vec::new();
     println!("{:<22} {:<14} {:>6}  how", "rule", "world", "walks");
     for rule in Rule::ALL {

@@ -222,6 +222,7 @@ impl Node {
             Output::Event(tandem_switch::Event::Shrunk { .. }) => effects.shrunk = true,
             Output::Event(tandem_switch::Event::Grown { .. }) => effects.grown = true,
             Output::Event(tandem_switch::Event::RecordWritten) => effects.rewritten = true,
+            Output::RecordsLost { .. } => unreachable!("no disk here goes back"),
             Output::Mediator(_)
             | Output::Fence
             | Output::CloseLink { .. }

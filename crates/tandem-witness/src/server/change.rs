@@ -1,27 +1,26 @@
 //! Changes of a record: granted by the keeper, kept by the store.
 
-use std::io;
-
-use tandem_switch::{Change, Outcome, Record, RecordState};
+use tandem_switch::{Change, Record, RecordState};
 use tandem_types::NodeId;
 
 use super::Witness;
 use crate::keeper::Granted;
-use crate::store::WriteError;
+use crate::store::{WriteError, new_life};
+use crate::wire::Answer;
 
 impl Witness {
-    pub(super) fn change(&mut self, name: &str, change: &Change) -> Outcome {
+    pub(super) fn change(&mut self, name: &str, change: &Change) -> Answer {
         let now = self.now();
         let Some(pair) = self.pairs.get_mut(name) else {
-            return Outcome::Unknown { reason: "the witness does not know the pair".to_owned() };
+            return Answer::Refused { reason: "the witness does not know the pair".to_owned() };
         };
-        let granted = match life() {
+        let granted = match new_life() {
             Ok(life) => pair.change(change, now, life),
             Err(_) => Granted::Later("the witness' system gives no random numbers"),
         };
         let (revision, record) = match granted {
-            Granted::Lost => return Outcome::Lost(pair.view()),
-            Granted::Later(why) => return Outcome::Unknown { reason: why.to_owned() },
+            Granted::Lost => return Answer::Lost(pair.view()),
+            Granted::Later(why) => return Answer::Refused { reason: why.to_owned() },
             Granted::Keep { revision, record } => (revision, record),
         };
         match self.store.write(name, revision, &record) {
@@ -31,7 +30,7 @@ impl Witness {
                 }
                 tracing::info!("pair {name}: {}", words(&record));
                 pair.kept(revision, record);
-                Outcome::Won { revision }
+                Answer::Won(revision)
             }
             // What is kept is known, so this is a refusal and no reason to leave all other pairs alone. Said once:
             // the node asks again several times a second.
@@ -42,7 +41,7 @@ impl Witness {
                          its node asks for is made"
                     );
                 }
-                Outcome::Unknown { reason: format!("the witness cannot keep the record: {error}") }
+                Answer::Refused { reason: format!("the witness cannot keep the record: {error}") }
             }
             Err(WriteError::Unknown(error)) => {
                 // What is on disk is not known: a process that starts anew reads it.
@@ -82,11 +81,4 @@ const fn letter(node: NodeId) -> &'static str {
         NodeId::A => "a",
         NodeId::B => "b",
     }
-}
-
-/// Names one life of a record.
-fn life() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    Ok(u64::from_le_bytes(bytes))
 }

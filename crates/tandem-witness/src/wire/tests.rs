@@ -74,9 +74,9 @@ fn messages_are_read_as_written_and_every_cut_is_an_error() {
         Answer::Told { sentinel_port: Some(26379) },
         Answer::View(view(RecordState::Absent)),
         Answer::View(view(RecordState::Unreadable { reason: "é".to_owned() })),
-        Answer::Outcome(Outcome::Won { revision }),
-        Answer::Outcome(Outcome::Lost(view(present))),
-        Answer::Outcome(Outcome::Unknown { reason: String::new() }),
+        Answer::Won(revision),
+        Answer::Lost(view(present)),
+        Answer::Refused { reason: String::new() },
     ];
     for answer in answers {
         let bytes = encode_answer(9, &answer);

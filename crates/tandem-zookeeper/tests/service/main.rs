@@ -161,7 +161,7 @@ fn what_an_older_session_left_is_replaced_and_never_mistaken() {
 }
 
 #[test]
-fn a_lost_record_is_written_anew_only_while_both_nodes_are_here() {
+fn a_lost_record_that_names_both_is_written_anew_only_while_both_nodes_are_here() {
     let server = Member::alone(TICK);
     Runtime::new().unwrap().block_on(async {
         let endpoints = [server.endpoint()];
@@ -170,13 +170,28 @@ fn a_lost_record_is_written_anew_only_while_both_nodes_are_here() {
         a.presence.pair_id = PairId::new(5);
         a.vouch().await;
         match a.change(create()).await {
-            tandem_switch::Outcome::Unknown { reason } => {
-                assert!(reason.contains("both nodes"), "{reason}");
+            tandem_switch::Outcome::Refused { reason } => {
+                assert!(reason.contains("names both"), "{reason}");
             }
             other => panic!("{other:?}"),
         }
         a.vouch().await;
         b.vouch().await;
         a.win(create()).await;
+    });
+}
+
+#[test]
+fn a_node_that_is_left_alone_writes_a_lost_record_that_names_nobody_else() {
+    let server = Member::alone(TICK);
+    Runtime::new().unwrap().block_on(async {
+        let endpoints = [server.endpoint()];
+        let mut a = Node::up(settings(NodeId::A, &endpoints)).await;
+        a.presence.pair_id = PairId::new(5);
+        a.vouch().await;
+        let mut alone = create();
+        alone.record.members.b = None;
+        let revision = a.win(alone).await;
+        assert_eq!(a.view().await.record, state(revision, alone.record));
     });
 }

@@ -33,7 +33,7 @@ fn a_change_without_an_answer_is_unknown_and_the_same_one_settles_it() {
                     RecordState::Present { revision, record } if record == want => revision,
                     other => panic!("{other:?}"),
                 },
-                other @ Outcome::Unknown { .. } => panic!("{other:?}"),
+                other @ (Outcome::Refused { .. } | Outcome::Unknown { .. }) => panic!("{other:?}"),
             };
             assert_eq!(a.view().await.record, state(revision, want), "epoch {epoch}");
         }
@@ -69,6 +69,7 @@ fn a_server_killed_at_any_moment_of_a_change_keeps_what_it_answered() {
                     assert!(done || (revision, found) == known, "{found:?}");
                 }
                 Outcome::Lost(view) => panic!("nobody else was there: {view:?}"),
+                Outcome::Refused { reason } => panic!("nothing is in the way: {reason}"),
             }
             known = (revision, found);
         }
@@ -94,7 +95,7 @@ fn a_wiped_server_is_another_life_and_is_not_filled_by_one_node() {
         assert!(view.present.a.is_none() && view.present.b.is_none(), "nobody has vouched");
         a.presence.pair_id = PairId::new(5);
         a.vouch().await;
-        assert!(matches!(a.change(create()).await, Outcome::Unknown { .. }), "alone");
+        assert!(matches!(a.change(create()).await, Outcome::Refused { .. }), "alone");
         assert_eq!(a.lose(replace(first, 2, NodeId::B)).await.record, RecordState::Absent);
         a.vouch().await;
         b.vouch().await;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::child::Order;
 use crate::cli::{DemoOptions, DemoSwitch};
-use crate::demo::child::Order;
 
 /// Where the search for free ports begins, and the distance between two tries.
 const BASE_PORT: u16 = 7000;

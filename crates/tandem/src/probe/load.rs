@@ -265,7 +265,7 @@ impl Writer {
 }
 
 /// A follower's refusal is how the primary is found, not an error that a user would see.
-fn is_redirection(reply: &std::io::Result<Reply>) -> bool {
+pub(crate) fn is_redirection(reply: &std::io::Result<Reply>) -> bool {
     let Ok(Reply::Error(text)) = reply else { return false };
     ["READONLY", "STANDBY", "NOTPRIMARY", "LOADING"].iter().any(|word| text.starts_with(word))
 }

@@ -43,11 +43,30 @@ impl Connection {
     }
 
     pub(crate) fn ask(&mut self, words: &[&str]) -> io::Result<Reply> {
-        let words: Vec<String> =
-            words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-        let request = format!("*{}\r\n{}", words.len(), words.concat());
-        self.stream.get_mut().write_all(request.as_bytes())?;
+        self.stream.get_mut().write_all(request(words).as_bytes())?;
         self.reply()
+    }
+
+    /// All requests at once; the replies in their order. Few enough for both ends' buffers.
+    pub(crate) fn ask_all(&mut self, requests: &[[&str; 2]]) -> io::Result<Vec<Reply>> {
+        let text: String = requests.iter().map(|words| request(words)).collect();
+        self.stream.get_mut().write_all(text.as_bytes())?;
+        requests.iter().map(|_| self.reply()).collect()
+    }
+
+    /// Whether the other side has not ended it; looked at between a reply and the next request.
+    pub(crate) fn is_open(&self) -> bool {
+        let stream = self.stream.get_ref();
+        let looked = || -> io::Result<bool> {
+            stream.set_nonblocking(true)?;
+            let peeked = stream.peek(&mut [0]);
+            stream.set_nonblocking(false)?;
+            match peeked {
+                Ok(count) => Ok(count > 0),
+                Err(error) => Ok(error.kind() == io::ErrorKind::WouldBlock),
+            }
+        };
+        looked().unwrap_or(false)
     }
 
     fn reply(&mut self) -> io::Result<Reply> {
@@ -71,4 +90,10 @@ impl Connection {
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
+}
+
+fn request(words: &[&str]) -> String {
+    let parts: Vec<String> =
+        words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+    format!("*{}\r\n{}", parts.len(), parts.concat())
 }

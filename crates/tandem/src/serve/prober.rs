@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tandem_admin::{AdminReply, AdminRequest, RoleName};
-use tandem_config::Config;
-use tandem_probe::{Own, ProberSettings};
+use tandem_config::{Config, TlsConfig};
+use tandem_probe::{Own, ProberSettings, TlsSource};
 use tandem_server::{AdminHandle, clock};
 use tandem_switch::Input;
 use tandem_types::NodeId;
@@ -26,7 +26,7 @@ pub(crate) fn start(
         host: peer.host.clone(),
         port: peer.client_port,
         password: password.context("read the secret of `auth.password_file`")?.map(Arc::from),
-        tls: config.tls.as_ref().map(tls::client_config).transpose()?,
+        tls: config.tls.as_ref().map(source).transpose()?,
         every: config.switch.probe.every,
         write: config.switch.probe.write,
         silence: config.switch.failure_timeout,
@@ -46,6 +46,13 @@ pub(crate) fn start(
     let tell = move |asked, probed| told.seen(Input::Probed { asked, probed }).is_ok();
     tandem_probe::start(runtime, settings, Box::new(own), tell);
     Ok(())
+}
+
+/// The certificate is read for each connection; one that cannot be used now is an error now.
+fn source(files: &TlsConfig) -> anyhow::Result<TlsSource> {
+    tls::client_config(files)?;
+    let files = files.clone();
+    Ok(TlsSource::new(move || tls::client_config(&files).map_err(std::io::Error::other)))
 }
 
 /// How this node itself is; `None`: it has ended.

@@ -45,6 +45,12 @@ impl Starts {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// The process ends because somebody asked it to: its start was no sign of trouble.
+    pub(crate) fn ended_in_order(mut self, data_dir: &Path) -> io::Result<()> {
+        self.times.retain(|&at| at != self.now);
+        self.write(data_dir)
+    }
+
     /// Keeps them for the next start; the directory must be locked by this process.
     pub(crate) fn write(&self, data_dir: &Path) -> io::Result<()> {
         let lines: Vec<String> = self.times.iter().map(u64::to_string).collect();
@@ -64,6 +70,17 @@ mod tests {
         assert_eq!(starts.within(Duration::from_secs(100)), 4);
         assert_eq!(starts.within(Duration::from_secs(5)), 3);
         assert_eq!(starts.within(Duration::from_millis(1)), 1);
+    }
+
+    #[test]
+    fn a_start_that_ended_in_order_is_no_sign_of_trouble() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "1000\n").unwrap();
+        let starts = Starts::of("1000\n", 5000);
+        starts.write(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(FILE)).unwrap(), "1000\n5000");
+        starts.ended_in_order(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(FILE)).unwrap(), "1000");
     }
 
     #[test]

@@ -16,6 +16,23 @@ fn a_write_is_answered_only_after_its_commit() {
 }
 
 #[test]
+fn an_answer_of_the_node_that_tells_of_a_record_waits_for_it() {
+    let mut world = World::new();
+    world.commits = false;
+    let [one, other] = [world.connect(), world.connect()];
+    world.send(one, "tandem pause");
+    world.send(other, "tandem pause");
+    let wait = world.core.positions.appended_end.next();
+    let lines = ["done".to_owned()];
+    world.clients.answer_after(&mut world.core, one, wait, "done");
+    world.clients.answer_lines_after(&mut world.core, other, wait, &lines);
+    assert_eq!(world.take(one) + &world.take(other), "");
+    world.commit_to(wait);
+    assert_eq!(world.take(one), "+done\r\n");
+    assert_eq!(world.take(other), "*1\r\n$4\r\ndone\r\n");
+}
+
+#[test]
 fn a_read_waits_for_the_write_it_saw_and_no_other() {
     let mut world = World::new();
     world.commits = false;

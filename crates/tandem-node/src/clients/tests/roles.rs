@@ -339,6 +339,42 @@ fn in_the_second_half_of_the_linger_time_connections_end_shortly_after_an_answer
 }
 
 #[test]
+fn who_is_served_here_again_within_the_linger_time_is_answered() {
+    let mut world = World::new();
+    let (popping, blocked, moved) = (world.connect(), world.connect(), world.connect());
+    hand_over(&mut world);
+    world.clients.new_primary_serves(&mut world.core);
+    world.send(moved, "set a 1");
+    passed_on(&mut world);
+    serve(&mut world);
+    let half = world.core.settings.linger / 2;
+    world.core.now.mono = world.core.now.mono.plus(half);
+    world.clients.tick(&mut world.core);
+    // Carried out here, and not safe yet: the other disk takes its time.
+    world.commits = false;
+    world.send(blocked, "blpop q 0");
+    world.send(popping, "rpush q 1 2");
+    world.send(popping, "lpop q");
+    for _ in 0..4 {
+        world.core.now.mono = world.core.now.mono.plus(half);
+        world.clients.tick(&mut world.core);
+    }
+    assert!(!world.is_closed(popping) && !world.is_closed(blocked), "what they took is theirs");
+    world.commits = true;
+    world.commit();
+    assert_eq!(world.take(blocked), "*2\r\n$1\r\nq\r\n$1\r\n1\r\n");
+    assert_eq!(world.take(popping), ":2\r\n$1\r\n2\r\n");
+    // Its answer was on its way when the role came back.
+    world.clients.forwarded(&mut world.core, moved, Some(b"+OK\r\n"));
+    assert_eq!(world.take(moved), "+OK\r\n");
+    assert!(!world.is_closed(moved));
+    // A refusal that has nothing to do with the role ends nobody's connection.
+    world.core.view.writes = Some(Refusal::NoReplicas);
+    assert!(world.ask(moved, "set a 1").starts_with("-NOREPLICAS"));
+    assert!(!world.is_closed(moved));
+}
+
+#[test]
 fn who_connects_while_the_old_primary_lingers_is_served_through_it() {
     let mut world = World::new();
     hand_over(&mut world);
@@ -431,6 +467,7 @@ fn serve(world: &mut World) {
     world.core.view.reads = None;
     world.core.view.writes = None;
     world.core.view.starting_until = None;
+    world.clients.serves();
     world.clients.end_of_turn(&mut world.core);
     world.commit();
 }

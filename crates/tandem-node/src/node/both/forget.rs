@@ -17,7 +17,7 @@ use tandem_types::Lsn;
 use super::message::{Said, Seen};
 use super::send::Sending;
 use super::{Node, Phase};
-use crate::writer::{NOBODY, PeerNote, note_bytes};
+use crate::writer::{NOBODY, PeerNote, RESTORED, note_bytes};
 use crate::{ConnId, Severity};
 
 /// Bytes of a forgotten peer's writes that are kept.
@@ -44,9 +44,13 @@ impl Node {
         incarnation: &str,
         rights: Option<Forget>,
     ) {
-        let answer = self.try_to_forget(incarnation, rights);
-        let answer = answer.as_ref().map(String::as_str).map_err(String::as_str);
-        self.clients.answer(&mut self.core, conn, answer);
+        match self.try_to_forget(incarnation, rights) {
+            Ok(line) => {
+                let wait = self.core.positions.appended_end;
+                self.clients.answer_after(&mut self.core, conn, wait, &line);
+            }
+            Err(text) => self.clients.answer(&mut self.core, conn, Err(&text)),
+        }
     }
 
     fn try_to_forget(&mut self, said: &str, rights: Option<Forget>) -> Result<String, String> {
@@ -56,7 +60,8 @@ impl Node {
         let no_peer =
             || format!("ERR {peer} is not known here, or was given up: nothing to forget");
         let writer = self.core.writer.as_ref().ok_or_else(no_peer)?;
-        let known = writer.met.filter(|met| *met != NOBODY).ok_or_else(no_peer)?;
+        let known =
+            writer.met.filter(|met| ![NOBODY, RESTORED].contains(met)).ok_or_else(no_peer)?;
         if !known.to_string().eq_ignore_ascii_case(said) {
             return Err(format!(
                 "ERR {peer} is incarnation {known}: name it, so that no other one is given up"
@@ -205,6 +210,10 @@ impl Node {
     /// A person wants to see what a forgotten peer wrote, or to have done of it what can be.
     pub(in crate::node) fn salvage(&mut self, conn: ConnId, apply: bool) {
         match self.try_to_salvage(apply) {
+            Ok(lines) if apply => {
+                let wait = self.core.positions.appended_end;
+                self.clients.answer_lines_after(&mut self.core, conn, wait, &lines);
+            }
             Ok(lines) => self.clients.answer_lines(&mut self.core, conn, &lines),
             Err(text) => self.clients.answer(&mut self.core, conn, Err(&text)),
         }

@@ -11,8 +11,11 @@ use super::message::Said;
 use super::send::{Giving, Sending};
 use super::{Node, Phase};
 use crate::node::SavedFor;
-use crate::writer::PeerNote;
+use crate::writer::{PeerNote, RESTORED};
 use crate::{LogCommand, Output, Severity};
+
+/// More than any log holds: said to a peer whose directory is an older copy of itself.
+const WENT_BACK: Lsn = Lsn::new(u64::MAX);
 
 impl Node {
     pub(super) fn say_to_writer(&mut self, said: &Said<'_>) {
@@ -24,7 +27,10 @@ impl Node {
     pub(super) fn greet(&mut self) {
         let at = &self.core.positions;
         let settled = at.durable_end >= self.exchange.settled_end;
-        let due = self.exchange.phase == Phase::Greeting && self.exchange.ours.is_none();
+        let met = self.exchange.met;
+        let due = self.exchange.phase == Phase::Greeting
+            && self.exchange.ours.is_none()
+            && met.peer == met.durable;
         let Some(writer) = self.core.writer.as_ref().filter(|_| due && settled) else { return };
         // The reign is the first record of a log: nothing is learnt of the peer before it.
         if self.exchange.leaving || self.history.last().is_none() {
@@ -36,7 +42,8 @@ impl Node {
             incarnation: self.switch_state.incarnation,
             own_end: ends.own,
             peer: writer.met,
-            seen_end: ends.seen,
+            // Whatever the numbers say: it has lost what its later processes wrote.
+            seen_end: if met.went_back { WENT_BACK } else { ends.seen },
             has_data: writer.has_data(&self.core.store),
         };
         self.exchange.ours = Some(ours);
@@ -71,10 +78,16 @@ impl Node {
                 self.exchange.sending = Sending::from(Lsn::ZERO, (Lsn::ZERO, Lsn::ZERO), Lsn::ZERO);
             }
             Plan::StartOver => {
-                let text = format!(
-                    "{peer} has {} records of this node, which has only {} of them: its disk was restored or lost its end",
-                    theirs.seen_end, ours.own_end
-                );
+                let text = if theirs.seen_end == WENT_BACK {
+                    format!(
+                        "{peer} has met later processes of this data directory: it went back to an older copy. What was written here since is only in the files that are kept aside"
+                    )
+                } else {
+                    format!(
+                        "{peer} has {} records of this node, which has only {} of them: its disk was restored or lost its end",
+                        theirs.seen_end, ours.own_end
+                    )
+                };
                 self.begin_anew(&text, true);
             }
             Plan::PeerStartsOver => self.stay_apart(format!(
@@ -97,10 +110,27 @@ impl Node {
         if self.meet_forgotten(theirs) {
             return;
         }
+        match (ours.peer == Some(RESTORED), theirs.peer == Some(RESTORED)) {
+            (false, false) => {}
+            (true, false) => {
+                let text = format!("{peer} has data, and this node's came from a backup");
+                return self.begin_anew(&text, true);
+            }
+            (false, true) => {
+                return self.stay_apart(format!(
+                    "{peer} was restored from a backup: it sets that aside, begins anew and takes a copy"
+                ));
+            }
+            (true, true) => {
+                return self.stay_apart(format!(
+                    "{peer} and this node were both restored from backups: one backup is the pair's data; empty the data directory of the other node, then start it again"
+                ));
+            }
+        }
         let given_up = ours.peer == Some(theirs.incarnation) && theirs.peer.is_some();
         if given_up {
             self.stay_apart(format!(
-                "{peer} goes on with another partner in this node's place: empty this data directory, then start it again"
+                "{peer} goes on with another partner in this node's place. What this node wrote alone is here only: on {peer}, see `TANDEM PP SALVAGE LIST` and save it with `TANDEM PP SALVAGE APPLY` while this node runs; then empty this data directory, and start it again"
             ));
             self.stop_as_given_up();
         } else {
@@ -188,9 +218,12 @@ impl Node {
     ///
     /// With `set_aside` the files from before are kept for people.
     pub(in crate::node) fn begin_anew(&mut self, why: &str, set_aside: bool) {
-        if std::mem::replace(&mut self.exchange.leaving, true) {
+        if self.exchange.leaving {
             return;
         }
+        // What was written until now is in the files that are left; what comes yet belongs nowhere.
+        self.hand_over_batches();
+        self.exchange.leaving = true;
         self.event(Severity::Warn, format!("{why}: this node begins anew, with a copy"));
         self.exchange.phase = Phase::Apart;
         self.exchange.apart = Some("this node begins anew, with a copy".into());
@@ -213,7 +246,6 @@ impl Node {
             ..NodeState::default()
         };
         switch.encode(&mut state.extra);
-        self.hand_over_batches();
         self.core.out.push(Output::Log(LogCommand::StartGeneration {
             generation,
             tip: Tip::EMPTY,

@@ -7,6 +7,7 @@ use tandem_types::Lsn;
 use super::message::{Said, Seen};
 use super::{Node, Phase};
 use crate::Severity;
+use crate::planted::{NodeRule, holds};
 use crate::writer::PeerNote;
 
 impl Node {
@@ -148,13 +149,17 @@ impl Node {
         let ends = writer.places.durable_ends();
         let whole = !self.exchange.awaits_copy;
         let own_end = writer.site.own_end();
-        let has = if whole { ends.seen } else { Lsn::ZERO };
+        let on_disk = holds(NodeRule::SeenFromDisk);
+        let seen = if on_disk { ends.seen } else { writer.site.seen_end() };
+        let has = if whole { seen } else { Lsn::ZERO };
         let now = Seen { has, said_at: own_end, taken: self.exchange.taken, whole };
         let said = self.exchange.said;
         let news = (now.has, now.taken, whole) != (said.has, said.taken, said.whole);
         let at_rest = ends.own == own_end && now.said_at != said.said_at;
-        if news || at_rest {
+        let all_sent = self.exchange.sending.is_behind(own_end);
+        if news || at_rest || (self.exchange.said_early && all_sent) {
             self.exchange.said = now;
+            self.exchange.said_early = !all_sent;
             self.say_to_writer(&Said::Seen(now));
         }
     }

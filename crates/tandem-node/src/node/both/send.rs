@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use tandem_log::{Decoded, RecordKind, decode, encoded_len};
-use tandem_merge::{Chunk, compact};
+use tandem_merge::Chunk;
 use tandem_replication::message::push_slot;
 use tandem_types::{Lsn, Pair, SlotId};
 
 use super::message::{Said, Seen};
+use super::pace::Pace;
 use super::{Node, Phase};
+use crate::planted::{NodeRule, holds};
 use crate::walk::SlotWalk;
 use crate::writer::CopyPiece;
 use crate::{Output, Severity};
@@ -19,10 +21,8 @@ const WINDOW_BYTES: u64 = 8 << 20;
 const BACKLOG_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the log looked at in one go while the peer keeps up.
 const LIVE_BYTES: usize = 256 << 10;
-/// The same after a cut: so much of the tail is compacted together.
-const CATCH_UP_BYTES: usize = 4 << 20;
-/// Operations of a compacted chunk, about.
-const CHUNK_OPS: usize = 4_096;
+/// Operations of a compacted chunk, about: it is merged in one go.
+const CHUNK_OPS: usize = 1_024;
 /// Bytes of slots in one piece of a copy, about.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -38,6 +38,10 @@ pub(super) struct Sending {
     compact_until: Lsn,
     /// The log is being read from disk.
     reading: bool,
+    /// There is more to compact, which waits for the end of a turn only.
+    more: bool,
+    /// How much is compacted in a turn.
+    pace: Pace,
     /// Bytes of chunks and pieces sent in this connection.
     sent: u64,
     /// What the peer said last.
@@ -50,6 +54,20 @@ impl Sending {
     /// Bytes of chunks and pieces sent in this connection.
     pub(super) const fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Whether the next turn has something to send at once.
+    pub(super) const fn has_more(&self) -> bool {
+        self.more
+    }
+
+    const fn compacts(&self) -> bool {
+        self.next.get() < self.compact_until.get()
+    }
+
+    /// All own records before `own_end` were sent.
+    pub(super) fn is_behind(&self, own_end: Lsn) -> bool {
+        self.next >= own_end
     }
 
     /// From the own record `next` on, which stands in the log at or behind `place` (own position, place).
@@ -76,8 +94,28 @@ impl Giving {
 }
 
 impl Node {
-    /// Sends what may be sent now.
+    /// Sends what may be sent now; what is to be compacted, at the end of the turn.
     pub(super) fn send_records(&mut self) {
+        if !self.exchange.sending.compacts() || self.exchange.giving.is_some() {
+            self.send_stretches();
+        }
+    }
+
+    /// The end of a turn. After a cut, one stretch of the tail is compacted in each: what came of this link is heard
+    /// first, which may be that it is gone.
+    pub(super) fn send_at_end(&mut self) {
+        if self.exchange.sending.compacts() {
+            let (now, timeout) = (self.core.now.mono, self.core.settings.failure_timeout);
+            self.exchange.sending.pace.turn(now, timeout);
+        }
+        self.send_stretches();
+        if !self.exchange.sending.more {
+            self.exchange.sending.pace.pause();
+        }
+    }
+
+    fn send_stretches(&mut self) {
+        self.exchange.sending.more = false;
         let sends = matches!(self.exchange.phase, Phase::Streaming | Phase::HandingOver);
         if !sends || self.core.positions.durable_end < self.exchange.settled_end {
             return;
@@ -85,7 +123,12 @@ impl Node {
         self.pass_over();
         while self.has_room() {
             let Some(limit) = self.give_piece() else { continue };
+            let compacts = self.exchange.sending.compacts();
             if self.exchange.sending.next >= limit || !self.send_some(limit) {
+                return;
+            }
+            if compacts {
+                self.exchange.sending.more = true;
                 return;
             }
         }
@@ -101,6 +144,18 @@ impl Node {
         }
     }
 
+    /// Only what is on this disk is sent: a position is never used for two records.
+    fn log_end_to_send(&self) -> Lsn {
+        let at = &self.core.positions;
+        if holds(NodeRule::SendFromDisk) { at.durable_end } else { at.appended_end }
+    }
+
+    fn own_end_to_send(&self) -> Option<Lsn> {
+        let writer = self.core.writer.as_ref()?;
+        let on_disk = holds(NodeRule::SendFromDisk);
+        Some(if on_disk { writer.places.durable_ends().own } else { writer.site.own_end() })
+    }
+
     fn has_room(&self) -> bool {
         let sending = &self.exchange.sending;
         let on_the_way = sending.sent.saturating_sub(sending.heard.taken);
@@ -113,7 +168,7 @@ impl Node {
     /// Sends the next piece of a copy if its place has come (`None`: look again); else up to where records
     /// may be sent.
     fn give_piece(&mut self) -> Option<Lsn> {
-        let durable = self.core.writer.as_ref()?.places.durable_ends().own;
+        let durable = self.own_end_to_send()?;
         let next = self.exchange.sending.next;
         let Some(mut giving) = self.exchange.giving.take() else { return Some(durable) };
         if !giving.begun {
@@ -175,9 +230,8 @@ impl Node {
     /// now.
     fn send_some(&mut self, limit: Lsn) -> bool {
         let sending = &self.exchange.sending;
-        let compacting = sending.next < sending.compact_until;
-        let bytes_max = if compacting { CATCH_UP_BYTES } else { LIVE_BYTES };
-        let (from, until) = (sending.at, self.core.positions.durable_end);
+        let bytes_max = if sending.compacts() { sending.pace.bytes() } else { LIVE_BYTES };
+        let (from, until) = (sending.at, self.log_end_to_send());
         if from >= until {
             return false;
         }
@@ -196,10 +250,15 @@ impl Node {
             // Asked for in a connection that is gone.
             return self.send_records();
         }
+        let compacts = self.exchange.sending.compacts();
         if let Some(limit) = self.give_piece() {
             self.send_stretch(bytes, limit);
         }
-        self.send_records();
+        if compacts {
+            self.exchange.sending.more = true;
+        } else {
+            self.send_records();
+        }
     }
 
     /// It does not hold what the peer lacks.
@@ -217,7 +276,7 @@ impl Node {
             return false;
         };
         let sending = &self.exchange.sending;
-        let (first, compacting) = (sending.next, sending.next < sending.compact_until);
+        let (first, compacting) = (sending.next, sending.compacts());
         self.exchange.sending.at = read.at;
         self.exchange.sending.at_own = read.at_own;
         let Some(end) = read.payloads.last().map(|_| read.at_own) else { return read.moved };
@@ -230,7 +289,9 @@ impl Node {
                 return false;
             };
             let records = decoded.into_iter().flat_map(|chunk| chunk.records).collect();
-            for chunk in compact(first, records, CHUNK_OPS) {
+            let Some(writer) = &self.core.writer else { return false };
+            let durable = writer.places.durable_ends().own;
+            for chunk in writer.site.compact(first, records, CHUNK_OPS, durable) {
                 let mut bytes = Vec::new();
                 chunk.encode(&mut bytes);
                 self.say_counted(&Said::Chunks(vec![Cow::Owned(bytes)]));
@@ -246,7 +307,7 @@ impl Node {
     /// are no records.
     fn own_payloads<'b>(&self, bytes: &'b [u8], limit: Lsn) -> Option<Stretch<'b>> {
         let sending = &self.exchange.sending;
-        let durable_end = self.core.positions.durable_end;
+        let durable_end = self.log_end_to_send();
         let mut stretch =
             Stretch { at: sending.at, at_own: sending.at_own, moved: false, payloads: Vec::new() };
         let mut rest = bytes;
@@ -281,8 +342,9 @@ impl Node {
 
     /// The peer says how far it is.
     pub(super) fn heard_seen(&mut self, seen: Seen) {
+        let own_end = self.own_end_to_send().unwrap_or_default();
         let Some(writer) = &mut self.core.writer else { return };
-        if seen.has > writer.places.durable_ends().own || seen.taken > self.exchange.sending.sent {
+        if seen.has > own_end || seen.taken > self.exchange.sending.sent {
             return self.violated("it says that it has more than was ever sent to it");
         }
         self.exchange.sending.heard = seen;

@@ -152,3 +152,42 @@ pub(super) const TANDEM: &[Command] = &[
     sub("tandem|seq", -3, FAST, "Ids that two writers never give twice."),
     sub("tandem|help", 2, FAST, "Returns helpful text about the different subcommands."),
 ];
+
+/// A subcommand of `SCRIPT`.
+const fn script(name: &'static str, arity: i32, flags: Flags, summary: &'static str) -> Command {
+    Command { name, arity, flags, summary, ..Command::of(Group::Scripting) }
+}
+
+pub(super) const SCRIPT: &[Command] = &[
+    script("script|debug", 3, Flags::NOSCRIPT, "Sets the debug mode of server-side Lua scripts."),
+    script(
+        "script|exists",
+        -3,
+        Flags::NOSCRIPT,
+        "Determines whether server-side Lua scripts exist in the script cache.",
+    ),
+    script(
+        "script|flush",
+        -2,
+        Flags::NOSCRIPT,
+        "Removes all server-side Lua scripts from the script cache.",
+    ),
+    script(
+        "script|help",
+        2,
+        Flags::LOADING.and(Flags::STALE),
+        "Returns helpful text about the different subcommands.",
+    ),
+    script(
+        "script|kill",
+        2,
+        Flags::NOSCRIPT.and(Flags::ALLOW_BUSY),
+        "Terminates a server-side Lua script during execution.",
+    ),
+    script(
+        "script|load",
+        3,
+        Flags::NOSCRIPT.and(Flags::STALE),
+        "Loads a server-side Lua script to the script cache.",
+    ),
+];

@@ -1,4 +1,4 @@
-//! One process of the demonstration, which never outlives it.
+//! A process of the demonstration or of the laboratory, which never outlives it.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -33,9 +33,9 @@ pub(crate) struct Order {
 }
 
 impl Child {
-    /// Starts it. It is in a process group of its own, so that Ctrl-C reaches only the demonstration,
-    /// which stops everything in order; and the kernel kills it if the demonstration is killed
-    /// (`--with-parent`).
+    /// Starts it. It is in a process group of its own, so that Ctrl-C reaches only this process, which stops
+    /// everything in order; and the kernel kills it if this process is killed, or the thread that started it
+    /// ends (`--with-parent`).
     pub(crate) fn start(order: &Order) -> anyhow::Result<Self> {
         let log = order.log.clone();
         let output =
@@ -60,6 +60,18 @@ impl Child {
         self.ended
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends `signal`; one that has ended is none to complain about.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        if self.ended().is_none() {
+            send(self.process.id(), signal);
+        }
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         // Both fail only if it has ended already.
@@ -72,8 +84,7 @@ impl Child {
         if self.ended().is_some() {
             return;
         }
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
-        let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+        let asked = send(self.process.id(), Signal::TERM);
         let begun = Instant::now();
         while asked && self.ended().is_none() && begun.elapsed() < STOP_TIME_MAX {
             thread::sleep(PAUSE);
@@ -95,6 +106,12 @@ impl Child {
         };
         read().unwrap_or_else(|error| format!("(its log cannot be read: {error})"))
     }
+}
+
+/// Sends `signal` to the process; whether there was one.
+pub(crate) fn send(pid: u32, signal: Signal) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
 impl Drop for Child {
