@@ -74,6 +74,18 @@ async function main() {
   assert.deepEqual(await popped, ["q", "job"]);
   assert.equal(await second.blpop("q", 0.1), null);
 
+  r.defineCommand("take", {
+    numberOfKeys: 1,
+    lua: "local left = tonumber(redis.call('GET', KEYS[1]) or 0) - ARGV[1] "
+      + "if left < 0 then return redis.error_reply('SOLD out') end "
+      + "redis.call('SET', KEYS[1], left) return cjson.encode({left = left})",
+  });
+  await r.script("FLUSH");
+  await r.set("stock", 5);
+  assert.equal(await r.take("stock", 3), '{"left":2}');
+  await assert.rejects(r.take("stock", 3), /SOLD out/);
+  assert.equal(await r.get("stock"), "2");
+
   const text = "ü€" + "x".repeat(100000);
   await r.set("big", text);
   assert.equal(await r.get("big"), text);

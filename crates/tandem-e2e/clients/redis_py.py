@@ -117,6 +117,31 @@ assert r.set("lock", "token", nx=True, px=5000)
 assert not r.set("lock", "other", nx=True, px=5000)
 assert r.delete("lock") == 1
 
+# scripts: redis-py's own lock is three of them
+with r.lock("the lock", timeout=5) as lock:
+    assert lock.locked() and lock.owned()
+    assert not r.lock("the lock", timeout=5, blocking=False).acquire()
+    lock.extend(5)
+    lock.reacquire()
+assert not r.exists("the lock")
+limiter = r.register_script(
+    "local n = redis.call('INCR', KEYS[1])"
+    " if n == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end return n"
+)
+r.script_flush()
+assert [limiter(keys=["limit"], args=[60000]) for _ in range(3)] == [1, 2, 3]
+assert 0 < r.pttl("limit") <= 60000
+assert r.script_exists(limiter.sha) == [True]
+pipe = r.pipeline()
+limiter(keys=["limit"], args=[60000], client=pipe)
+pipe.get("limit")
+assert pipe.execute() == [4, "4"]
+try:
+    r.eval("return redis.call('LPUSH', KEYS[1], 'x')", 1, "s")
+    raise SystemExit("a wrong type must be an error")
+except redis.ResponseError as error:
+    assert "WRONGTYPE" in str(error), error
+
 assert r.info()["redis_mode"] == "standalone"
 assert r.dbsize() > 2000
 r.select(1) if hasattr(r, "select") else None

@@ -20,6 +20,7 @@
 pub mod apart;
 pub mod audit;
 pub mod client;
+pub mod clocks;
 pub mod differential;
 pub mod family;
 pub mod hosts;

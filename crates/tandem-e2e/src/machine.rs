@@ -44,6 +44,14 @@ pub fn open_files(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
+/// True while every thread of a process has a tracer; also once the process is gone.
+pub fn is_traced(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    let statuses = threads.flatten().map(|it| fs::read_to_string(it.path().join("status")));
+    // A thread that has ended meanwhile has no status any more.
+    statuses.flatten().all(|status| !status.contains("TracerPid:\t0\n"))
+}
+
 fn status_field(pid: u32, name: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

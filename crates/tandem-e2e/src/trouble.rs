@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::machine::{has_program, is_root};
+use crate::machine::{self, has_program, is_root};
+use crate::wait;
+
+/// Until strace has attached itself to all threads of a process.
+const ATTACHED: Duration = Duration::from_secs(20);
 
 /// System calls of a running process that fail or are slow, by `strace`.
 #[derive(Debug)]
@@ -28,7 +33,9 @@ impl Injection {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("strace: {error}"))?;
-        Ok(Self { strace })
+        let injection = Self { strace };
+        wait::until_true("strace holds every thread", ATTACHED, || machine::is_traced(pid));
+        Ok(injection)
     }
 }
 

@@ -224,7 +224,8 @@ fn two_new_nodes_with_different_files_begin_no_pair() {
     for node in [&pair.a, &pair.b] {
         wait::until("the cause is named", Duration::from_secs(20), || {
             let log = node.log();
-            if log.contains("their configurations differ") { Ok(()) } else { Err(log) }
+            let named = ["their configurations differ", "pair.initial_primary (\"", " there)"];
+            if named.iter().all(|word| log.contains(word)) { Ok(()) } else { Err(log) }
         });
     }
     wait::stays_true("nobody serves", Duration::from_secs(3), || {

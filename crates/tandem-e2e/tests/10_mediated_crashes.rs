@@ -292,9 +292,10 @@ fn an_old_primary_with_an_extra_tail_keeps_it_aside_and_follows() {
 
 #[test]
 fn a_command_that_takes_longer_than_a_session_is_no_dead_node() {
-    let Some(mut pair) = MediatedPair::start("a long command", &MediatedOptions::default()) else {
-        return;
-    };
+    // Nor a process that its supervisor should kill.
+    let options = MediatedOptions::default().switch("watchdog = \"1s\"");
+    let Some(mut pair) = MediatedPair::start("a long command", &options) else { return };
+    let pid = pair.a.pid();
     let mut client = pair.a.client();
     client.set_reply_timeout(RECOVERY).expect("a socket takes a timeout");
     client.ok(&["SETBIT", "bits", "4294967295", "1"]);
@@ -318,4 +319,5 @@ fn a_command_that_takes_longer_than_a_session_is_no_dead_node() {
     pair.wait_in_sync();
     assert_eq!(pair.a.status().number("epoch"), 1, "b took over after {took:?}");
     assert_eq!(pair.a.status().role(), "primary");
+    assert_eq!(pair.a.pid(), pid, "killed by its supervisor: {}", pair.a.log());
 }

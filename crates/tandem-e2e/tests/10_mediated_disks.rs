@@ -1,7 +1,8 @@
 //! Automatic switching through the witness while disks fail, fill up, hang or are replaced.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tandem_e2e::load::Load;
@@ -187,6 +188,67 @@ fn the_only_one_that_has_everything_is_never_replaced_by_an_empty_one() {
     fs::rename(&aside, pair.a.data()).expect("renamed");
     pair.a.start();
     pair.judge_report(&report, 0);
+}
+
+/// `cp -a`, as a backup does.
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-aT").args([from, to]).status().expect("there is a cp");
+    assert!(done.success(), "{done}");
+}
+
+#[test]
+fn a_witness_brought_back_from_a_backup_makes_nobody_primary_who_lacks_writes() {
+    if MediatorKind::from_environment() != MediatorKind::Witness {
+        return;
+    }
+    let Some(mut pair) = default("an older witness") else { return };
+    let load = pair.load();
+    let folder = pair.folder().join("mediator");
+    let backup = pair.folder().join("backup");
+    // The record says that both are in sync, and that is the last that b hears of it.
+    copy(&folder, &backup);
+    pair.b.kill();
+    pair.wait_alone(&pair.a);
+    goes_on(&load);
+    pair.a.kill();
+    let report = load.stop();
+    pair.mediator.kill();
+    fs::remove_dir_all(&folder).expect("removable");
+    copy(&backup, &folder);
+    pair.mediator.start();
+    pair.b.start();
+    pair.b.wait_status("sees that it is a copy", |status| {
+        status.at("mediator.trouble").as_str().is_some_and(|it| it.contains("a copy"))
+    });
+    wait::stays_true("b does not begin with less", Duration::from_secs(3), || {
+        pair.b.status().role() != "primary"
+    });
+    pair.a.start();
+    pair.a.wait_role("primary");
+    pair.judge_report(&report, 0);
+}
+
+#[test]
+fn a_witness_that_is_restarted_is_no_copy() {
+    if MediatorKind::from_environment() != MediatorKind::Witness {
+        return;
+    }
+    let Some(mut pair) = default("the same witness") else { return };
+    let load = pair.load();
+    pair.a.kill();
+    pair.b.wait_role("primary");
+    goes_on(&load);
+    pair.a.start();
+    pair.wait_in_sync();
+    pair.b.kill();
+    pair.a.kill();
+    pair.mediator.kill();
+    pair.mediator.start();
+    // In sync, and the record is the one that it saw last: nobody else is needed.
+    pair.a.start();
+    pair.a.wait_role("primary");
+    pair.b.start();
+    pair.judge(load, usize::MAX);
 }
 
 #[test]

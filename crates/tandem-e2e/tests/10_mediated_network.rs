@@ -207,6 +207,53 @@ fn an_emptied_mediator_gives_the_role_to_nobody_who_may_lack_writes() {
 }
 
 #[test]
+fn a_node_that_was_alone_returns_by_itself_to_an_emptied_mediator() {
+    let Some(mut pair) = default("alone, mediator wiped") else { return };
+    let load = pair.load();
+    pair.b.kill();
+    pair.wait_alone(&pair.a);
+    load.wait_for_more(100, RECOVERY);
+    pair.a.kill();
+    let report = load.stop();
+    pair.mediator.kill();
+    pair.mediator.wipe();
+    pair.mediator.start();
+    pair.a.start();
+    pair.a.wait_role("primary");
+    pair.b.start();
+    pair.judge_report(&report, 0);
+}
+
+#[test]
+fn a_standby_that_is_left_with_an_emptied_mediator_is_promoted_by_force() {
+    let Some(mut pair) = default("standby left, mediator wiped") else { return };
+    let load = pair.load();
+    pair.b.kill();
+    pair.a.kill();
+    let report = load.stop();
+    pair.mediator.kill();
+    pair.mediator.wipe();
+    pair.mediator.start();
+    pair.b.start();
+    pair.b.wait_status("sees that the record is lost", |status| {
+        status.at("mediator.trouble").as_str().is_some_and(|it| it.contains("no record"))
+    });
+    let said = pair.b.verb(&["promote"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    pair.must(&pair.b, &["promote", "--force"]);
+    pair.b.wait_role("primary");
+    pair.b.client().ok(&["SET", "by-force", "v"]);
+    pair.b.wait_status("it is in the record", |status| {
+        status.at("mediator.record").as_str().is_some_and(|it| !it.is_empty())
+    });
+    // Nobody had written to the other one alone, so its machine returns as the standby.
+    pair.a.start();
+    pair.judge_report(&report, 1);
+    let (primary, _) = pair.by_role();
+    assert_eq!(primary.client().ok(&["GET", "by-force"]).text().as_deref(), Some("v"));
+}
+
+#[test]
 fn without_mediator_and_link_nobody_writes_and_both_say_why() {
     let Some(mut pair) = default("mediator and link gone") else { return };
     let load = pair.load();

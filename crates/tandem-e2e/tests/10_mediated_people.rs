@@ -140,6 +140,25 @@ fn a_pause_stops_decisions_until_it_is_lifted() {
 }
 
 #[test]
+fn a_pause_holds_on_both_nodes_from_the_moment_it_is_answered() {
+    let Some(mut pair) = start("pause is answered", "") else { return };
+    let load = pair.load();
+    pair.must(&pair.a, &["pause"]);
+    pair.a.kill();
+    wait::stays_true("b stands by", Duration::from_secs(3), || {
+        let status = pair.b.status();
+        status.role() == "standby" && status.is("paused")
+    });
+    let said = pair.b.verb(&["resume"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("node a is not connected"), "{said:?}");
+    pair.b.wait_role("primary");
+    pair.a.start();
+    pair.wait_in_sync();
+    pair.judge(load, 1);
+}
+
+#[test]
 fn force_begins_a_reign_without_the_mediator_and_the_other_one_follows_later() {
     let Some(mut pair) = start("promote --force", "") else { return };
     let load = pair.load();

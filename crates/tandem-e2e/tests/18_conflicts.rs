@@ -39,6 +39,8 @@ fn shared(client: &mut Client) {
     client.ok(&["MSET", "from", "100", "to", "0", "other", "1"]);
     client.ok(&["SADD", "tags", "red"]);
     client.ok(&["HSET", "user", "name", "ann"]);
+    client.ok(&["HSET", "basket", "apples", "1"]);
+    client.ok(&["RPUSH", "line", "a", "b"]);
     client.ok(&["WAIT", "1", "3000"]);
 }
 
@@ -51,6 +53,8 @@ fn lost(client: &mut Client) {
     client.ok(&["DEL", "left"]);
     client.ok(&["SADD", "tags", "green"]);
     client.ok(&["HSET", "user", "mail", "a@b"]);
+    client.ok(&["HSET", "basket", "apples", "3"]);
+    client.ok(&["RPUSH", "line", "c"]);
     client.ok(&["MULTI"]);
     client.ok(&["DECRBY", "from", "40"]);
     client.ok(&["INCRBY", "to", "40"]);
@@ -66,6 +70,9 @@ fn meanwhile(client: &mut Client) {
     client.ok(&["DEL", "gone"]);
     client.ok(&["SADD", "tags", "blue"]);
     client.ok(&["HSET", "user", "town", "ulm"]);
+    client.ok(&["HSET", "basket", "apples", "5", "pears", "1"]);
+    client.ok(&["DEL", "line"]);
+    client.ok(&["SET", "line", "of another type now"]);
     client.ok(&["SET", "other", "3"]);
 }
 
@@ -213,6 +220,73 @@ fn marks_are_gone(pair: &Pair) {
     });
 }
 
+#[track_caller]
+fn apply(node: &Node, id: &str, words: &[&str], says: &str) {
+    let said = node.verb(&[&["conflicts", "apply", id], words].concat());
+    assert!(said.code == 0 && said.out.contains(says), "{words:?}: {said:?}");
+}
+
+#[test]
+fn a_person_decides_what_conflicts_key_by_key_or_all_at_once() {
+    let mut pair = forked("keep");
+    pair.a.start();
+    pair.wait_in_sync();
+    let id = only_id(&pair.b);
+    let path = format!("/api/v1/conflicts/{id}/apply");
+    let mut client = pair.b.client();
+
+    // What is only half said is refused; a dry run says what force would do, and does nothing.
+    assert_eq!(pair.b.verb(&["conflicts", "apply", &id, "--key", "key:100"]).code, 2);
+    let half = pair.b.http("POST", &path, r#"{"key": "key:100"}"#).unwrap();
+    assert!(half.status == 409 && half.body.contains("take lost"), "{half:?}");
+    let unknown = pair.b.verb(&["conflicts", "apply", &id, "--key", "nobody", "--take", "lost"]);
+    assert!(unknown.code == 1 && unknown.err.contains("no such key"), "{unknown:?}");
+    let end = pair.b.status().number("last_lsn");
+    // key:100, gone, basket, line, and `other` with the two keys of its transaction as they were.
+    apply(&pair.b, &id, &["--force", "--dry-run"], "5 keys written again, 3 merged, 5 took");
+    assert_eq!(pair.b.status().number("last_lsn"), end);
+
+    // One key takes the lost value, once: what a client writes to it afterwards stays.
+    let key = ["--key", "key:100", "--take", "lost"];
+    apply(&pair.b, &id, &key, "0 keys written again, 0 merged, 1 took the lost value");
+    assert_eq!(text_of(&mut client, "key:100").as_deref(), Some("by the old primary"));
+    assert_eq!(number_of(&mut client, "counter"), Some(15), "nothing else was touched");
+    client.ok(&["SET", "key:100", "later"]);
+    apply(&pair.b, &id, &key, "1 were applied before");
+    assert_eq!(text_of(&mut client, "key:100").as_deref(), Some("later"));
+
+    // Another one stays as it is, and is not asked about again.
+    client.ok(&["TANDEM", "CONFLICTS", "APPLY", &id, "KEY", "gone", "TAKE", "CURRENT"]);
+    assert_eq!(text_of(&mut client, "gone"), None);
+    has_class(&classes(&pair.b, &id), "gone", "left", "nothing");
+    assert!(
+        client.command(&["TANDEM", "CONFLICTS", "APPLY", &id, "TAKE"]).unwrap().error().is_some()
+    );
+
+    // What a transaction binds together comes along.
+    let group = pair.b.http("POST", &path, r#"{"key": "other", "take": "lost"}"#).unwrap();
+    assert_eq!(group.status, 200, "{group:?}");
+    let now = ["from", "to", "other"].map(|key| number_of(&mut client, key));
+    assert_eq!(now, [Some(60), Some(40), Some(2)]);
+
+    // The rest at once: exactly what was lost, whatever the type is now; additions are still added.
+    apply(&pair.b, &id, &["--force"], "3 keys written again, 3 merged, 2 took the lost value");
+    assert_eq!(number_of(&mut client, "counter"), Some(20));
+    assert_eq!(text_of(&mut client, "key:100").as_deref(), Some("later"));
+    assert_eq!(client.ok(&["HLEN", "basket"]).int(), Some(1));
+    assert_eq!(client.ok(&["HGET", "basket", "apples"]).text().as_deref(), Some("3"));
+    let line = format!("{:?}", client.ok(&["LRANGE", "line", "0", "-1"]));
+    assert!(line.contains('a') && line.contains('c'), "{line}");
+    for node in [&pair.a, &pair.b] {
+        node.wait_status("nothing is undecided", |status| status.number("conflicts") == 0);
+        assert_eq!(conflicts(node)[0]["state"], "applied");
+    }
+    marks_are_gone(&pair);
+    assert_eq!(pair.b.verb(&["conflicts", "apply", &id, "--force"]).code, 1, "decided is decided");
+    // The other machine holds the same.
+    assert_eq!(pair.b.verb(&["verify"]).code, 0);
+}
+
 #[test]
 fn reapply_writes_what_is_safe_by_itself_and_keeps_the_rest() {
     let mut pair = forked("reapply");
@@ -295,6 +369,38 @@ fn has_file(node: &Node) -> bool {
     files.into_iter().any(|file| file.path().extension().is_some_and(|end| end == "jsonl"))
 }
 
+#[test]
+fn a_saved_write_names_its_client_where_the_process_that_served_it_saves_it() {
+    let mut pair = Pair::start(&splitting("keep"));
+    shared(&mut pair.a.client());
+    pair.b.kill();
+    pair.a.wait_status("misses its peer", |status| !status.is("peer.connected"));
+    let mut client = pair.a.client();
+    client.ok(&["CLIENT", "SETNAME", "till-4"]);
+    client.ok(&["SET", "fresh", "only here"]);
+    client.ok(&["MULTI"]);
+    client.ok(&["SET", "key:100", "in a transaction"]);
+    client.ok(&["EXEC"]);
+    // It hears of the other reign when it goes on, and saves what it wrote itself.
+    pair.a.freeze();
+    pair.b.start();
+    pair.promote_b(&["--force"]);
+    pair.a.thaw();
+    pair.wait_in_sync();
+    let id = only_id(&pair.b);
+    let text = fs::read_to_string(file_of(&pair.b, &id)).unwrap();
+    let lines = text.lines().filter(|line| line.contains("\"op\":\"SET"));
+    let clients: Vec<Value> =
+        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()["client"].clone()).collect();
+    let named = |client: &Value| {
+        let client = client.as_str().unwrap_or_default();
+        client.starts_with("id=")
+            && client.contains("addr=127.0.0.1:")
+            && client.contains("name=till-4")
+    };
+    assert!(clients.len() == 2 && clients.iter().all(named), "{text}");
+}
+
 /// A moment, and how it is known.
 type Step = (&'static str, fn(&Pair) -> bool);
 
@@ -332,26 +438,30 @@ fn pipeline(client: &mut Client, words: &[&str], keys: usize) -> usize {
     (0..keys).filter(|_| client.reply().is_ok_and(|it| it.error().is_none())).count()
 }
 
-#[test]
-fn a_primary_that_dies_while_it_applies_has_applied_once() {
-    const KEYS: usize = 4_000;
+/// A pair whose saved writes are `KEYS` commands of the old primary; `b` is primary.
+fn many(keys: usize, words: [&[&str]; 3]) -> (Pair, String) {
     let options = PairOptions { by: "direct", ..PairOptions::new("primary-standby") }
         .switch("on_silence = \"take-over\"");
     let mut pair = Pair::start(&options);
-    assert_eq!(pipeline(&mut pair.a.client(), &["INCRBY", "1"], KEYS), KEYS);
+    assert_eq!(pipeline(&mut pair.a.client(), words[0], keys), keys);
     pair.b.kill();
     pair.a.wait_status("goes on alone", |status| !status.is("in_sync"));
-    assert_eq!(pipeline(&mut pair.a.client(), &["INCRBY", "10"], KEYS), KEYS);
+    assert_eq!(pipeline(&mut pair.a.client(), words[1], keys), keys);
     pair.a.kill();
     pair.b.start();
     pair.promote_b(&["--force"]);
-    assert_eq!(pipeline(&mut pair.b.client(), &["INCRBY", "100"], KEYS), KEYS);
+    assert_eq!(pipeline(&mut pair.b.client(), words[2], keys), keys);
     pair.a.start();
     pair.wait_in_sync();
     let id = only_id(&pair.b);
-    // It dies once some of it is written; the standby takes over and applies the rest.
+    (pair, id)
+}
+
+/// The primary dies once some of it is written; whoever serves then.
+fn dies_while_it_applies<'p>(pair: &'p Pair, id: &str, how: &[&str]) -> &'p Node {
     std::thread::scope(|scope| {
-        let asked = scope.spawn(|| pair.b.verb(&["conflicts", "apply", &id]));
+        let words = [&["conflicts", "apply", id], how].concat();
+        let asked = scope.spawn(move || pair.b.verb(&words));
         let mut client = pair.b.client();
         wait::until_glimpsed("some of it is written", PATIENCE, || {
             let marks = client.ok(&["HLEN", &format!("tandem:conflicts:{id}")]).int();
@@ -362,20 +472,50 @@ fn a_primary_that_dies_while_it_applies_has_applied_once() {
         asked.join().unwrap();
     });
     let serves = |node: &Node| node.try_status().is_ok_and(|status| status.role() == "primary");
-    let now =
-        wait::until("somebody serves", PATIENCE, || match (serves(&pair.a), serves(&pair.b)) {
-            (true, false) => Ok(&pair.a),
-            (false, true) => Ok(&pair.b),
-            both => Err(format!("{both:?}")),
-        });
+    wait::until("somebody serves", PATIENCE, || match (serves(&pair.a), serves(&pair.b)) {
+        (true, false) => Ok(&pair.a),
+        (false, true) => Ok(&pair.b),
+        both => Err(format!("{both:?}")),
+    })
+}
+
+fn apply_the_rest(now: &Node, id: &str, how: &[&str]) {
     wait::until("all of it is applied", PATIENCE, || {
-        let said = now.verb(&["conflicts", "apply", &id]);
+        let said = now.verb(&[&["conflicts", "apply", id], how].concat());
         let settled = said.code == 0 || said.err.contains("applied already");
         if settled { Ok(()) } else { Err(format!("{said:?}")) }
     });
+}
+
+#[test]
+fn a_primary_that_dies_while_it_applies_has_applied_once() {
+    const KEYS: usize = 4_000;
+    let (pair, id) = many(KEYS, [&["INCRBY", "1"], &["INCRBY", "10"], &["INCRBY", "100"]]);
+    let now = dies_while_it_applies(&pair, &id, &[]);
+    apply_the_rest(now, &id, &[]);
     let mut client = now.client();
     for number in 0..KEYS {
         assert_eq!(number_of(&mut client, &format!("n{number}")), Some(111), "n{number}");
+    }
+    pair.wait_in_sync();
+}
+
+#[test]
+fn a_primary_that_dies_while_it_applies_by_force_overwrites_nothing_twice() {
+    const KEYS: usize = 4_000;
+    let (pair, id) = many(KEYS, [&["SET", "before"], &["SET", "lost"], &["SET", "current"]]);
+    let now = dies_while_it_applies(&pair, &id, &["--force"]);
+    let mut client = now.client();
+    // What has its lost value is decided: a client goes on from there.
+    let name = |number: usize| format!("n{number}");
+    let has = |client: &mut Client, number| text_of(client, &name(number));
+    let first = (0..KEYS).find(|&number| has(&mut client, number).as_deref() == Some("lost"));
+    let first = first.unwrap();
+    client.ok(&["SET", &name(first), "later"]);
+    apply_the_rest(now, &id, &["--force"]);
+    for number in 0..KEYS {
+        let wanted = if number == first { "later" } else { "lost" };
+        assert_eq!(has(&mut client, number).as_deref(), Some(wanted), "n{number}");
     }
     pair.wait_in_sync();
 }

@@ -66,6 +66,28 @@ fn both_read(pair: &Machines, line: &str, want: &str) {
     }
 }
 
+/// Load balancers, dashboards and people hear that a node refuses writes, and with which error; or that it does
+/// not.
+#[track_caller]
+fn is_told(node: &Node, error: Option<&str>) {
+    let health = node.http("GET", "/health/primary", "").unwrap();
+    assert_eq!(health.status, if error.is_some() { 503 } else { 200 }, "{}", health.body);
+    let refused = node.metric("tandem_writes_refused") > 0.5;
+    assert_eq!(refused, error.is_some(), "the metric");
+    let status = node.status();
+    let told = status.at("writes_refused").as_str().unwrap_or_default();
+    assert!(error.is_none_or(|error| told.starts_with(error)), "{told}");
+    assert!(error.is_some() || told.is_empty(), "{told}");
+    if let Some(error) = error {
+        assert!(health.body.contains(error), "{}", health.body);
+        let said = node.verb(&["status"]);
+        assert_ne!(said.code, 0, "{said:?}");
+        assert!(said.out.contains(error), "{said:?}");
+        let why = node.verb(&["why"]);
+        assert!(why.out.contains(error), "{why:?}");
+    }
+}
+
 #[test]
 fn every_sale_counts_in_every_variant() {
     let Some(mut pair) = Machines::start("every_sale_counts") else { return };
@@ -304,6 +326,22 @@ fn conflicts_are_kept_on_disk_beyond_those_in_memory_and_over_crashes() {
     assert_eq!(run(&mut pair.a.client(), "TANDEM PP CONFLICTS").items().len(), 1_000);
     let entry = page[0].field("loser").unwrap();
     assert!(text(&entry, "value").starts_with('a') || text(&entry, "value").starts_with('b'));
+    // The oldest is on disk only, and can be decided all the same; what is sent behind it waits.
+    assert_eq!(text(&page[0], "resolved"), "unknown");
+    let (id, key, loser) = (text(&page[0], "id"), text(&page[0], "key"), text(&entry, "value"));
+    let lines = [
+        format!("TANDEM PP RESOLVE {id} USE LOSER"),
+        format!("GET {key}"),
+        "TANDEM PP RESOLVE 1-77 VALUE x".to_owned(),
+        "PING".to_owned(),
+    ];
+    let told = run_lines(&mut pair.a.client(), &lines);
+    assert!(told[0].is_ok(), "{told:?}");
+    assert_eq!(told[1].text().as_deref(), Some(loser.as_str()));
+    assert!(told[2].error().is_some_and(|text| text.contains("no such id")), "{told:?}");
+    assert_eq!(told[3].text().as_deref(), Some("PONG"));
+    pair.wait_equal();
+    both_read(&pair, &format!("GET {key}"), &loser);
     pair.kill_process(&pair.a);
     pair.wait_in_sync();
     assert_eq!(both_nodes(&pair).map(ids), before);
@@ -339,10 +377,13 @@ fn writes_end_when_too_many_are_not_at_the_peer() {
     };
     assert!(refused.starts_with("PPDIVERGED "), "{refused}");
     assert!(written >= 50, "{written}");
+    is_told(&pair.a, Some("PPDIVERGED "));
+    is_told(&pair.b, None);
     assert_eq!(run(&mut client, "GET k0").text().map(|text| text.len()), Some(20_000));
     assert_eq!(run(&mut pair.b.client(), "SET other 1").error(), None, "B has room");
     pair.mend();
     assert_eq!(run(&mut client, "SET more 1").error(), None);
+    is_told(&pair.a, None);
     pair.wait_equal();
     both_read(&pair, "DBSIZE", &(written + 2).to_string());
 }
@@ -362,6 +403,7 @@ fn without_its_peer_a_node_that_shall_refuse_refuses() {
         serves_alone(node);
         let reply = run(&mut node.client(), "SET k 2");
         assert!(reply.error().is_some_and(|text| text.starts_with("NOREPLICAS ")), "{reply:?}");
+        is_told(node, Some("NOREPLICAS "));
         assert_eq!(run(&mut node.client(), "GET k").text().as_deref(), Some("1"));
     }
     pair.mend_line();
@@ -370,6 +412,7 @@ fn without_its_peer_a_node_that_shall_refuse_refuses() {
     assert_eq!(run(&mut pair.b.client(), "GET waiting").text().as_deref(), Some("1"));
     for node in both_nodes(&pair) {
         assert_eq!(run(&mut node.client(), "SET k 3").error(), None);
+        is_told(node, None);
     }
     pair.wait_equal();
 }
