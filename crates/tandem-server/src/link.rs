@@ -236,7 +236,7 @@ impl Link {
     /// Drops every connection; node B dials again.
     pub(crate) fn hang_up(&mut self, reason: &str, now: Now) {
         let up_since = self.up.and_then(|index| self.lines.get(&index)?.up_since);
-        if self.is_news(up_since, reason, now.mono) {
+        if self.is_news(up_since, Some(reason), now.mono) {
             tracing::info!("the link is dropped: {reason}");
         }
         if let Some(line) = self.up.and_then(|index| self.lines.get_mut(&index)) {
@@ -515,7 +515,8 @@ impl Link {
         if self.up == Some(index) {
             self.up = None;
             self.backlog_reported = 0;
-            if self.is_news(line.up_since, &end.to_string(), turn.now.mono) {
+            let why = (!end.broke_off()).then(|| end.to_string());
+            if self.is_news(line.up_since, why.as_deref(), turn.now.mono) {
                 tracing::warn!("the link is down: {reason}");
             }
             turn.step(Input::LinkDown { reason });
@@ -555,21 +556,29 @@ impl Link {
     }
 
     /// Whether it is worth a line that a link is lost: not if one before was lost for the same as soon as it came
-    /// up, too, and none has lasted since.
-    fn is_news(&mut self, up_since: Option<Monotonic>, reason: &str, now: Monotonic) -> bool {
+    /// up, too, and none has lasted since. Without a reason (it broke off) it is news only if nothing was said before:
+    /// which of its ways a socket takes to report that is chance.
+    fn is_news(
+        &mut self,
+        up_since: Option<Monotonic>,
+        reason: Option<&str>,
+        now: Monotonic,
+    ) -> bool {
         let lasted = up_since.is_some_and(|since| now.since(since) >= LASTED);
         if lasted {
             self.lost_for.clear();
             return true;
         }
-        let news = !self.lost_for.iter().any(|said| said == reason);
-        if news {
-            if self.lost_for.len() >= REASONS_MAX {
-                self.lost_for.remove(0);
-            }
-            self.lost_for.push(reason.to_owned());
+        let reason = reason.unwrap_or_default();
+        let said = self.lost_for.iter().any(|said| said == reason);
+        if said || (reason.is_empty() && !self.lost_for.is_empty()) {
+            return false;
         }
-        news
+        if self.lost_for.len() >= REASONS_MAX {
+            self.lost_for.remove(0);
+        }
+        self.lost_for.push(reason.to_owned());
+        true
     }
 }
 

@@ -36,9 +36,22 @@ pub(crate) enum LineEnd {
 }
 
 impl LineEnd {
+    /// The connection is over, and which of its ways the socket took to tell is chance.
+    pub(crate) fn broke_off(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        match self {
+            Self::Closed => true,
+            Self::Io(error) => matches!(
+                error.kind(),
+                BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether it says more than that a connection is over.
-    pub(crate) const fn says_why(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::Link(_))
+    pub(crate) fn says_why(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Link(_)) && !self.broke_off()
     }
 }
 

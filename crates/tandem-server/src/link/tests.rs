@@ -192,12 +192,17 @@ fn a_link_that_is_refused_as_soon_as_it_is_up_is_told_once() {
     let mut b = End::dialing(1, None);
     let (now, later) = (Monotonic::from_millis(10_000), Monotonic::from_millis(20_000));
     let up = Some(Monotonic::from_millis(9_999));
-    assert!(b.link.is_news(up, "another pair", now));
-    assert!(!b.link.is_news(up, "another pair", now), "the next attempt");
-    assert!(b.link.is_news(up, "another version", now), "it changed");
-    assert!(!b.link.is_news(up, "another pair", now), "two of them in turn");
-    assert!(b.link.is_news(up, "another version", later), "it had lasted");
-    assert!(b.link.is_news(up, "another version", now), "that was not the same");
+    assert!(b.link.is_news(up, Some("another pair"), now));
+    assert!(!b.link.is_news(up, Some("another pair"), now), "the next attempt");
+    assert!(b.link.is_news(up, Some("another version"), now), "it changed");
+    assert!(!b.link.is_news(up, Some("another pair"), now), "two of them in turn");
+    assert!(b.link.is_news(up, Some("another version"), later), "it had lasted");
+    assert!(b.link.is_news(up, Some("another version"), now), "that was not the same");
+    assert!(!b.link.is_news(up, None, now), "it broke off, and why is known");
+    assert!(b.link.is_news(up, None, later), "it had lasted");
+    assert!(b.link.is_news(up, None, now), "and is lost at once now");
+    assert!(!b.link.is_news(up, None, now), "as before");
+    assert!(b.link.is_news(up, Some("another pair"), now), "now it is known why");
 }
 
 #[test]
