@@ -11,8 +11,17 @@ const DECIMALS: i32 = 17;
 
 /// The sum of two numbers as text, as Redis would show it.
 pub(crate) fn add(left: &[u8], right: &[u8]) -> Result<Vec<u8>, Failure> {
-    let left_float = tandem_resp::parse_f64(left).ok_or(Failure::NotFloat)?;
-    let right_float = tandem_resp::parse_f64(right).ok_or(Failure::NotFloat)?;
+    let floats = (tandem_resp::parse_f64(left), tandem_resp::parse_f64(right));
+    let (left_float, right_float) = match floats {
+        (Some(left), Some(right)) => (left, right),
+        (Some(number), None) if number.is_infinite() && is_long_double(right) => {
+            return Err(Failure::NotFinite);
+        }
+        (None, Some(number)) if number.is_infinite() && is_long_double(left) => {
+            return Err(Failure::NotFinite);
+        }
+        _ => return Err(Failure::NotFloat),
+    };
     let exact = units(left).zip(units(right)).and_then(|(left, right)| left.checked_add(right));
     if let Some(sum) = exact {
         return Ok(show(sum));
@@ -22,6 +31,19 @@ pub(crate) fn add(left: &[u8], right: &[u8]) -> Result<Vec<u8>, Failure> {
         return Err(Failure::NotFinite);
     }
     Ok(trimmed(&format!("{sum:.17}")))
+}
+
+/// Too large for 64 bits, but a number in Redis' 80.
+fn is_long_double(text: &[u8]) -> bool {
+    /// The largest one is 1.19e4932; with this less in the exponent it fits.
+    const LESS: i32 = 4624;
+    const LARGEST: f64 = 1.189_731_495_357_231_8e308;
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let exponent = exponent.parse::<i32>().ok().and_then(|exponent| exponent.checked_sub(LESS));
+    let smaller =
+        exponent.and_then(|exponent| format!("{mantissa}e{exponent}").parse::<f64>().ok());
+    smaller.is_some_and(|number| number.abs() <= LARGEST)
 }
 
 /// The number in units of 1e-17, rounded half away from zero; `None` if it is no plain decimal number
@@ -110,6 +132,10 @@ mod tests {
         assert_eq!(add(b"a", b"1"), Err(Failure::NotFloat));
         assert_eq!(add(b"1", b" 1"), Err(Failure::NotFloat));
         assert_eq!(add(b"1", b"inf"), Err(Failure::NotFinite));
+        assert_eq!(add(b"1e400", b"-inf"), Err(Failure::NotFinite), "a number in 80 bits");
+        assert_eq!(add(b"+inf", b"-1.5E+4000"), Err(Failure::NotFinite));
+        assert_eq!(add(b"1e5000", b"inf"), Err(Failure::NotFloat), "not even there");
+        assert_eq!(add(b"1ee4", b"inf"), Err(Failure::NotFloat));
         assert_eq!(add(b"1e308", b"1e308").err(), Some(Failure::NotFinite));
         assert!(add(b"1e300", b"1").unwrap().starts_with(b"1000000000000000052504760255204"));
     }
