@@ -158,3 +158,46 @@ fn a_frozen_primary_that_wakes_after_the_promotion_acknowledges_nothing_more() {
     let report = load.stop();
     judge("frozen", 1, &report, &pair.b);
 }
+
+#[test]
+fn a_primary_that_wakes_tells_nobody_what_was_before_its_pause() {
+    for topology in ["primary-standby", "primary-replica"] {
+        let mut pair = Pair::start(&durable(topology));
+        pair.a.client().ok(&["SET", "key", "before"]);
+        let mut asking = pair.a.client();
+        asking.ok(&["PING"]);
+        pair.a.freeze();
+        pair.b.wait_status("misses its peer", |status| !status.is("peer.connected"));
+        let said = pair.b.verb(&["promote"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        pair.b.wait_role("primary");
+        let said = pair.b.verb(&["solo"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        pair.b.client().ok(&["SET", "key", "after"]);
+        // The frozen node finds the request beside the end of its link.
+        asking.send(&["GET", "key"]).expect("the kernel takes it");
+        pair.a.thaw();
+        let told = asking.reply();
+        let stale = told.as_ref().is_ok_and(|told| format!("{told:?}").contains("before"));
+        assert!(!stale, "{topology}: {told:?}");
+        pair.wait_in_sync();
+    }
+}
+
+#[test]
+fn a_primary_that_wakes_beside_its_standby_answers_at_once() {
+    let mut pair = Pair::start(&durable("primary-standby"));
+    let mut asking = pair.a.client();
+    asking.ok(&["SET", "key", "value"]);
+    pair.a.freeze();
+    pair.b.wait_status("misses its peer", |status| !status.is("peer.connected"));
+    asking.send(&["GET", "key"]).expect("the kernel takes it");
+    pair.a.thaw();
+    let told = asking.reply().expect("it is still the primary");
+    assert!(format!("{told:?}").contains("value"), "{told:?}");
+    pair.wait_in_sync();
+    // Without its standby it goes on, too, after one time-out.
+    pair.b.kill();
+    pair.a.wait_status("misses its peer", |status| !status.is("peer.connected"));
+    assert!(format!("{:?}", asking.ok(&["GET", "key"])).contains("value"));
+}

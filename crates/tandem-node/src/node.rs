@@ -9,6 +9,7 @@
 //! on in order, and what they lead to is handed to the others.
 
 mod applying;
+mod awaking;
 mod boot;
 mod both;
 mod comparing;
@@ -142,6 +143,7 @@ pub struct Node {
     disk_full: Option<String>,
     /// It was said that writes wait.
     wait_told: bool,
+    awaking: awaking::Awaking,
     health: Health,
     stopping: bool,
     /// The role was handed over; the process ends once nobody is served through it any more.
@@ -232,6 +234,7 @@ impl Node {
             self.comparing.deadline(),
             self.conflicts.deadline(),
             self.merge_log_deadline(),
+            self.awaking_deadline(),
         ];
         brains.into_iter().flatten().min()
     }
@@ -301,6 +304,7 @@ impl Node {
 
     /// Everything of this turn has come: hand over what it made.
     fn end_of_turn(&mut self) {
+        self.notice_pause();
         self.expire();
         self.advance_job();
         self.clients.end_of_turn(&mut self.core);

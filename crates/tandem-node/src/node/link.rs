@@ -371,6 +371,7 @@ impl Node {
                     self.send(&Message::Heartbeat(Heartbeat { beat, status, grant }));
                 }
                 heart::Output::Answered { asked, .. } => {
+                    self.peer_answered(asked);
                     let Some(heard) = heard else { continue };
                     if let Some(Grant { epoch, lease_ms }) = heard.grant {
                         let lease = Duration::from_millis(lease_ms.into());

@@ -41,6 +41,7 @@ impl Node {
             _ if !holds(NodeRule::RightFirst) => Monotonic::from_nanos(u64::MAX),
             // A follower tells what was acknowledged: its staleness is another matter.
             _ if !self.switch.is_serving() => Monotonic::from_nanos(u64::MAX),
+            ReadRight::Free if self.is_awaking() => Monotonic::ZERO,
             ReadRight::Free => Monotonic::from_nanos(u64::MAX),
             ReadRight::Until(until) if now < until => Monotonic::from_nanos(u64::MAX),
             ReadRight::ExecutedBy(by) => by,
