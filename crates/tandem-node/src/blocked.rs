@@ -18,11 +18,21 @@ pub(crate) struct Blocked {
     held: VecDeque<ConnId>,
     /// Clients that wait for keys.
     key_waiters: usize,
+    /// Those of them that want to know when a key is gone.
+    curious: usize,
 }
 
 impl Blocked {
-    pub(crate) fn add_keys(&mut self, conn: ConnId, db: DbIndex, keys: &[Box<[u8]>]) {
+    /// A `curious` client wants to know, too, when a key is gone.
+    pub(crate) fn add_keys(
+        &mut self,
+        conn: ConnId,
+        db: DbIndex,
+        keys: &[Box<[u8]>],
+        curious: bool,
+    ) {
         self.key_waiters += 1;
+        self.curious += usize::from(curious);
         for key in keys {
             let queue = self.by_key[db.index()].entry(key.clone()).or_default();
             // A key named twice: this client is the last that came.
@@ -32,8 +42,16 @@ impl Blocked {
         }
     }
 
-    pub(crate) fn remove_keys(&mut self, conn: ConnId, db: DbIndex, keys: &[Box<[u8]>]) {
+    /// Undoes [`Self::add_keys`] of the same.
+    pub(crate) fn remove_keys(
+        &mut self,
+        conn: ConnId,
+        db: DbIndex,
+        keys: &[Box<[u8]>],
+        curious: bool,
+    ) {
         self.key_waiters = self.key_waiters.saturating_sub(1);
+        self.curious = self.curious.saturating_sub(usize::from(curious));
         let by_key = &mut self.by_key[db.index()];
         for key in keys {
             if let Some(queue) = by_key.get_mut(key) {
@@ -48,6 +66,11 @@ impl Blocked {
                 }
             }
         }
+    }
+
+    /// Whether anybody wants to know when a key is gone.
+    pub(crate) const fn has_curious(&self) -> bool {
+        self.curious > 0
     }
 
     /// The client that waits for a key as number `place`, in the order they came.
@@ -138,14 +161,14 @@ mod tests {
         let mut blocked = Blocked::default();
         let (one, two) = (ConnId::new(1, 0), ConnId::new(2, 0));
         let key = |text: &[u8]| Box::from(text);
-        blocked.add_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")]);
-        blocked.add_keys(one, DbIndex::ZERO, &[key(b"a")]);
+        blocked.add_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")], false);
+        blocked.add_keys(one, DbIndex::ZERO, &[key(b"a")], false);
         let waiter = |blocked: &Blocked, key: &[u8], at| blocked.waiter_for(DbIndex::ZERO, key, at);
         assert_eq!(waiter(&blocked, b"a", 0), Some(two));
         assert_eq!(waiter(&blocked, b"a", 1), Some(one));
         assert_eq!(waiter(&blocked, b"a", 2), None);
         assert_eq!(blocked.count(), 2);
-        blocked.remove_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")]);
+        blocked.remove_keys(two, DbIndex::ZERO, &[key(b"a"), key(b"b"), key(b"a")], false);
         assert_eq!(waiter(&blocked, b"a", 0), Some(one));
         assert_eq!(waiter(&blocked, b"b", 0), None);
         assert_eq!(blocked.key_count(), 1);

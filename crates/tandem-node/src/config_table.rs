@@ -261,8 +261,8 @@ pub(crate) static TABLE: &[Parameter] = &[
             core.settings.slowlog_entries_max = usize::try_from(number).unwrap_or_default();
         }
     ),
-    tuning("stream-node-max-bytes", "4096"),
-    tuning("stream-node-max-entries", "100"),
+    threshold!("stream-node-max-bytes", stream_node_max_bytes),
+    threshold!("stream-node-max-entries", stream_node_max_entries),
     fixed("supervised", "no"),
     fixed("tcp-keepalive", "300"),
     number!(

@@ -26,6 +26,15 @@ impl Runnable {
         }
     }
 
+    /// The command of these words: of the subcommand they name, if that has code of its own.
+    #[inline]
+    pub(crate) fn of_words(args: &Args<'_>) -> Option<Self> {
+        match Self::find(args.name())? {
+            Self::Data(command) => Some(Self::Data(command.of_words(args))),
+            found => Some(found),
+        }
+    }
+
     /// `TANDEM BC DECRBY key 1` is `BC.DECRBY key 1`; the same for `SEQ`, and for what `PP` means in the store.
     /// Gives the command and the words it then has.
     pub(crate) fn within_tandem(args: &Args<'_>) -> Option<(Self, OwnedArgs)> {

@@ -128,6 +128,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Waits for keys, and wants to know, too, when one is gone.
+    pub(crate) fn is_curious(&self) -> bool {
+        let what = self.waiting.as_deref().map(|waiting| &waiting.what);
+        matches!(what, Some(What::Keys { also_when_gone: true, .. }))
+    }
+
     /// Waits for something that only others can bring about.
     pub(crate) fn waits_for_others(&self) -> bool {
         self.passed_on > 0

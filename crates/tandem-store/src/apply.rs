@@ -2,12 +2,15 @@
 
 use tandem_types::{DB_COUNT, DbIndex, Lsn, SLOT_COUNT, SlotId};
 
+use crate::edit::stream::Reading;
 use crate::effect::{DecodeError, Effect, Effects, Located};
 use crate::failure::Failure;
 use crate::key::{Key, slot_of};
 use crate::keys::Keys;
 use crate::store::Store;
 use crate::value::codec;
+use crate::value::stream::Head;
+use crate::value::stream::fields::Fields;
 
 /// Effects that do not fit the key space. The node must not go on: its data is not what the log says.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +223,51 @@ fn apply_to_key(keys: &mut Keys<'_>, key: Key<'_>, effect: Effect<'_>) -> Result
         Effect::ZsetRem(member) => {
             fits(keys.edit_zset(key)?.ok_or(Refused::Mismatch)?.remove(member))?;
         }
+        Effect::StreamAdd { .. }
+        | Effect::StreamDel(_)
+        | Effect::StreamTrim { .. }
+        | Effect::StreamHead { .. }
+        | Effect::StreamGroup { .. }
+        | Effect::StreamGroupDel(_)
+        | Effect::StreamSeen { .. }
+        | Effect::StreamConsumerDel { .. }
+        | Effect::StreamGive { .. }
+        | Effect::StreamAck { .. } => apply_to_stream(keys, key, effect)?,
+    }
+    Ok(())
+}
+
+fn apply_to_stream(keys: &mut Keys<'_>, key: Key<'_>, effect: Effect<'_>) -> Result<(), Refused> {
+    let mut stream = match effect {
+        Effect::StreamAdd { .. } | Effect::StreamHead { .. } => keys.edit_or_create_stream(key)?,
+        _ => keys.edit_stream(key)?.ok_or(Refused::Mismatch)?,
+    };
+    match effect {
+        Effect::StreamAdd { id, fields } => {
+            fits(stream.add(id, Fields::parse(fields).ok_or(DecodeError::Value)?))?;
+        }
+        Effect::StreamDel(id) => fits(stream.delete(id))?,
+        Effect::StreamTrim { count } => fits(stream.trim(narrow(count)?))?,
+        Effect::StreamHead { last_id, max_deleted, entries_added } => {
+            fits(stream.set_head(Head { last_id, max_deleted, entries_added }))?;
+        }
+        Effect::StreamGroup { group, last_id, entries_read } => {
+            stream.set_group(group, last_id, entries_read);
+        }
+        Effect::StreamGroupDel(group) => fits(stream.remove_group(group))?,
+        Effect::StreamSeen { group, consumer, at } => {
+            fits(stream.see(Reading { group, consumer }, at))?;
+        }
+        Effect::StreamConsumerDel { group, consumer } => {
+            fits(stream.forget(Reading { group, consumer }))?;
+        }
+        Effect::StreamGive { group, consumer, at, deliveries, ids } => {
+            fits(stream.give_packed(Reading { group, consumer }, at, deliveries, ids))?;
+        }
+        Effect::StreamAck { group, ids } => {
+            fits(stream.take_back(group, ids.iter()) == ids.iter().count())?;
+        }
+        _ => return Err(Refused::Mismatch),
     }
     Ok(())
 }

@@ -49,6 +49,10 @@ pub struct BlockRequest {
     pub timeout_ms: Option<u64>,
     /// What to answer when the time is up.
     pub on_timeout: TimeoutReply,
+    /// The words to run it with then, if not those it came with: what they meant was true only at first.
+    pub words: Option<Vec<Box<[u8]>>>,
+    /// Run it also when a key was touched and is not there.
+    pub also_when_gone: bool,
 }
 
 /// The reply of a blocked command whose time is up.

@@ -97,6 +97,18 @@ impl Command {
         })
     }
 
+    /// The row that runs these words: that of the subcommand they name, if it has code of its own.
+    #[inline]
+    pub fn of_words(&'static self, args: &Args<'_>) -> &'static Self {
+        if self.subcommands.is_empty() {
+            return self;
+        }
+        match self.subcommand(args) {
+            Some(row) if matches!(row.handler, Handler::Data(_)) => row,
+            _ => self,
+        }
+    }
+
     /// True if it may change keys.
     pub const fn is_write(&self) -> bool {
         self.flags.has(Flags::WRITE)
@@ -154,6 +166,8 @@ pub enum Group {
     SortedSet,
     /// Hashes.
     Hash,
+    /// Streams.
+    Stream,
     /// Publish and subscribe.
     Pubsub,
     /// Transactions.
@@ -179,6 +193,7 @@ impl Group {
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
             Self::Hash => "hash",
+            Self::Stream => "stream",
             Self::Pubsub => "pubsub",
             Self::Transactions => "transactions",
             Self::Connection => "connection",
@@ -197,6 +212,7 @@ impl Group {
             Self::Set => Categories::SET,
             Self::SortedSet => Categories::SORTEDSET,
             Self::Hash => Categories::HASH,
+            Self::Stream => Categories::STREAM,
             Self::Pubsub => Categories::PUBSUB,
             Self::Transactions => Categories::TRANSACTION,
             Self::Connection => Categories::CONNECTION,

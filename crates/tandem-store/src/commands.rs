@@ -26,6 +26,7 @@ pub(crate) mod sequences;
 mod session;
 mod sets;
 mod sort;
+mod streams;
 mod strings;
 mod substrings;
 mod table;
@@ -61,6 +62,11 @@ const GROUPS: &[&[Command]] = &[
     zsets::removal::ROWS,
     zsets::pops::ROWS,
     zsets::algebra::ROWS,
+    streams::ROWS,
+    streams::read::ROWS,
+    streams::groups::ROWS,
+    streams::pending::ROWS,
+    streams::info::ROWS,
     object::ROWS,
     bounded::ROWS,
     sequences::ROWS,

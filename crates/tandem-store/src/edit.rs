@@ -7,6 +7,7 @@
 pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod set;
+pub(crate) mod stream;
 pub(crate) mod zset;
 
 use hashbrown::hash_table::{Entry as Place, OccupiedEntry};
@@ -19,7 +20,7 @@ use crate::keys::{Keys, Side};
 use crate::settings::Limits;
 use crate::value::{Value, ValueRef};
 
-/// What the four guards share: an object's entry, and all that changes with it.
+/// What the guards share: an object's entry, and all that changes with it.
 #[derive(Debug)]
 struct Edit<'s> {
     /// `None` only while it is dropped.
@@ -103,7 +104,7 @@ impl Drop for Edit<'_> {
     fn drop(&mut self) {
         let Some(mut place) = self.place.take() else { return };
         let empty = place.get_mut().object_mut().is_some_and(|value| value.is_empty_collection());
-        if empty {
+        if empty || self.fresh {
             if self.changed {
                 self.side.came_or_went();
             }

@@ -6,13 +6,18 @@
 mod decode;
 mod describe;
 mod encode;
+mod stream_ids;
 pub(crate) mod varint;
 
 use tandem_types::{DbIndex, WallMillis};
 
+use crate::value::stream::id::StreamId;
+
 pub use decode::{DecodeError, Effects};
 pub use describe::{Description, describe};
 pub use encode::{EffectBuf, EffectMark, Operations};
+pub use stream_ids::StreamIds;
+pub(crate) use stream_ids::pack_ids;
 
 /// First byte of a record's effects.
 pub const EFFECTS_VERSION: u8 = 1;
@@ -164,6 +169,76 @@ pub enum Effect<'e> {
     },
     /// A member is out.
     ZsetRem(&'e [u8]),
+    /// A new last entry.
+    StreamAdd {
+        /// Its id.
+        id: StreamId,
+        /// Its fields and values, packed (see `value/stream/fields.rs`).
+        fields: &'e [u8],
+    },
+    /// An entry was deleted by its id.
+    StreamDel(StreamId),
+    /// The first entries are gone.
+    StreamTrim {
+        /// How many.
+        count: u64,
+    },
+    /// What the stream knows beside its entries; it is made if it is not there.
+    StreamHead {
+        /// The greatest id that was given.
+        last_id: StreamId,
+        /// The greatest id that was deleted.
+        max_deleted: StreamId,
+        /// How many entries were ever added.
+        entries_added: u64,
+    },
+    /// How far a group has read; it is made if it is not there.
+    StreamGroup {
+        /// The group.
+        group: &'e [u8],
+        /// The last entry that was given to anybody.
+        last_id: StreamId,
+        /// How many entries were read; `None`: not known.
+        entries_read: Option<u64>,
+    },
+    /// A group is gone.
+    StreamGroupDel(&'e [u8]),
+    /// A consumer asked; it is made if it is not there.
+    StreamSeen {
+        /// The group.
+        group: &'e [u8],
+        /// The consumer.
+        consumer: &'e [u8],
+        /// When.
+        at: WallMillis,
+    },
+    /// A consumer is gone, with what it had to acknowledge.
+    StreamConsumerDel {
+        /// The group.
+        group: &'e [u8],
+        /// The consumer.
+        consumer: &'e [u8],
+    },
+    /// A consumer has to acknowledge these entries, whoever had to before.
+    StreamGive {
+        /// The group.
+        group: &'e [u8],
+        /// The consumer.
+        consumer: &'e [u8],
+        /// Since when.
+        at: WallMillis,
+        /// How often each was given to somebody.
+        deliveries: u64,
+        /// The entries.
+        ids: StreamIds<'e>,
+    },
+    /// These entries have not to be acknowledged any more.
+    StreamAck {
+        /// The group.
+        group: &'e [u8],
+        /// The entries.
+        ids: StreamIds<'e>,
+    },
     /// The database is empty.
     FlushDb,
     /// All databases are empty.
@@ -201,8 +276,18 @@ mod op {
     pub(super) const ZSET_ADD: u8 = 48;
     pub(super) const ZSET_INCR: u8 = 49;
     pub(super) const ZSET_REM: u8 = 50;
+    pub(super) const STREAM_ADD: u8 = 56;
+    pub(super) const STREAM_DEL: u8 = 57;
+    pub(super) const STREAM_TRIM: u8 = 58;
+    pub(super) const STREAM_HEAD: u8 = 59;
+    pub(super) const STREAM_GROUP: u8 = 60;
+    pub(super) const STREAM_GROUP_DEL: u8 = 61;
+    pub(super) const STREAM_SEEN: u8 = 62;
+    pub(super) const STREAM_CONSUMER_DEL: u8 = 63;
     pub(super) const FLUSH_DB: u8 = 64;
     pub(super) const FLUSH_ALL: u8 = 65;
+    pub(super) const STREAM_GIVE: u8 = 66;
+    pub(super) const STREAM_ACK: u8 = 67;
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Store {
         let entry = self.entry_at(db, key, now)?;
         let value = entry.value();
         Some(Glimpse {
-            kind: kind(value),
+            kind: value.type_name(),
             digest: codec::digest(value),
             deadline: entry.deadline(),
             text: text(value),
@@ -87,6 +87,12 @@ impl Store {
                 | Effect::ListRemove { index },
                 ValueRef::List(list),
             ) => list.get(at(index)?).map(shown),
+            (Effect::StreamAdd { id, .. } | Effect::StreamDel(id), ValueRef::Stream(stream)) => {
+                let fields = stream.entries().get(id)?;
+                let words: Vec<String> =
+                    fields.iter().take(SHOWN_ELEMENTS_MAX).map(shown).collect();
+                Some(words.join(" "))
+            }
             (_, value) => Some(text(value)),
         }
     }
@@ -97,16 +103,6 @@ impl Store {
         let slot = self.databases[db.index()].as_deref()?.slot(key.slot);
         let entry = slot.table.find(key.hash, |entry| entry.key() == key.bytes)?;
         (!entry.is_expired(now)).then_some(entry)
-    }
-}
-
-const fn kind(value: ValueRef<'_>) -> &'static str {
-    match value {
-        ValueRef::String { .. } => "string",
-        ValueRef::List(_) => "list",
-        ValueRef::Hash(_) => "hash",
-        ValueRef::Set(_) => "set",
-        ValueRef::Zset(_) => "zset",
     }
 }
 
@@ -135,6 +131,14 @@ fn text(value: ValueRef<'_>) -> String {
         ValueRef::Zset(zset) => {
             let pairs = zset.iter().map(|(member, score)| format!("{}: {score}", shown(member)));
             listed("{", "}", zset.len(), pairs)
+        }
+        ValueRef::Stream(stream) => {
+            let entries = stream.entries().iter().map(|(id, fields)| {
+                let words: Vec<String> =
+                    fields.iter().take(SHOWN_ELEMENTS_MAX).map(shown).collect();
+                format!("{id}: {}", words.join(" "))
+            });
+            listed("[", "]", stream.len(), entries)
         }
     }
 }

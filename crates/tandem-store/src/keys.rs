@@ -22,6 +22,7 @@ use crate::value::ValueRef;
 use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::set::Set;
+use crate::value::stream::Stream;
 use crate::value::zset::Zset;
 
 /// A view of the store for one command.
@@ -252,6 +253,15 @@ impl<'c> Keys<'c> {
         match self.value(key) {
             None => Ok(None),
             Some(ValueRef::Set(set)) => Ok(Some(set)),
+            Some(_) => Err(Failure::WrongType),
+        }
+    }
+
+    /// The stream at a key.
+    pub(crate) fn stream(&self, key: Key<'_>) -> Result<Option<&Stream>, Failure> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(ValueRef::Stream(stream)) => Ok(Some(stream)),
             Some(_) => Err(Failure::WrongType),
         }
     }

@@ -45,7 +45,7 @@ pub use command::{
 pub use commands::{command, commands};
 pub use effect::{
     DecodeError, Description, EFFECTS_VERSION, Effect, EffectBuf, EffectMark, Effects, Located,
-    Operations, describe,
+    Operations, StreamIds, describe,
 };
 pub use failure::Failure;
 pub use garbage::Garbage;
@@ -59,3 +59,4 @@ pub use two_writers::{
     ConflictEntry, ConflictFilter, ConflictId, Numbering, TwoWritersCounts, WriterFacts,
     show_conflicts,
 };
+pub use value::stream::id::StreamId;

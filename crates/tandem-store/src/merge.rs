@@ -172,6 +172,8 @@ impl MergeSpace<'_> {
             Some(ValueRef::Hash(_)) => Kinds::HASH,
             Some(ValueRef::Set(_)) => Kinds::SET,
             Some(ValueRef::Zset(_)) => Kinds::ZSET,
+            // Not among two writers.
+            Some(ValueRef::Stream(_)) => Kinds::NONE,
         }
     }
 

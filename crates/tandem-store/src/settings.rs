@@ -19,6 +19,10 @@ pub struct Limits {
     pub zset_max_listpack_entries: u64,
     /// `zset-max-listpack-value`, in bytes.
     pub zset_max_listpack_value: u64,
+    /// `stream-node-max-entries`: of one block; 0 is no limit.
+    pub stream_node_max_entries: u64,
+    /// `stream-node-max-bytes`: of one block; 0 is no limit.
+    pub stream_node_max_bytes: u64,
 }
 
 impl Default for Limits {
@@ -33,6 +37,8 @@ impl Default for Limits {
             set_max_listpack_value: 64,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            stream_node_max_entries: 100,
+            stream_node_max_bytes: 4096,
         }
     }
 }

@@ -149,5 +149,6 @@ fn value_bytes(value: ValueRef<'_>) -> usize {
         ValueRef::Hash(hash) => hash.len() * ELEMENT_BYTES,
         ValueRef::Set(set) => set.len() * ELEMENT_BYTES,
         ValueRef::Zset(zset) => zset.len() * ELEMENT_BYTES,
+        ValueRef::Stream(stream) => stream.memory(),
     }
 }

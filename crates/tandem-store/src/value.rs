@@ -7,11 +7,13 @@ pub(crate) mod list;
 pub(crate) mod packed;
 pub(crate) mod set;
 pub(crate) mod small_bytes;
+pub(crate) mod stream;
 pub(crate) mod zset;
 
 use hash::Hash;
 use list::List;
 use set::Set;
+use stream::Stream;
 use zset::Zset;
 
 /// A value that owns its bytes.
@@ -28,6 +30,7 @@ pub(crate) enum Value {
     Hash(Hash),
     Set(Set),
     Zset(Zset),
+    Stream(Stream),
 }
 
 /// A value, borrowed from the store.
@@ -42,6 +45,7 @@ pub(crate) enum ValueRef<'v> {
     Hash(&'v Hash),
     Set(&'v Set),
     Zset(&'v Zset),
+    Stream(&'v Stream),
 }
 
 impl Value {
@@ -52,6 +56,7 @@ impl Value {
             Self::Hash(hash) => ValueRef::Hash(hash),
             Self::Set(set) => ValueRef::Set(set),
             Self::Zset(zset) => ValueRef::Zset(zset),
+            Self::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 
@@ -63,6 +68,7 @@ impl Value {
             Self::Hash(hash) => hash.memory(),
             Self::Set(set) => set.memory(),
             Self::Zset(zset) => zset.memory(),
+            Self::Stream(stream) => stream.memory(),
         }
     }
 
@@ -74,12 +80,13 @@ impl Value {
             Self::Hash(hash) => hash.len(),
             Self::Set(set) => set.len(),
             Self::Zset(zset) => zset.len(),
+            Self::Stream(stream) => stream.len(),
         }
     }
 
-    /// True for a collection without elements, which no key may hold.
+    /// True for a collection without elements, which no key may hold; a stream without entries is one.
     pub(crate) fn is_empty_collection(&self) -> bool {
-        !matches!(self, Self::String { .. }) && self.weight() == 0
+        !matches!(self, Self::String { .. } | Self::Stream(_)) && self.weight() == 0
     }
 }
 
@@ -92,6 +99,7 @@ impl ValueRef<'_> {
             Self::Hash(_) => "hash",
             Self::Set(_) => "set",
             Self::Zset(_) => "zset",
+            Self::Stream(_) => "stream",
         }
     }
 }

@@ -197,7 +197,7 @@ impl Clients {
 
     /// Carries out one command.
     fn command(&mut self, core: &mut Core, session: &mut Session, args: &Args<'_>) -> Flow {
-        let found = Runnable::find(args.name());
+        let found = Runnable::of_words(args);
         let within = match found {
             Some(Runnable::Session(command)) if command.name == "tandem" => {
                 Runnable::within_tandem(args)
@@ -314,16 +314,20 @@ impl Clients {
         args: &Args<'_>,
         request: BlockRequest,
     ) {
-        let BlockRequest { keys, timeout_ms, on_timeout } = request;
+        let BlockRequest { keys, timeout_ms, on_timeout, words, also_when_gone } = request;
         let now = core.now.mono;
         let until = timeout_ms.map(|ms| now.plus(std::time::Duration::from_millis(ms)));
         for key in &keys {
             core.store.interest_add(session.db, key);
         }
-        self.blocked.add_keys(session.conn, session.db, &keys);
+        self.blocked.add_keys(session.conn, session.db, &keys, also_when_gone);
         self.blocked.add_deadline(session.conn, until);
-        let words = OwnedArgs::copy_of(args);
-        let what = What::Keys { command, words, db: session.db, keys, on_timeout };
+        let words = match words {
+            None => OwnedArgs::copy_of(args),
+            Some(words) => words.iter().map(|word| &**word).collect(),
+        };
+        let db = session.db;
+        let what = What::Keys { command, words, db, keys, on_timeout, also_when_gone };
         session.waiting = Some(Box::new(Waiting { what, until }));
     }
 

@@ -53,10 +53,14 @@ impl Clients {
         let mut passed_over = 0;
         while let Some(conn) = self.blocked.waiter_for(db, key, passed_over) {
             // Once the key is empty again, the rest need not try.
-            if !core.store.exists(db, key, core.now.wall) {
+            let gone = !core.store.exists(db, key, core.now.wall);
+            if gone && !self.blocked.has_curious() {
                 return;
             }
             passed_over += 1;
+            if gone && !self.sessions.get_mut(conn).is_some_and(|session| session.is_curious()) {
+                continue;
+            }
             if let Some(mut session) = self.sessions.take(conn) {
                 self.try_again(core, &mut session);
                 passed_over -= usize::from(session.waiting.is_none());
@@ -313,7 +317,7 @@ impl Clients {
         let args = parser.args(request);
         let mut writer = tandem_resp::Reply::new(reply, proto);
         if let (Ok(tandem_resp::Parsed::Command { .. }), Some(runnable)) =
-            (&parsed, Runnable::find(args.name()))
+            (&parsed, Runnable::of_words(&args))
             && matches!(runnable, Runnable::Session(_))
             && runnable.touches_data()
             && runnable.takes(args.len())
@@ -402,8 +406,8 @@ impl Clients {
         let Some(waiting) = session.waiting.take() else { return };
         self.blocked.remove_deadline(session.conn, waiting.until);
         match &waiting.what {
-            What::Keys { db, keys, .. } => {
-                self.blocked.remove_keys(session.conn, *db, keys);
+            What::Keys { db, keys, also_when_gone, .. } => {
+                self.blocked.remove_keys(session.conn, *db, keys, *also_when_gone);
                 for key in keys {
                     core.store.interest_remove(*db, key);
                 }

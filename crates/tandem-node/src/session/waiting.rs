@@ -22,6 +22,8 @@ pub(crate) enum What {
         db: DbIndex,
         keys: Vec<Box<[u8]>>,
         on_timeout: TimeoutReply,
+        /// It runs also when the key that was touched is gone.
+        also_when_gone: bool,
     },
     /// Its last write to reach disks: `WAIT` (`local` is `None`) and `WAITAOF`.
     Copies { local: Option<u32>, replicas: u32, position: LogPosition },

@@ -100,6 +100,8 @@ bits! {
         STRING = 7 "string",
         /// Bitmaps.
         BITMAP = 8 "bitmap",
+        /// Streams.
+        STREAM = 11 "stream",
         /// Publish and subscribe.
         PUBSUB = 12 "pubsub",
         /// For administrators.

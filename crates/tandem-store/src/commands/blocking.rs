@@ -48,6 +48,8 @@ pub(crate) fn wait_for<'k>(
         timeout_ms,
         // Redis answers so whatever the command.
         on_timeout: TimeoutReply::NullArray,
+        words: None,
+        also_when_gone: false,
     });
 }
 

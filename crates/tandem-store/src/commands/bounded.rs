@@ -150,6 +150,8 @@ fn take(ctx: &mut Ctx<'_>, key: &Key, count: u64, wait_ms: Option<u64>) -> Resul
                     keys: vec![key.name.clone()],
                     timeout_ms: Some(timeout_ms),
                     on_timeout: TimeoutReply::RunAgain,
+                    words: None,
+                    also_when_gone: false,
                 });
                 return Ok(());
             }

@@ -321,5 +321,6 @@ pub(crate) fn encoding(value: ValueRef<'_>) -> &'static str {
         ValueRef::Hash(hash) => hash.encoding(),
         ValueRef::Set(set) => set.encoding(),
         ValueRef::Zset(zset) => zset.encoding(),
+        ValueRef::Stream(_) => "stream",
     }
 }

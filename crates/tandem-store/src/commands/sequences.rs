@@ -94,6 +94,8 @@ fn next(ctx: &mut Ctx<'_>, count: u64) -> Result<Option<Ids>, Failure> {
                     keys: vec![key.name],
                     timeout_ms: Some(BURN_WAIT_MS),
                     on_timeout: TimeoutReply::RunAgain,
+                    words: None,
+                    also_when_gone: false,
                 });
                 return Ok(None);
             }

@@ -3,7 +3,8 @@
 use tandem_types::{DbIndex, WallMillis};
 
 use super::varint::Reader;
-use super::{EFFECTS_VERSION, Effect, Located, SAME_KEY, op};
+use super::{EFFECTS_VERSION, Effect, Located, SAME_KEY, StreamIds, op};
+use crate::value::stream::codec::{read_id, read_option};
 
 /// Bytes that are no effects. The log's checksum was right, so a writer had a bug or was newer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -128,9 +129,50 @@ impl<'e> Effects<'e> {
                 Effect::ZsetIncr { member: r.bytes()?, delta: r.f64()?, result: r.f64()? }
             }
             op::ZSET_REM => Effect::ZsetRem(r.bytes()?),
+            op::STREAM_ADD..=op::STREAM_CONSUMER_DEL | op::STREAM_GIVE | op::STREAM_ACK => {
+                stream_effect(code, r)?
+            }
             op::FLUSH_DB => Effect::FlushDb,
             op::FLUSH_ALL => Effect::FlushAll,
             other => return Err(DecodeError::UnknownOp(other)),
         })
     }
+}
+
+fn stream_effect<'e>(code: u8, r: &mut Reader<'e>) -> Result<Effect<'e>, DecodeError> {
+    Ok(match code {
+        op::STREAM_ADD => Effect::StreamAdd { id: read_id(r)?, fields: r.bytes()? },
+        op::STREAM_DEL => Effect::StreamDel(read_id(r)?),
+        op::STREAM_TRIM => Effect::StreamTrim { count: r.u64()? },
+        op::STREAM_HEAD => Effect::StreamHead {
+            last_id: read_id(r)?,
+            max_deleted: read_id(r)?,
+            entries_added: r.u64()?,
+        },
+        op::STREAM_GROUP => Effect::StreamGroup {
+            group: r.bytes()?,
+            last_id: read_id(r)?,
+            entries_read: read_option(r)?,
+        },
+        op::STREAM_GROUP_DEL => Effect::StreamGroupDel(r.bytes()?),
+        op::STREAM_SEEN => Effect::StreamSeen {
+            group: r.bytes()?,
+            consumer: r.bytes()?,
+            at: WallMillis::new(r.u64()?),
+        },
+        op::STREAM_CONSUMER_DEL => {
+            Effect::StreamConsumerDel { group: r.bytes()?, consumer: r.bytes()? }
+        }
+        op::STREAM_GIVE => Effect::StreamGive {
+            group: r.bytes()?,
+            consumer: r.bytes()?,
+            at: WallMillis::new(r.u64()?),
+            deliveries: r.u64()?,
+            ids: StreamIds::parse(r.bytes()?)?,
+        },
+        op::STREAM_ACK => {
+            Effect::StreamAck { group: r.bytes()?, ids: StreamIds::parse(r.bytes()?)? }
+        }
+        other => return Err(DecodeError::UnknownOp(other)),
+    })
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use tandem_types::DbIndex;
 
 use super::{Effect, Located};
+use crate::value::stream::fields::Fields;
 
 /// An effect in words: a name, a key, arguments in order.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,6 +63,34 @@ pub fn describe<'e>(located: &Located<'e>) -> Description<'e> {
             ("ZINCR", vec![bytes(member), text(delta), text(result)])
         }
         Effect::ZsetRem(member) => ("ZREM", vec![bytes(member)]),
+        Effect::StreamAdd { id, fields } => {
+            let words = Fields::parse(fields).map(|fields| fields.iter().map(bytes).collect());
+            let words: Vec<_> = words.unwrap_or_default();
+            ("XADD", [vec![text(id)], words].concat())
+        }
+        Effect::StreamDel(id) => ("XDEL", vec![text(id)]),
+        Effect::StreamTrim { count } => ("XDROP", vec![text(count)]),
+        Effect::StreamHead { last_id, max_deleted, entries_added } => {
+            ("XSETID", vec![text(last_id), text(max_deleted), text(entries_added)])
+        }
+        Effect::StreamGroup { group, last_id, entries_read } => {
+            let read = entries_read.map_or_else(|| bytes(b"-1"), text);
+            ("XGROUP", vec![bytes(group), text(last_id), read])
+        }
+        Effect::StreamGroupDel(group) => ("XGROUPDEL", vec![bytes(group)]),
+        Effect::StreamSeen { group, consumer, at } => {
+            ("XSEEN", vec![bytes(group), bytes(consumer), text(at.get())])
+        }
+        Effect::StreamConsumerDel { group, consumer } => {
+            ("XCONSUMERDEL", vec![bytes(group), bytes(consumer)])
+        }
+        Effect::StreamGive { group, consumer, at, deliveries, ids } => {
+            let head = vec![bytes(group), bytes(consumer), text(at.get()), text(deliveries)];
+            ("XGIVE", [head, ids.iter().map(text).collect()].concat())
+        }
+        Effect::StreamAck { group, ids } => {
+            ("XACK", [vec![bytes(group)], ids.iter().map(text).collect()].concat())
+        }
         Effect::FlushDb => ("FLUSHDB", vec![]),
         Effect::FlushAll => ("FLUSHALL", vec![]),
     };

@@ -5,6 +5,7 @@ use tandem_types::{DbIndex, WallMillis};
 
 use super::varint::{put_bytes, put_f64, put_i64, put_u64};
 use super::{EFFECTS_VERSION, Effect, Located, SAME_KEY, op};
+use crate::value::stream::codec::{put_id, put_option};
 
 /// The effects of one record, written at the end of a buffer that belongs to the log.
 ///
@@ -214,6 +215,16 @@ impl EffectBuf {
                 put_f64(&mut self.bytes, result);
             }
             Effect::ZsetRem(member) => self.with_bytes(op::ZSET_REM, db, key, member),
+            Effect::StreamAdd { .. }
+            | Effect::StreamDel(_)
+            | Effect::StreamTrim { .. }
+            | Effect::StreamHead { .. }
+            | Effect::StreamGroup { .. }
+            | Effect::StreamGroupDel(_)
+            | Effect::StreamSeen { .. }
+            | Effect::StreamConsumerDel { .. }
+            | Effect::StreamGive { .. }
+            | Effect::StreamAck { .. } => self.push_stream(db, key, effect),
         }
     }
 
@@ -263,6 +274,56 @@ impl EffectBuf {
                 put_bytes(&mut self.bytes, result);
             }
             _ => unreachable!("push sends only hash effects here: {effect:?}"),
+        }
+    }
+
+    fn push_stream(&mut self, db: DbIndex, key: &[u8], effect: Effect<'_>) {
+        match effect {
+            Effect::StreamAdd { id, fields } => {
+                self.head(op::STREAM_ADD, db, key);
+                put_id(&mut self.bytes, id);
+                put_bytes(&mut self.bytes, fields);
+            }
+            Effect::StreamDel(id) => {
+                self.head(op::STREAM_DEL, db, key);
+                put_id(&mut self.bytes, id);
+            }
+            Effect::StreamTrim { count } => self.with_index(op::STREAM_TRIM, db, key, count),
+            Effect::StreamHead { last_id, max_deleted, entries_added } => {
+                self.head(op::STREAM_HEAD, db, key);
+                put_id(&mut self.bytes, last_id);
+                put_id(&mut self.bytes, max_deleted);
+                put_u64(&mut self.bytes, entries_added);
+            }
+            Effect::StreamGroup { group, last_id, entries_read } => {
+                self.with_bytes(op::STREAM_GROUP, db, key, group);
+                put_id(&mut self.bytes, last_id);
+                put_option(&mut self.bytes, entries_read);
+            }
+            Effect::StreamGroupDel(group) => {
+                self.with_bytes(op::STREAM_GROUP_DEL, db, key, group);
+            }
+            Effect::StreamSeen { group, consumer, at } => {
+                self.with_bytes(op::STREAM_SEEN, db, key, group);
+                put_bytes(&mut self.bytes, consumer);
+                put_u64(&mut self.bytes, at.get());
+            }
+            Effect::StreamConsumerDel { group, consumer } => {
+                self.with_bytes(op::STREAM_CONSUMER_DEL, db, key, group);
+                put_bytes(&mut self.bytes, consumer);
+            }
+            Effect::StreamGive { group, consumer, at, deliveries, ids } => {
+                self.with_bytes(op::STREAM_GIVE, db, key, group);
+                put_bytes(&mut self.bytes, consumer);
+                put_u64(&mut self.bytes, at.get());
+                put_u64(&mut self.bytes, deliveries);
+                put_bytes(&mut self.bytes, ids.packed());
+            }
+            Effect::StreamAck { group, ids } => {
+                self.with_bytes(op::STREAM_ACK, db, key, group);
+                put_bytes(&mut self.bytes, ids.packed());
+            }
+            _ => unreachable!("push sends only stream effects here: {effect:?}"),
         }
     }
 

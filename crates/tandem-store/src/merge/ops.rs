@@ -55,6 +55,17 @@ fn key_op(effect: Effect<'_>) -> Option<KeyOp> {
         | Effect::ListInsert { .. }
         | Effect::ListRemove { .. }
         | Effect::ListTrim { .. }
+        // Not among two writers: `MergeRefusal::Stream`.
+        | Effect::StreamAdd { .. }
+        | Effect::StreamDel(_)
+        | Effect::StreamTrim { .. }
+        | Effect::StreamHead { .. }
+        | Effect::StreamGroup { .. }
+        | Effect::StreamGroupDel(_)
+        | Effect::StreamSeen { .. }
+        | Effect::StreamConsumerDel { .. }
+        | Effect::StreamGive { .. }
+        | Effect::StreamAck { .. }
         | Effect::FlushDb
         | Effect::FlushAll => return None,
     })
@@ -87,6 +98,8 @@ pub(crate) fn content_of(value: ValueRef<'_>) -> Content {
             let member = |(member, score): (&[u8], f64)| (member.into(), Score::new(score));
             content.zset = zset.iter().map(member).collect();
         }
+        // Not among two writers.
+        ValueRef::Stream(_) => {}
     }
     content
 }

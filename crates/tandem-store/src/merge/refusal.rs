@@ -8,7 +8,7 @@ use tandem_merge::{Key, Ledger};
 use tandem_resp::Args;
 use tandem_types::{DbIndex, NodeId};
 
-use crate::command::Command;
+use crate::command::{Command, Group};
 
 /// How a command is to be run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +43,11 @@ pub enum MergeRefusal {
     /// A sequence gives ids only.
     #[error("PPSEQ the key gives unique ids: use INCR and INCRBY, or TANDEM SEQ")]
     Sequence,
+    /// A stream: ids that only grow, and groups whose entries go to one consumer, cannot be kept by two.
+    #[error(
+        "PPUNSUPPORTED {0}: streams are not merged across two primaries; use lists, or a pair with one primary"
+    )]
+    Stream(String),
     /// One operation of it would be larger than a peer takes at once.
     #[error(
         "PPTOOBIG {0} would send more than 64 MiB to the other node as one operation; split the value"
@@ -79,6 +84,9 @@ pub fn course(
 ) -> Result<Course, MergeRefusal> {
     if !command.is_write() {
         return Ok(Course::Merge);
+    }
+    if command.group == Group::Stream {
+        return Err(MergeRefusal::Stream(command.name.to_uppercase().replace('|', " ")));
     }
     let purpose = Purpose::of(command, args);
     if rules.ledger.is_plain() {

@@ -9,6 +9,7 @@ use crate::settings::Limits;
 use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::set::Set;
+use crate::value::stream;
 use crate::value::zset::Zset;
 use crate::value::{Value, ValueRef};
 
@@ -18,6 +19,7 @@ const LIST: u8 = 2;
 const HASH: u8 = 3;
 const SET: u8 = 4;
 const ZSET: u8 = 5;
+const STREAM: u8 = 6;
 
 /// A value as bytes.
 pub(crate) fn serialised(value: ValueRef<'_>) -> Vec<u8> {
@@ -63,6 +65,10 @@ pub(crate) fn serialise(value: ValueRef<'_>, out: &mut Vec<u8>) {
                 put_f64(out, score);
             }
         }
+        ValueRef::Stream(stream) => {
+            out.push(STREAM);
+            stream::codec::serialise(stream, out);
+        }
     }
 }
 
@@ -78,6 +84,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, limits: &Limits) -> Result<Value, De
     let kind = reader.u8()?;
     if matches!(kind, STRING | RAW_STRING) {
         return Ok(Value::String { bytes: reader.bytes()?.to_vec(), raw: kind == RAW_STRING });
+    }
+    if kind == STREAM {
+        return Ok(Value::Stream(stream::codec::read(reader, limits)?));
     }
     // Each element has at least one byte, so a count beyond the bytes left is a lie.
     let count = reader.len()?;
@@ -142,5 +151,6 @@ pub(crate) fn digest(value: ValueRef<'_>) -> u64 {
         ValueRef::Zset(zset) => zset.iter().fold(5, |state: u64, (member, score)| {
             state.wrapping_add(stable_hash(stable_hash(5, member), &score.to_bits().to_le_bytes()))
         }),
+        ValueRef::Stream(_) => stable_hash(6, &serialised(value)),
     }
 }

@@ -59,6 +59,27 @@ const TEMPLATES: &[&str] = &[
     "ZUNIONSTORE zK 2 zK sK WEIGHTS 1 2",
     "ZRANGESTORE zK zK 0 200",
     "RENAME lK lK",
+    "XADD xK * W W",
+    "XADD xK * W W W W",
+    "XADD xK MAXLEN 30 * W W",
+    "XADD xK MINID ~ 2 * W W",
+    "XDEL xK 1000000-I 1000000-I",
+    "XTRIM xK MAXLEN I",
+    "XGROUP CREATE xK gK 0 MKSTREAM",
+    "XGROUP CREATE xK g0 $ MKSTREAM",
+    "XGROUP SETID xK g0 1000000-I",
+    "XGROUP DELCONSUMER xK gK cK",
+    "XGROUP CREATECONSUMER xK gK cK",
+    "XGROUP DESTROY xK gK",
+    "XREADGROUP GROUP gK cK COUNT 3 STREAMS xK >",
+    "XREADGROUP GROUP g0 cK COUNT 9 NOACK STREAMS xK xK > >",
+    "XREADGROUP GROUP gK cK COUNT 3 STREAMS xK 0",
+    "XACK xK gK 1000000-I 1000000-I 1000000-I",
+    "XCLAIM xK gK cK 0 1000000-I 1000000-I FORCE",
+    "XAUTOCLAIM xK gK cK 0 0 COUNT 4",
+    "XSETID xK 1000000-900000 ENTRIESADDED 999",
+    "COPY xK xK REPLACE",
+    "RENAME xK xK",
     "COPY zK zK REPLACE",
     "DEL hK",
 ];
@@ -110,7 +131,7 @@ fn used_memory_returns_to_nothing_when_collections_are_emptied() {
         p.run(&command(&mut dice));
     }
     assert!(p.store.used_memory() > 0);
-    for kind in ["h", "l", "s", "z"] {
+    for kind in ["h", "l", "s", "x", "z"] {
         for key in 0..3 {
             p.run(&format!("DEL {kind}{key}"));
         }

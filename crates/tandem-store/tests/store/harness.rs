@@ -43,7 +43,7 @@ impl Primary {
 
     pub(crate) fn run_words(&mut self, words: &[&[u8]]) -> String {
         let owned: OwnedArgs = words.iter().copied().collect();
-        let command = command(words[0]).expect("a command of that name");
+        let command = command(words[0]).expect("a command of that name").of_words(&owned.args());
         let mut out = Vec::new();
         let mut effects = EffectBuf::new();
         let mut call = Call {

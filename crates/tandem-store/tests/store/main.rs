@@ -19,6 +19,7 @@ mod replay;
 mod scan;
 mod sets;
 mod snapshot;
+mod streams;
 mod strings;
 mod two_writers;
 mod unique_ids;
