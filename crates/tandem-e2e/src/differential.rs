@@ -178,6 +178,7 @@ impl Duel {
                 "list" => (&["LRANGE", "0", "-1"], Rule::Exact),
                 "set" => (&["SMEMBERS"], Rule::Unordered),
                 "hash" => (&["HGETALL"], Rule::UnorderedPairs),
+                "stream" => (&["XRANGE", "-", "+"], Rule::Exact),
                 "zset" => (&["ZRANGE", "0", "-1", "WITHSCORES"], Rule::Scores),
                 _ => (&["TYPE"], Rule::Exact),
             };

@@ -17,6 +17,8 @@ pub enum Rule {
     Shape,
     /// Integers at most this far apart (times), with the same sign.
     Near(i64),
+    /// The same, but for integers anywhere within it, which are at most this far apart (times).
+    NearAll(i64),
     /// A cursor and a list of elements in any order.
     Scan,
     /// A cursor and a list of pairs in any order.
@@ -41,6 +43,16 @@ pub fn same(rule: &Rule, want: &Value, got: &Value) -> bool {
             }
             _ => want == got,
         },
+        Rule::NearAll(distance) if want.items().is_empty() => match (want.int(), got.int()) {
+            (Some(want), Some(got)) => want.abs_diff(got) <= distance.unsigned_abs(),
+            _ => want == got,
+        },
+        Rule::NearAll(_) => {
+            let (want_items, got_items) = (want.items(), got.items());
+            same_kind(want, got)
+                && want_items.len() == got_items.len()
+                && want_items.iter().zip(&got_items).all(|(want, got)| same(rule, want, got))
+        }
         Rule::Scan => scan(want, got, Value::items),
         Rule::ScanPairs => scan(want, got, pairs),
         Rule::ScanScores => {

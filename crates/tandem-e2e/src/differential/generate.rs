@@ -123,6 +123,20 @@ const FACTORS: &[&str] = &[
 const BOUNDS: &[&str] =
     &["-inf", "+inf", "(1", "(2.5", "0", "3", "10", "(abc", "inf", "(-inf", "1e2"];
 const LEXICAL: &[&str] = &["-", "+", "[a", "(a", "[c", "(m", "[zz", "m", "", "["];
+const RANGE_ENDS: &[&str] = &["-", "+", "-", "+", "(3", "(5-1", "(0-0", "(-", "2"];
+const ODD_IDS: &[&str] = &[
+    "0",
+    "0-0",
+    "-",
+    "",
+    "x",
+    "1-",
+    "+3",
+    "007-1",
+    "18446744073709551615-18446744073709551615",
+    "18446744073709551616",
+    "1-2-3",
+];
 const PATTERNS: &[&str] =
     &["*", "key:*", "key:[0-3]", "key:?", "[^k]*", "k[e-f]y*", "a*", "m*1", "\\*", ""];
 
@@ -264,6 +278,11 @@ impl Generator {
             "b" => out.push((*self.rng.pick(BOUNDS)).into()),
             "l" => out.push((*self.rng.pick(LEXICAL)).into()),
             "p" => out.push((*self.rng.pick(PATTERNS)).into()),
+            "e" => out.push(self.entry_id()),
+            "r" if self.rng.chance(1, 2) => out.push((*self.rng.pick(RANGE_ENDS)).into()),
+            "r" => out.push(self.entry_id()),
+            "g" => out.push(format!("group:{}", self.rng.below(2)).into()),
+            "c" => out.push(format!("consumer:{}", self.rng.below(3)).into()),
             // Far away in seconds and in milliseconds alike: nothing expires during a run.
             "t" if absolute => {
                 let later = self.now + 31_536_000 + self.rng.below(1000);
@@ -276,6 +295,15 @@ impl Generator {
 
     fn key(&mut self) -> Vec<u8> {
         format!("key:{}", self.rng.below(KEYS)).into()
+    }
+
+    fn entry_id(&mut self) -> Vec<u8> {
+        match self.rng.below(30) {
+            0 => (*self.rng.pick(ODD_IDS)).into(),
+            1..=9 => format!("{}", self.rng.below(12)).into(),
+            10..=14 => format!("{}-*", self.rng.below(12)).into(),
+            _ => format!("{}-{}", self.rng.below(12), self.rng.below(3)).into(),
+        }
     }
 
     fn member(&mut self) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! ```text
 //! k key   v value   i integer (edges included)   n small count   f float   m member or field
 //! s score   b score bound   l lexical bound   t seconds, far away   p glob pattern   o offset
+//! e entry id   r end of a range of entries   g group   c consumer
 //! mv field and value   sm score and member   zm score 0 and member  kv key and value   nk number of keys and so many keys
 //! ```
 
@@ -28,6 +29,8 @@ pub enum Group {
     SortedSets,
     /// Sorted sets by member, all scores equal.
     LexicalSets,
+    /// Streams and their groups.
+    Streams,
     /// All of the above inside MULTI.
     Transactions,
     /// Wrong numbers of arguments, wrong words.
@@ -36,7 +39,7 @@ pub enum Group {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Strings,
         Self::Keys,
         Self::Lists,
@@ -44,6 +47,7 @@ impl Group {
         Self::Sets,
         Self::SortedSets,
         Self::LexicalSets,
+        Self::Streams,
         Self::Transactions,
         Self::Mistakes,
     ];
@@ -58,8 +62,9 @@ impl Group {
             Self::Sets => SETS.to_vec(),
             Self::SortedSets => SORTED_SETS.to_vec(),
             Self::LexicalSets => LEXICAL_SETS.to_vec(),
+            Self::Streams => STREAMS.to_vec(),
             Self::Transactions | Self::Mistakes => {
-                [STRINGS, KEYS, LISTS, HASHES, SETS, SORTED_SETS].concat()
+                [STRINGS, KEYS, LISTS, HASHES, SETS, SORTED_SETS, STREAMS].concat()
             }
         }
     }
@@ -127,7 +132,7 @@ const KEYS: &[&str] = &[
     "KEYS p",
     "SCAN 0 COUNT 10000",
     "SCAN 0 COUNT 10000 MATCH p",
-    "SCAN 0 COUNT 10000 TYPE string|list|hash|set|zset",
+    "SCAN 0 COUNT 10000 TYPE string|list|hash|set|zset|stream",
     "SCAN 0 COUNT 0",
     "SCAN abc",
     "SCAN 0 MATCH",
@@ -290,9 +295,76 @@ pub fn rule_of(name: &str) -> Rule {
         "PTTL" | "PEXPIRETIME" => Rule::Near(3_000),
         "SCAN" | "SSCAN" => Rule::Scan,
         "HSCAN" => Rule::ScanPairs,
+        "XPENDING" | "XINFO" => Rule::NearAll(3_000),
         _ => Rule::Exact,
     }
 }
+
+const STREAMS: &[&str] = &[
+    "XADD k e mv",
+    "XADD k e mv*",
+    "XADD k e mv*",
+    "XADD k e mv",
+    "XADD k MAXLEN =|~| n e mv",
+    "XADD k MINID =|~| e e mv",
+    "XADD k NOMKSTREAM e mv",
+    "XADD k MAXLEN ~ n LIMIT n e mv",
+    "XLEN k",
+    "XRANGE k r r",
+    "XRANGE k r r COUNT n",
+    "XREVRANGE k r r",
+    "XREVRANGE k r r COUNT n",
+    "XDEL k e*",
+    "XTRIM k MAXLEN n",
+    "XTRIM k MINID e",
+    "XTRIM k MAXLEN ~ n LIMIT n",
+    "XTRIM k MINID = e",
+    "XSETID k e",
+    "XSETID k e ENTRIESADDED n MAXDELETEDID e",
+    "XREAD STREAMS k e",
+    "XREAD COUNT n STREAMS k k e e",
+    "XREAD STREAMS k $",
+    "XREAD NOACK| STREAMS k >",
+    "XGROUP CREATE k g e",
+    "XGROUP CREATE k g e MKSTREAM",
+    "XGROUP CREATE k g 0 MKSTREAM",
+    "XGROUP CREATE k g $ MKSTREAM ENTRIESREAD n",
+    "XGROUP SETID k g e",
+    "XGROUP SETID k g $ ENTRIESREAD n",
+    "XGROUP DESTROY k g",
+    "XGROUP CREATECONSUMER k g c",
+    "XGROUP DELCONSUMER k g c",
+    "XREADGROUP GROUP g c STREAMS k >",
+    "XREADGROUP GROUP g c COUNT n STREAMS k >",
+    "XREADGROUP GROUP g c COUNT n NOACK| STREAMS k k > >",
+    "XREADGROUP GROUP g c STREAMS k e",
+    "XREADGROUP GROUP g c COUNT n STREAMS k k e >",
+    "XREADGROUP GROUP g c STREAMS k $",
+    "XACK k g e*",
+    "XPENDING k g",
+    "XPENDING k g r r n",
+    "XPENDING k g r r n c",
+    "XPENDING k g IDLE 0|3600000 r r n c",
+    "XCLAIM k g c 0 e*",
+    "XCLAIM k g c 0 e* FORCE JUSTID|",
+    "XCLAIM k g c 0|3600000 e* RETRYCOUNT n FORCE| JUSTID|",
+    "XCLAIM k g c 0 e IDLE|TIME i LASTID e FORCE|",
+    "XAUTOCLAIM k g c 0|3600000 r",
+    "XAUTOCLAIM k g c 0 r COUNT n JUSTID|",
+    "XINFO STREAM k",
+    "XINFO STREAM k FULL",
+    "XINFO STREAM k FULL COUNT n",
+    "XINFO GROUPS k",
+    "XINFO CONSUMERS k g",
+    "XGROUP HELP",
+    "OBJECT ENCODING k",
+    "TYPE k",
+    "COPY k k REPLACE|",
+    "RENAME k k",
+    "DEL k",
+    "SET k v",
+    "EXPIRE k t",
+];
 
 /// Lexical ranges promise something only where all scores are equal.
 const LEXICAL_SETS: &[&str] = &[
