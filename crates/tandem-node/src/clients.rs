@@ -24,7 +24,8 @@ mod warming;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tandem_resp::Parser;
-use tandem_types::{DB_COUNT, DbIndex, Lsn, Monotonic};
+use tandem_store::Touched;
+use tandem_types::{DB_COUNT, Lsn, Monotonic};
 
 use crate::blocked::Blocked;
 use crate::command_stats::CommandStats;
@@ -121,7 +122,7 @@ pub struct Clients {
     /// Connections whose wait is over and whose input goes on.
     ready: VecDeque<ConnId>,
     /// Reused.
-    touched: Vec<(DbIndex, Box<[u8]>)>,
+    touched: Vec<Touched>,
     last_id: u64,
     /// The role was handed over a moment ago.
     linger: Option<lingering::Linger>,

@@ -143,7 +143,6 @@ pub struct Node {
     disk_full: Option<String>,
     /// It was said that writes wait.
     wait_told: bool,
-    awaking: awaking::Awaking,
     health: Health,
     stopping: bool,
     /// The role was handed over; the process ends once nobody is served through it any more.

@@ -31,7 +31,7 @@ impl Runnable {
     pub(crate) fn of_words(args: &Args<'_>) -> Option<Self> {
         match Self::find(args.name())? {
             Self::Data(command) => Some(Self::Data(command.of_words(args))),
-            found => Some(found),
+            found @ Self::Session(_) => Some(found),
         }
     }
 
@@ -97,6 +97,22 @@ impl Runnable {
         match self {
             Self::Data(command) => command.takes(words),
             Self::Session(command) => command.takes(words),
+        }
+    }
+
+    /// Why these words cannot be queued: they name no subcommand, or not as many words as it takes.
+    pub(crate) fn wrong_subcommand(self, args: &Args<'_>) -> Option<String> {
+        let Self::Data(command) = self else { return None };
+        if command.subcommands.is_empty() {
+            return None;
+        }
+        match command.subcommand(args) {
+            Some(row) => row.check_arity(args.len()).err().map(|failure| failure.text().into()),
+            None => {
+                let word = String::from_utf8_lossy(args.opt(1).unwrap_or_default());
+                let container = command.name.to_uppercase();
+                Some(format!("ERR unknown subcommand '{word}'. Try {container} HELP."))
+            }
         }
     }
 

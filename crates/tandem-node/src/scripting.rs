@@ -180,7 +180,7 @@ struct Calls<'a> {
 impl Calls<'_> {
     /// The command of these words, or why the script may not use it.
     fn admit(&self, words: &Args<'_>) -> Result<Runnable, String> {
-        let Some(runnable) = Runnable::of_words(&words) else {
+        let Some(runnable) = Runnable::of_words(words) else {
             return Err("ERR Unknown Redis command called from script".to_owned());
         };
         let refused = "ERR This Redis command is not allowed from script";

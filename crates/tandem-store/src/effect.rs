@@ -245,6 +245,21 @@ pub enum Effect<'e> {
     FlushAll,
 }
 
+impl Effect<'_> {
+    /// Whether it ends a `WATCH` of the key: what groups of a stream have read does not, as in Redis.
+    pub(crate) const fn breaks_watches(&self) -> bool {
+        !matches!(
+            self,
+            Self::StreamGroup { .. }
+                | Self::StreamGroupDel(_)
+                | Self::StreamSeen { .. }
+                | Self::StreamConsumerDel { .. }
+                | Self::StreamGive { .. }
+                | Self::StreamAck { .. }
+        )
+    }
+}
+
 /// The op bytes. Numbers are never reused.
 mod op {
     pub(super) const SET_STRING: u8 = 1;

@@ -4,6 +4,17 @@ use std::collections::BTreeMap;
 
 use tandem_types::{DB_COUNT, DbIndex};
 
+/// A key of interest that was touched.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Touched {
+    /// Its database.
+    pub db: DbIndex,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Whether that ends a `WATCH`: what groups of a stream have read does not, as in Redis.
+    pub breaks_watches: bool,
+}
+
 /// Counted interest per key, and the keys that were touched since last asked.
 ///
 /// Costs one comparison per write while nobody is interested.
@@ -11,7 +22,7 @@ use tandem_types::{DB_COUNT, DbIndex};
 pub(crate) struct Interest {
     keys: [BTreeMap<Box<[u8]>, u32>; DB_COUNT as usize],
     count: usize,
-    touched: Vec<(DbIndex, Box<[u8]>)>,
+    touched: Vec<Touched>,
 }
 
 impl Interest {
@@ -37,9 +48,9 @@ impl Interest {
     }
 
     #[inline]
-    pub(crate) fn touch(&mut self, db: DbIndex, key: &[u8]) {
+    pub(crate) fn touch(&mut self, db: DbIndex, key: &[u8], breaks_watches: bool) {
         if self.count != 0 && self.keys[db.index()].contains_key(key) {
-            self.touched.push((db, key.into()));
+            self.touched.push(Touched { db, key: key.into(), breaks_watches });
         }
     }
 
@@ -47,12 +58,12 @@ impl Interest {
     pub(crate) fn touch_all(&mut self, db: DbIndex, exists: impl Fn(&[u8]) -> bool) {
         for key in self.keys[db.index()].keys() {
             if exists(key) {
-                self.touched.push((db, key.clone()));
+                self.touched.push(Touched { db, key: key.clone(), breaks_watches: true });
             }
         }
     }
 
-    pub(crate) fn drain(&mut self, out: &mut Vec<(DbIndex, Box<[u8]>)>) {
+    pub(crate) fn drain(&mut self, out: &mut Vec<Touched>) {
         out.append(&mut self.touched);
     }
 }
@@ -67,14 +78,15 @@ mod tests {
         let mut out = Vec::new();
         interest.add(DbIndex::ZERO, b"a");
         interest.add(DbIndex::ZERO, b"a");
-        interest.touch(DbIndex::ZERO, b"b");
-        interest.touch(DbIndex::ZERO, b"a");
-        interest.touch(DbIndex::new(1).unwrap(), b"a");
+        interest.touch(DbIndex::ZERO, b"b", true);
+        interest.touch(DbIndex::ZERO, b"a", true);
+        interest.touch(DbIndex::new(1).unwrap(), b"a", true);
         interest.remove(DbIndex::ZERO, b"a");
-        interest.touch(DbIndex::ZERO, b"a");
+        interest.touch(DbIndex::ZERO, b"a", true);
         interest.remove(DbIndex::ZERO, b"a");
-        interest.touch(DbIndex::ZERO, b"a");
+        interest.touch(DbIndex::ZERO, b"a", true);
         interest.drain(&mut out);
-        assert_eq!(out, [(DbIndex::ZERO, b"a"[..].into()), (DbIndex::ZERO, b"a"[..].into())]);
+        let a = Touched { db: DbIndex::ZERO, key: b"a"[..].into(), breaks_watches: true };
+        assert_eq!(out, [a.clone(), a]);
     }
 }

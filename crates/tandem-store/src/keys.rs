@@ -80,7 +80,7 @@ impl Side<'_> {
     pub(crate) fn changed(&mut self, effect: Effect<'_>) {
         *self.stamp = self.lsn_end;
         self.counts.last_write_end = self.lsn_end;
-        self.interest.touch(self.db, self.key.bytes);
+        self.interest.touch(self.db, self.key.bytes, effect.breaks_watches());
         if let Some(effects) = &mut self.effects {
             effects.push(self.db, self.key.bytes, effect);
         }

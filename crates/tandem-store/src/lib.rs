@@ -50,6 +50,7 @@ pub use effect::{
 pub use failure::Failure;
 pub use garbage::Garbage;
 pub use glimpse::Glimpse;
+pub use interest::Touched;
 pub use key::slot_of;
 pub use merge::{Course, MergeRefusal, MergeSpace, Rules, course};
 pub use settings::{Limits, Settings};

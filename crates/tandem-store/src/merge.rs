@@ -166,14 +166,13 @@ impl MergeSpace<'_> {
     /// The kind that the store itself holds.
     fn shown(&self, key: &Key) -> Kinds {
         match self.value(key) {
-            None => Kinds::NONE,
+            // Streams are not among two writers.
+            None | Some(ValueRef::Stream(_)) => Kinds::NONE,
             Some(ValueRef::String { .. }) => Kinds::STRING,
             Some(ValueRef::List(_)) => Kinds::LIST,
             Some(ValueRef::Hash(_)) => Kinds::HASH,
             Some(ValueRef::Set(_)) => Kinds::SET,
             Some(ValueRef::Zset(_)) => Kinds::ZSET,
-            // Not among two writers.
-            Some(ValueRef::Stream(_)) => Kinds::NONE,
         }
     }
 

@@ -6,7 +6,7 @@ use tandem_types::{DB_COUNT, DbIndex, Lsn, SlotId, WallMillis};
 
 use crate::database::Database;
 use crate::garbage::{Garbage, GarbageBin};
-use crate::interest::Interest;
+use crate::interest::{Interest, Touched};
 use crate::key::TableHasher;
 use crate::keys::Keys;
 use crate::merge::Shadow;
@@ -177,7 +177,7 @@ impl Store {
 
     /// Appends the keys of interest that were written to since the last call, in order, perhaps more
     /// than once each.
-    pub fn drain_touched(&mut self, out: &mut Vec<(DbIndex, Box<[u8]>)>) {
+    pub fn drain_touched(&mut self, out: &mut Vec<Touched>) {
         self.interest.drain(out);
     }
 

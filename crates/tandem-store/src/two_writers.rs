@@ -308,7 +308,7 @@ impl Store {
             rights = rights.saturating_add(count);
             self.show(&key, lsn_end);
             // Somebody may wait for them.
-            self.interest.touch(key.db, &key.name);
+            self.interest.touch(key.db, &key.name, true);
         }
         rights
     }

@@ -299,7 +299,7 @@ impl Keys<'_> {
         database.slots[usize::from(slot)].last_write_end = lsn_end;
         database.counts.last_write_end = lsn_end;
         for entry in table {
-            store.interest.touch(self.db, entry.key());
+            store.interest.touch(self.db, entry.key(), true);
             database.counts.remove(Footprint::of(&entry));
             store.garbage.discard(entry.into_value());
         }

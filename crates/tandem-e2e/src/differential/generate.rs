@@ -278,9 +278,8 @@ impl Generator {
             "b" => out.push((*self.rng.pick(BOUNDS)).into()),
             "l" => out.push((*self.rng.pick(LEXICAL)).into()),
             "p" => out.push((*self.rng.pick(PATTERNS)).into()),
-            "e" => out.push(self.entry_id()),
             "r" if self.rng.chance(1, 2) => out.push((*self.rng.pick(RANGE_ENDS)).into()),
-            "r" => out.push(self.entry_id()),
+            "e" | "r" => out.push(self.entry_id()),
             "g" => out.push(format!("group:{}", self.rng.below(2)).into()),
             "c" => out.push(format!("consumer:{}", self.rng.below(3)).into()),
             // Far away in seconds and in milliseconds alike: nothing expires during a run.

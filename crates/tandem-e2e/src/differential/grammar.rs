@@ -357,7 +357,6 @@ const STREAMS: &[&str] = &[
     "XINFO GROUPS k",
     "XINFO CONSUMERS k g",
     "XGROUP HELP",
-    "OBJECT ENCODING k",
     "TYPE k",
     "COPY k k REPLACE|",
     "RENAME k k",

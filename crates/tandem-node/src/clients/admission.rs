@@ -96,7 +96,10 @@ impl Clients {
                     let text = "ERR Command not allowed inside a transaction";
                     return self.refuse_text(session, text);
                 }
-                return Admission::Queue;
+                return match runnable.wrong_subcommand(args) {
+                    Some(text) => self.refuse_text(session, &text),
+                    None => Admission::Queue,
+                };
             }
             let writes = transaction.writes && runnable.name() == "exec";
             if (writes && self.is_write_held(core)) || self.is_all_held(core) {

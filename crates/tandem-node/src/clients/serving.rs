@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tandem_resp::Proto;
-use tandem_store::{Outcome, TimeoutReply};
+use tandem_store::{Outcome, TimeoutReply, Touched};
 use tandem_types::{DbIndex, LogPosition, Lsn};
 
 use super::Clients;
@@ -26,8 +26,10 @@ impl Clients {
                 return;
             }
             let touched = std::mem::take(&mut self.touched);
-            for (db, key) in &touched {
-                self.break_watches(*db, key, current.as_deref_mut());
+            for Touched { db, key, breaks_watches } in &touched {
+                if *breaks_watches {
+                    self.break_watches(*db, key, current.as_deref_mut());
+                }
                 self.serve_key(core, *db, key);
             }
             self.touched = touched;

@@ -58,7 +58,7 @@ impl Awaking {
 impl Node {
     /// Whether answers wait for the peer after a pause.
     pub(super) const fn is_awaking(&self) -> bool {
-        self.awaking.since.is_some()
+        self.link.awaking.since.is_some()
     }
 
     /// Notices at the end of a turn that it was part of a pause.
@@ -67,12 +67,12 @@ impl Node {
         let tells_alone =
             self.is_primary() && settings.switch_by != SwitchBy::Mediator && !self.is_one_of_two();
         if !tells_alone {
-            self.awaking = Awaking::default();
+            self.link.awaking = Awaking::default();
             return;
         }
         let was_awaking = self.is_awaking();
         let (now, linked) = (self.core.now.mono, self.link.is_up());
-        if self.awaking.turn_ends(now, linked, settings.failure_timeout) {
+        if self.link.awaking.turn_ends(now, linked, settings.failure_timeout) {
             self.beat(heart::Input::Ask);
         }
         if was_awaking || self.is_awaking() {
@@ -83,14 +83,14 @@ impl Node {
     /// The peer has answered a heartbeat sent at `asked`.
     pub(super) fn peer_answered(&mut self, asked: Monotonic) {
         if self.is_awaking() {
-            self.awaking.answered(asked);
+            self.link.awaking.answered(asked);
             self.refresh_right();
         }
     }
 
     /// When answers go on without the peer.
     pub(super) fn awaking_deadline(&self) -> Option<Monotonic> {
-        self.awaking.deadline(self.core.settings.failure_timeout)
+        self.link.awaking.deadline(self.core.settings.failure_timeout)
     }
 }
 

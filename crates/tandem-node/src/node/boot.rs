@@ -561,7 +561,6 @@ impl Node {
             seeds,
             disk_full: None,
             wait_told: false,
-            awaking: super::awaking::Awaking::default(),
             health: super::health::Health::default(),
             stopping: false,
             exits_after_linger: false,

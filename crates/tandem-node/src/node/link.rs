@@ -10,6 +10,7 @@ use tandem_switch::{PeerMessage, ReadRight};
 use tandem_types::{Monotonic, PairId};
 
 use super::Node;
+use super::awaking::Awaking;
 use crate::configuration;
 use crate::planted::{NodeRule, holds};
 use crate::{Output, Severity, SwitchBy};
@@ -35,6 +36,8 @@ pub(super) struct LinkState {
     pub(super) received_bytes: u64,
     /// Why the link is down or refused, for people.
     pub(super) trouble: Option<String>,
+    /// Whether the peer is to be heard again after a pause.
+    pub(super) awaking: Awaking,
 }
 
 impl LinkState {

@@ -136,7 +136,8 @@ impl Node {
             in_sync_set: self.in_sync_names(),
             stalled: self.is_stalled(),
             writes_refused: self.writes_refused(),
-            waiting_for: self.core.view.waiting_for.clone(),
+            // The view is of the end of the last turn.
+            waiting_for: self.core.view.waiting_for.clone().or_else(|| self.why_stalled()),
             peer: self.peer_view(),
             channels: self.channel_views(),
             probe: self.probe_view(),
@@ -170,7 +171,11 @@ impl Node {
 
     /// A primary that acknowledges nothing now.
     fn is_stalled(&self) -> bool {
-        self.switch.is_stalled() || (self.is_primary() && self.writes_wait().is_some())
+        self.switch.is_stalled() || self.why_stalled().is_some()
+    }
+
+    fn why_stalled(&self) -> Option<String> {
+        self.writes_wait().filter(|_| self.is_primary()).map(|wait| wait.fact)
     }
 
     /// What a client's write to this primary gets now instead of being done.

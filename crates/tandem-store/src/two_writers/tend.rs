@@ -35,7 +35,7 @@ impl Store {
                 sequence.peer_has(&progress);
             }
             // Somebody may wait for ids.
-            self.interest.touch(key.db, &key.name);
+            self.interest.touch(key.db, &key.name, true);
         }
     }
 

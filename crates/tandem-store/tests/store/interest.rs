@@ -6,7 +6,7 @@ use tandem_types::DbIndex;
 fn touched(p: &mut Primary) -> Vec<String> {
     let mut out = Vec::new();
     p.store.drain_touched(&mut out);
-    out.into_iter().map(|(_, key)| String::from_utf8(key.into()).unwrap()).collect()
+    out.into_iter().map(|it| String::from_utf8(it.key.into()).unwrap()).collect()
 }
 
 #[test]

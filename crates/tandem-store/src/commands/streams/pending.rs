@@ -12,7 +12,7 @@ use crate::command::{Command, Flags, Handler};
 use crate::edit::stream::{Reading, StreamEdit};
 use crate::failure::Failure;
 use crate::keys::Keys;
-use crate::value::stream::group::{Group, Pending};
+use crate::value::stream::group::{Consumer, Group, Pending};
 use crate::value::stream::id::StreamId;
 
 pub(crate) const ROWS: &[Command] = &[
@@ -102,7 +102,7 @@ fn xpending(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
                 }
             }
             Some(name) => {
-                let owed = group.consumer(name).map(|consumer| consumer.pending());
+                let owed = group.consumer(name).map(Consumer::pending);
                 for id in owed.into_iter().flat_map(|owed| owed.range(start..=end)) {
                     if group.pending().get(id).is_some_and(|pending| !show(id, pending)) {
                         break;
@@ -276,12 +276,12 @@ fn xautoclaim(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
         look(group(&ctx.keys, &ctx.args)?, start, count, |pending| idle(pending, now) >= idle_for);
     let by = Reading { group: args.get(2), consumer: args.get(3) };
     let Some(mut stream) = open(ctx)? else { return Ok(()) };
-    let Claimed { claimed, deleted, next } = sort_out(&stream, found, count);
-    if !claimed.is_empty() {
+    let Claimed { given, deleted, next } = sort_out(&stream, found, count);
+    if !given.is_empty() {
         stream.see(by, now);
     }
-    let mut reply = Vec::with_capacity(claimed.len());
-    for (id, deliveries) in claimed {
+    let mut reply = Vec::with_capacity(given.len());
+    for (id, deliveries) in given {
         stream.give(by, now, deliveries.saturating_add(u64::from(!justid)), &[id]);
         reply.push(id);
     }
@@ -328,25 +328,26 @@ fn look(
 
 /// What becomes of those that were looked at.
 struct Claimed {
-    claimed: Vec<(StreamId, u64)>,
+    /// Given to the consumer, and how often to anybody before.
+    given: Vec<(StreamId, u64)>,
     deleted: Vec<StreamId>,
     /// Where the next call goes on; zero: it begins anew.
     next: StreamId,
 }
 
 fn sort_out(stream: &StreamEdit<'_>, looked: Looked, count: usize) -> Claimed {
-    let (mut claimed, mut deleted) = (Vec::new(), Vec::new());
+    let (mut given, mut deleted) = (Vec::new(), Vec::new());
     let mut next = looked.next;
     for (id, deliveries, is_idle) in looked.entries {
-        if claimed.len() + deleted.len() >= count {
+        if given.len() + deleted.len() >= count {
             next = Some(id);
             break;
         }
         if stream.entries().get(id).is_none() {
             deleted.push(id);
         } else if is_idle {
-            claimed.push((id, deliveries));
+            given.push((id, deliveries));
         }
     }
-    Claimed { claimed, deleted, next: next.unwrap_or(StreamId::ZERO) }
+    Claimed { given, deleted, next: next.unwrap_or(StreamId::ZERO) }
 }

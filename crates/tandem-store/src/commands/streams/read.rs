@@ -66,14 +66,21 @@ fn find_keys(args: &Args<'_>, out: &mut Vec<usize>) -> Result<(), Failure> {
 struct Request<'c> {
     /// At most so many entries of each stream.
     count: usize,
-    /// Whether to wait, and how many milliseconds (`None`: for ever).
-    block: Option<Option<u64>>,
+    block: Block,
     group: Option<Reading<'c>>,
     noack: bool,
     /// Position of the first key.
     keys: usize,
     /// How many keys there are.
     streams: usize,
+}
+
+/// Whether to wait for entries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Block {
+    No,
+    /// For so many milliseconds; `None`: for ever.
+    For(Option<u64>),
 }
 
 /// From where on one stream is read.
@@ -86,13 +93,19 @@ enum From {
 }
 
 fn parse<'c>(ctx: &Ctx<'c>, in_group: bool) -> Result<Request<'c>, Failure> {
-    let mut request =
-        Request { count: usize::MAX, block: None, group: None, noack: false, keys: 0, streams: 0 };
+    let mut request = Request {
+        count: usize::MAX,
+        block: Block::No,
+        group: None,
+        noack: false,
+        keys: 0,
+        streams: 0,
+    };
     let mut at = 1;
     while at < ctx.argc() && request.keys == 0 {
         let more = ctx.argc() - at - 1;
         if ctx.is(at, "block") && more > 0 {
-            request.block = Some(timeout(ctx, at + 1)?);
+            request.block = Block::For(timeout(ctx, at + 1)?);
             at += 2;
         } else if ctx.is(at, "count") && more > 0 {
             let count = usize::try_from(ctx.int(at + 1)?).unwrap_or(0);
@@ -187,9 +200,12 @@ impl<'c> Request<'c> {
 
     /// Nothing is there: waits, or says so.
     fn wait(&self, ctx: &mut Ctx<'c>, froms: &[(usize, From)]) {
-        let Some(timeout_ms) = self.block.filter(|_| !ctx.deny_blocking) else {
-            ctx.reply.null_array();
-            return;
+        let timeout_ms = match self.block {
+            Block::For(timeout_ms) if !ctx.deny_blocking => timeout_ms,
+            Block::For(_) | Block::No => {
+                ctx.reply.null_array();
+                return;
+            }
         };
         let args = ctx.args;
         // `$` means the last entry now, not the last one when something comes.
