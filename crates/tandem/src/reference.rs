@@ -29,6 +29,7 @@ const GROUPS: &[Group] = &[
     Group::List,
     Group::Set,
     Group::SortedSet,
+    Group::Stream,
     Group::Pubsub,
     Group::Transactions,
     Group::Scripting,
@@ -151,4 +152,18 @@ fn metrics_page() -> Vec<String> {
 /// Text in a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_its_line() {
+        let lines = commands_page();
+        for command in commands() {
+            let name = format!("| `{}` |", command.name.replace('|', " ").to_uppercase());
+            assert!(lines.iter().any(|line| line.starts_with(&name)), "{name}");
+        }
+    }
 }
