@@ -204,7 +204,7 @@ fn who_waits_is_woken_by_the_role_and_by_the_replica_alike() {
         if blocked.as_deref() == Some("1") { Ok(()) } else { Err(blocked) }
     });
     let id = primary.ok(&["XADD", "s", "*", "f", "v"]).text().unwrap();
-    assert_eq!(ids_of(&reader.reply().unwrap()), [id.clone()]);
+    assert_eq!(ids_of(&reader.reply().unwrap()), std::slice::from_ref(&id));
     let refused = reader.command(&["XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"]).unwrap();
     assert!(refused.error().is_some_and(|text| text.starts_with("READONLY")), "{refused:?}");
     // A consumer that waits when the role goes hears that, or its connection ends: it is never left alone.

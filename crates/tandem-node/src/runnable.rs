@@ -106,14 +106,12 @@ impl Runnable {
         if command.subcommands.is_empty() {
             return None;
         }
-        match command.subcommand(args) {
-            Some(row) => row.check_arity(args.len()).err().map(|failure| failure.text().into()),
-            None => {
-                let word = String::from_utf8_lossy(args.opt(1).unwrap_or_default());
-                let container = command.name.to_uppercase();
-                Some(format!("ERR unknown subcommand '{word}'. Try {container} HELP."))
-            }
+        if let Some(row) = command.subcommand(args) {
+            return row.check_arity(args.len()).err().map(|failure| failure.text().into());
         }
+        let word = String::from_utf8_lossy(args.opt(1).unwrap_or_default());
+        let container = command.name.to_uppercase();
+        Some(format!("ERR unknown subcommand '{word}'. Try {container} HELP."))
     }
 
     /// Its name with its subcommand, as `CLIENT LIST` shows it.
