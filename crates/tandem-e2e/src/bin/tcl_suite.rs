@@ -32,6 +32,8 @@ const FILES: &[&str] = &[
     "unit/type/set",
     "unit/type/zset",
     "unit/type/hash",
+    "unit/type/stream",
+    "unit/type/stream-cgroups",
     "unit/expire",
     "unit/multi",
     "unit/pubsub",

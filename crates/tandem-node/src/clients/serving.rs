@@ -89,9 +89,11 @@ impl Clients {
                     session.has_written(core, executed.wait);
                 }
                 self.stats.served_blocked += 1;
+                let name = command.name;
                 session.waiting = Some(waiting);
                 self.end_wait(core, session);
-                self.count_error(session, start);
+                let failed = self.count_error(session, start);
+                self.command_stats.of(name).failed += u64::from(failed);
                 Self::end_reply(session, start);
             }
         }
