@@ -121,6 +121,11 @@ fn streams_answer_the_same() {
 }
 
 #[test]
+fn places_answer_the_same() {
+    duel(Group::Places);
+}
+
+#[test]
 fn transactions_answer_the_same() {
     duel(Group::Transactions);
 }

@@ -82,7 +82,9 @@ fn a_wrong_clock_alone_is_no_reason_for_anything() {
     for off in FAR_OFF {
         for reads in ["barrier", "lease"] {
             // At double speed a time-out is half as long, and no busy machine shall be what is looked at.
-            let options = options(&clocks, off, reads).switch("failure_timeout = \"4s\"");
+            let options = options(&clocks, off, reads)
+                .switch("failure_timeout = \"4s\"")
+                .switch("solo_after = \"4s\"");
             let Some(mut pair) = MediatedPair::start("wrong clock", &options) else { return };
             let load = pair.load();
             let wrong = if off.primary { &pair.a } else { &pair.b };

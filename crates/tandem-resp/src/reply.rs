@@ -195,6 +195,14 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(b"\r\n");
     }
 
+    /// A floating point number that is written already; a bulk string in RESP2.
+    pub fn double_text(&mut self, digits: &str) {
+        match self.proto {
+            Proto::Resp2 => self.bulk(digits.as_bytes()),
+            Proto::Resp3 => self.line(b',', digits.as_bytes()),
+        }
+    }
+
     /// True or false; 1 or 0 in RESP2.
     pub fn bool(&mut self, value: bool) {
         self.out.extend_from_slice(match (self.proto, value) {

@@ -168,6 +168,8 @@ pub enum Group {
     Hash,
     /// Streams.
     Stream,
+    /// Places on Earth.
+    Geo,
     /// Publish and subscribe.
     Pubsub,
     /// Transactions.
@@ -194,6 +196,7 @@ impl Group {
             Self::SortedSet => "sorted-set",
             Self::Hash => "hash",
             Self::Stream => "stream",
+            Self::Geo => "geo",
             Self::Pubsub => "pubsub",
             Self::Transactions => "transactions",
             Self::Connection => "connection",
@@ -213,6 +216,7 @@ impl Group {
             Self::SortedSet => Categories::SORTEDSET,
             Self::Hash => Categories::HASH,
             Self::Stream => Categories::STREAM,
+            Self::Geo => Categories::GEO,
             Self::Pubsub => Categories::PUBSUB,
             Self::Transactions => Categories::TRANSACTION,
             Self::Connection => Categories::CONNECTION,

@@ -13,6 +13,7 @@ mod counters;
 mod element_scan;
 mod expire;
 mod flush;
+mod geo;
 mod hashes;
 mod index_range;
 mod keys;
@@ -62,6 +63,8 @@ const GROUPS: &[&[Command]] = &[
     zsets::removal::ROWS,
     zsets::pops::ROWS,
     zsets::algebra::ROWS,
+    geo::ROWS,
+    geo::search::ROWS,
     streams::ROWS,
     streams::read::ROWS,
     streams::groups::ROWS,

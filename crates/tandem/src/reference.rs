@@ -29,6 +29,7 @@ const GROUPS: &[Group] = &[
     Group::List,
     Group::Set,
     Group::SortedSet,
+    Group::Geo,
     Group::Stream,
     Group::Pubsub,
     Group::Transactions,

@@ -34,6 +34,7 @@ const FILES: &[&str] = &[
     "unit/type/hash",
     "unit/type/stream",
     "unit/type/stream-cgroups",
+    "unit/geo",
     "unit/expire",
     "unit/multi",
     "unit/pubsub",

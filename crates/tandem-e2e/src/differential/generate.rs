@@ -124,6 +124,8 @@ const BOUNDS: &[&str] =
     &["-inf", "+inf", "(1", "(2.5", "0", "3", "10", "(abc", "inf", "(-inf", "1e2"];
 const LEXICAL: &[&str] = &["-", "+", "[a", "(a", "[c", "(m", "[zz", "m", "", "["];
 const RANGE_ENDS: &[&str] = &["-", "+", "-", "+", "(3", "(5-1", "(0-0", "(-", "2"];
+const DISTANCES: &[&str] =
+    &["0", "1", "100.5", "500", "1000", "2500", "5000", "9000", "12000", "21000", "-1", "abc"];
 const ODD_IDS: &[&str] = &[
     "0",
     "0-0",
@@ -279,6 +281,9 @@ impl Generator {
             "l" => out.push((*self.rng.pick(LEXICAL)).into()),
             "p" => out.push((*self.rng.pick(PATTERNS)).into()),
             "r" if self.rng.chance(1, 2) => out.push((*self.rng.pick(RANGE_ENDS)).into()),
+            "lon" => out.push(self.degrees(180)),
+            "lat" => out.push(self.degrees(80)),
+            "d" => out.push(self.rng.pick(DISTANCES).as_bytes().to_vec()),
             "e" | "r" => out.push(self.entry_id()),
             "g" => out.push(format!("group:{}", self.rng.below(2)).into()),
             "c" => out.push(format!("consumer:{}", self.rng.below(3)).into()),
@@ -294,6 +299,15 @@ impl Generator {
 
     fn key(&mut self) -> Vec<u8> {
         format!("key:{}", self.rng.below(KEYS)).into()
+    }
+
+    /// Up to that far from the equator or Greenwich, with six decimals; now and then no such thing.
+    fn degrees(&mut self, most: i64) -> Vec<u8> {
+        if self.rng.chance(1, 60) {
+            return (*self.rng.pick(FACTORS)).into();
+        }
+        let millionths = self.rng.between(-most * 1_000_000, most * 1_000_000);
+        format!("{}.{:06}", millionths / 1_000_000, (millionths % 1_000_000).abs()).into()
     }
 
     fn entry_id(&mut self) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! ```text
 //! k key   v value   i integer (edges included)   n small count   f float   m member or field
 //! s score   b score bound   l lexical bound   t seconds, far away   p glob pattern   o offset
+//! lon lat coordinates   d distance
 //! e entry id   r end of a range of entries   g group   c consumer
 //! mv field and value   sm score and member   zm score 0 and member  kv key and value   nk number of keys and so many keys
 //! ```
@@ -31,6 +32,8 @@ pub enum Group {
     LexicalSets,
     /// Streams and their groups.
     Streams,
+    /// Places.
+    Places,
     /// All of the above inside MULTI.
     Transactions,
     /// Wrong numbers of arguments, wrong words.
@@ -39,7 +42,7 @@ pub enum Group {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Strings,
         Self::Keys,
         Self::Lists,
@@ -48,6 +51,7 @@ impl Group {
         Self::SortedSets,
         Self::LexicalSets,
         Self::Streams,
+        Self::Places,
         Self::Transactions,
         Self::Mistakes,
     ];
@@ -63,8 +67,9 @@ impl Group {
             Self::SortedSets => SORTED_SETS.to_vec(),
             Self::LexicalSets => LEXICAL_SETS.to_vec(),
             Self::Streams => STREAMS.to_vec(),
+            Self::Places => PLACES.to_vec(),
             Self::Transactions | Self::Mistakes => {
-                [STRINGS, KEYS, LISTS, HASHES, SETS, SORTED_SETS, STREAMS].concat()
+                [STRINGS, KEYS, LISTS, HASHES, SETS, SORTED_SETS, STREAMS, PLACES].concat()
             }
         }
     }
@@ -295,10 +300,46 @@ pub fn rule_of(name: &str) -> Rule {
         "PTTL" | "PEXPIRETIME" => Rule::Near(3_000),
         "SCAN" | "SSCAN" => Rule::Scan,
         "HSCAN" => Rule::ScanPairs,
+        "GEOSEARCH"
+        | "GEORADIUS"
+        | "GEORADIUS_RO"
+        | "GEORADIUSBYMEMBER"
+        | "GEORADIUSBYMEMBER_RO" => Rule::Unordered,
         "XPENDING" | "XINFO" => Rule::NearAll(3_000),
         _ => Rule::Exact,
     }
 }
+
+/// What is not sorted by the client, or is at one place, comes in any order: `Rule::Unordered`.
+const PLACES: &[&str] = &[
+    "GEOADD k lon lat m",
+    "GEOADD k lon lat m lon lat m",
+    "GEOADD k lon lat m lon lat m lon lat m",
+    "GEOADD k NX|XX|CH CH| lon lat m",
+    "GEOPOS k m*",
+    "GEOHASH k m*",
+    "GEODIST k m m",
+    "GEODIST k m m m|km|FT|mi",
+    "GEOSEARCH k FROMMEMBER m BYRADIUS d m|km|ft|mi",
+    "GEOSEARCH k FROMLONLAT lon lat BYRADIUS d km ASC|DESC| WITHCOORD| WITHDIST| WITHHASH|",
+    "GEOSEARCH k FROMLONLAT lon lat BYBOX d d km ASC|DESC| WITHDIST|",
+    "GEOSEARCH k FROMMEMBER m BYBOX d d km WITHCOORD| COUNT 100",
+    "GEOSEARCH k BYRADIUS d km FROMMEMBER m ANY|",
+    "GEOSEARCHSTORE k k FROMMEMBER m BYRADIUS d km STOREDIST|",
+    "GEOSEARCHSTORE k k FROMLONLAT lon lat BYBOX d d km",
+    "GEOSEARCHSTORE k k FROMLONLAT lon lat BYBOX d d km WITHDIST|",
+    "GEORADIUS k lon lat d km WITHDIST| ASC|DESC|",
+    "GEORADIUS k lon lat d km STORE|STOREDIST k",
+    "GEORADIUS_RO k lon lat d km WITHHASH| COUNT 50",
+    "GEORADIUS_RO k lon lat d km STORE| k",
+    "GEORADIUSBYMEMBER k m d km WITHCOORD|",
+    "GEORADIUSBYMEMBER k m d km STORE k",
+    "GEORADIUSBYMEMBER_RO k m d km",
+    "ZRANGE k 0 -1 WITHSCORES",
+    "ZREM k m",
+    "DEL k",
+    "SET k v",
+];
 
 const STREAMS: &[&str] = &[
     "XADD k e mv",

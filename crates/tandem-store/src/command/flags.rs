@@ -100,6 +100,8 @@ bits! {
         STRING = 7 "string",
         /// Bitmaps.
         BITMAP = 8 "bitmap",
+        /// Places on Earth.
+        GEO = 10 "geo",
         /// Streams.
         STREAM = 11 "stream",
         /// Publish and subscribe.
