@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::position::{BITS, EARTH_RADIUS_METERS, LATITUDE_MAX, LONGITUDE_MAX, Position};
+use super::position::{BITS, EARTH_RADIUS_METERS, LATITUDE_MAX, LONGITUDE_MAX, Position, number};
 
 /// What is searched for.
 #[derive(Clone, Copy, Debug)]
@@ -131,11 +131,15 @@ impl Cell {
     }
 }
 
-/// Ranges of scores that hold every place in the shape; in order, apart from one another.
+/// Ranges of scores that hold every place in the shape, apart from one another: the one of the middle first, so that
+/// a search for any few places finds near ones, then in order.
 pub(super) fn cover(middle: Position, shape: Shape) -> Vec<Range<u64>> {
     let bounds = Bounds::around(middle, shape);
     let mut ranges = Vec::new();
     divide(&Cell::WORLD, &bounds, &mut ranges);
+    let here = middle.score();
+    let is_here = |range: &Range<u64>| number(range.start) <= here && here < number(range.end);
+    ranges.sort_by_key(|range| !is_here(range));
     ranges
 }
 
@@ -158,7 +162,6 @@ fn divide(cell: &Cell, bounds: &Bounds, ranges: &mut Vec<Range<u64>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::position::number;
     use super::*;
     use crate::random::Random;
 
