@@ -261,6 +261,51 @@ fn a_stream_is_the_same_after_a_snapshot_and_a_restart() {
 }
 
 #[test]
+fn a_replica_that_passes_writes_on_passes_groups_on() {
+    let options = PairOptions::new("primary-replica").replication("forward_writes = true");
+    let pair = Pair::start(&options);
+    let mut client = pair.b.client();
+    client.ok(&["XGROUP", "CREATE", "s", "g", "$", "MKSTREAM"]);
+    let id = client.ok(&["XADD", "s", "*", "f", "v"]).text().unwrap();
+    client.ok(&["XGROUP", "SETID", "s", "g", "0"]);
+    let wrong = client.command(&["XGROUP", "CREATE", "s"]).unwrap();
+    assert!(wrong.error().is_some_and(|text| text.contains("'xgroup|create'")), "{wrong:?}");
+    let given = pair.a.client().ok(&["XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">"]);
+    assert_eq!(ids_of(&given), [id]);
+}
+
+#[test]
+fn entries_go_to_those_who_wait_in_the_order_they_came() {
+    const WAITERS: usize = 40;
+    let pair = Pair::start_alone(&PairOptions::new("primary-standby"));
+    let mut client = pair.a.client();
+    client.ok(&["XGROUP", "CREATE", "s", "g", "$", "MKSTREAM"]);
+    let mut waiters: Vec<Client> = Vec::new();
+    for number in 0..WAITERS {
+        let mut waiter = pair.a.client();
+        let name = format!("c{number}");
+        let words =
+            ["XREADGROUP", "GROUP", "g", &name, "COUNT", "1", "BLOCK", "0", "STREAMS", "s", ">"];
+        waiter.send(&words).unwrap();
+        waiters.push(waiter);
+        wait::until("it waits", PATIENCE, || {
+            let blocked = client.info_field("clients", "blocked_clients");
+            if blocked == Some((number + 1).to_string()) { Ok(()) } else { Err(blocked) }
+        });
+    }
+    // Who is far ahead is not woken by any of them.
+    let mut ahead = pair.a.client();
+    ahead.send(&["XREAD", "BLOCK", "0", "STREAMS", "s", "18446744073709551615-0"]).unwrap();
+    let ids: Vec<String> =
+        (0..WAITERS).map(|_| client.ok(&["XADD", "s", "*", "f", "v"]).text().unwrap()).collect();
+    for (waiter, id) in waiters.iter_mut().zip(&ids) {
+        assert_eq!(ids_of(&waiter.reply().unwrap()), std::slice::from_ref(id));
+    }
+    let last = client.ok(&["XADD", "s", "18446744073709551615-1", "f", "v"]).text().unwrap();
+    assert_eq!(ids_of(&ahead.reply().unwrap()), [last]);
+}
+
+#[test]
 fn two_primaries_refuse_streams_and_say_why() {
     let mut pair = Pair::prepare(&PairOptions::new("primary-primary"));
     pair.a.start();
@@ -275,5 +320,11 @@ fn two_primaries_refuse_streams_and_say_why() {
         let told = client.command(words).unwrap();
         assert!(told.error().is_some_and(|text| text.contains("PPUNSUPPORTED")), "{told:?}");
     }
+    let words = ["EVAL", "return redis.call('XREAD', 'BLOCK', 1, 'STREAMS', KEYS[1], 0)", "1", "s"];
+    let told = client.command(&words).unwrap();
+    assert!(
+        told.error().is_some_and(|text| text.contains("BLOCK option from scripts")),
+        "{told:?}"
+    );
     assert_eq!(client.ok(&["EXISTS", "s"]).int(), Some(0));
 }

@@ -261,7 +261,13 @@ pub(crate) static TABLE: &[Parameter] = &[
             core.settings.slowlog_entries_max = usize::try_from(number).unwrap_or_default();
         }
     ),
-    threshold!("stream-node-max-bytes", stream_node_max_bytes),
+    Parameter {
+        name: "stream-node-max-bytes",
+        value: Value::Memory {
+            get: |core| limits(core).stream_node_max_bytes,
+            set: |core, value| store(core).limits.stream_node_max_bytes = value,
+        },
+    },
     threshold!("stream-node-max-entries", stream_node_max_entries),
     fixed("supervised", "no"),
     fixed("tcp-keepalive", "300"),

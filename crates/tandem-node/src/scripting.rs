@@ -194,6 +194,12 @@ impl Calls<'_> {
         if !runnable.takes(words.len()) {
             return Err("ERR Wrong number of args calling Redis command from script".to_owned());
         }
+        if matches!(name, "xread" | "xreadgroup") && asks_to_wait(words) {
+            let name = String::from_utf8_lossy(words.name());
+            return Err(format!(
+                "ERR {name} command is not allowed with BLOCK option from scripts"
+            ));
+        }
         let writes = flags.has(Flags::WRITE) || flags.has(Flags::MAY_REPLICATE);
         if writes && self.run.read_only {
             return Err("ERR Write commands are not allowed from read-only scripts.".to_owned());
@@ -203,6 +209,12 @@ impl Calls<'_> {
         }
         Ok(runnable)
     }
+}
+
+/// Whether `BLOCK` is among the options, which stand before `STREAMS`.
+fn asks_to_wait(words: &Args<'_>) -> bool {
+    let options = words.iter().take_while(|word| !word.eq_ignore_ascii_case(b"streams"));
+    options.skip(1).any(|word| word.eq_ignore_ascii_case(b"block"))
 }
 
 impl Host for Calls<'_> {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tandem_resp::{Limits, Proto, Reply};
+use tandem_store::Need;
 use tandem_types::{DbIndex, LogPosition, Lsn, Monotonic};
 
 use crate::conflicts::escape;
@@ -128,10 +129,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Waits for keys, and wants to know, too, when one is gone.
-    pub(crate) fn is_curious(&self) -> bool {
-        let what = self.waiting.as_deref().map(|waiting| &waiting.what);
-        matches!(what, Some(What::Keys { also_when_gone: true, .. }))
+    /// What the command that waits needs of a key, if it is more than that it is there.
+    pub(crate) fn need_of(&self, key: &[u8]) -> Option<&Need> {
+        let Some(What::Keys { keys, needs, .. }) = self.waiting.as_deref().map(|it| &it.what)
+        else {
+            return None;
+        };
+        needs.get(keys.iter().position(|waited| **waited == *key)?)
     }
 
     /// Waits for something that only others can bring about.

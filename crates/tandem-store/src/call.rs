@@ -11,6 +11,8 @@ use crate::key::Key;
 use crate::keys::Keys;
 use crate::merge::Course;
 use crate::store::Store;
+use crate::value::ValueRef;
+use crate::value::stream::id::StreamId;
 
 /// What a command runs with; the caller's side.
 #[derive(Debug)]
@@ -51,8 +53,24 @@ pub struct BlockRequest {
     pub on_timeout: TimeoutReply,
     /// The words to run it with then, if not those it came with: what they meant was true only at first.
     pub words: Option<Vec<Box<[u8]>>>,
-    /// Run it also when a key was touched and is not there.
-    pub also_when_gone: bool,
+    /// What each of the keys must have before it is worth to run it again; empty: each must be there.
+    pub needs: Vec<Need>,
+}
+
+/// What a blocked command needs of a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// An entry after this one.
+    EntryAfter(StreamId),
+    /// An entry that nobody in this group was given, or that the group is no more: that ends the wait, too.
+    NewIn(Box<[u8]>),
+}
+
+impl Need {
+    /// Whether the command runs also when the key is not there.
+    pub const fn is_curious(&self) -> bool {
+        matches!(self, Self::NewIn(_))
+    }
 }
 
 /// The reply of a blocked command whose time is up.
@@ -207,6 +225,22 @@ impl Store {
                 Outcome::Done
             }
             Ok(()) => block.map_or(Outcome::Done, Outcome::Block),
+        }
+    }
+
+    /// Whether a blocked command may find what it needs of a key; looks at little, as many may wait for one.
+    pub fn has_for(&self, db: DbIndex, key: &[u8], need: Option<&Need>, now: WallMillis) -> bool {
+        let value = self.entry_at(db, key, now).map(|entry| entry.value());
+        match (need, value) {
+            (None, value) => value.is_some(),
+            (Some(Need::EntryAfter(id)), Some(ValueRef::Stream(stream))) => {
+                stream.entries().last() > Some(*id)
+            }
+            (Some(Need::EntryAfter(_)), _) => false,
+            (Some(Need::NewIn(group)), Some(ValueRef::Stream(stream))) => stream
+                .group(group)
+                .is_none_or(|it| stream.entries().last() > Some(it.last_delivered)),
+            (Some(Need::NewIn(_)), _) => true,
         }
     }
 

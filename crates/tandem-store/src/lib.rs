@@ -38,7 +38,7 @@ mod write;
 
 pub use again::{Again, AgainAt};
 pub use apply::{ApplyError, SlotLsns};
-pub use call::{BlockRequest, Call, Outcome, TimeoutReply};
+pub use call::{BlockRequest, Call, Need, Outcome, TimeoutReply};
 pub use command::{
     Categories, Command, DataHandler, FindKeys, Flags, Group, Handler, KeyRange, KeySpec,
 };

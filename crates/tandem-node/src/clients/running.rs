@@ -1,7 +1,7 @@
 //! From bytes to carried-out commands.
 
 use tandem_resp::{Args, OwnedArgs, Parsed, Parser, ProtocolError};
-use tandem_store::{BlockRequest, Command, Flags, Outcome};
+use tandem_store::{BlockRequest, Command, Flags, Need, Outcome};
 
 use super::Clients;
 use super::admission::Admission;
@@ -314,20 +314,20 @@ impl Clients {
         args: &Args<'_>,
         request: BlockRequest,
     ) {
-        let BlockRequest { keys, timeout_ms, on_timeout, words, also_when_gone } = request;
+        let BlockRequest { keys, timeout_ms, on_timeout, words, needs } = request;
         let now = core.now.mono;
         let until = timeout_ms.map(|ms| now.plus(std::time::Duration::from_millis(ms)));
         for key in &keys {
             core.store.interest_add(session.db, key);
         }
-        self.blocked.add_keys(session.conn, session.db, &keys, also_when_gone);
+        self.blocked.add_keys(session.conn, session.db, &keys, needs.iter().any(Need::is_curious));
         self.blocked.add_deadline(session.conn, until);
         let words = match words {
             None => OwnedArgs::copy_of(args),
             Some(words) => words.iter().map(|word| &**word).collect(),
         };
         let db = session.db;
-        let what = What::Keys { command, words, db, keys, on_timeout, also_when_gone };
+        let what = What::Keys { command, words, db, keys, on_timeout, needs };
         session.waiting = Some(Box::new(Waiting { what, until }));
     }
 

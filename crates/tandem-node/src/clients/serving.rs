@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tandem_resp::Proto;
-use tandem_store::{Outcome, TimeoutReply, Touched};
+use tandem_store::{Need, Outcome, TimeoutReply, Touched};
 use tandem_types::{DbIndex, LogPosition, Lsn};
 
 use super::Clients;
@@ -55,12 +55,12 @@ impl Clients {
         let mut passed_over = 0;
         while let Some(conn) = self.blocked.waiter_for(db, key, passed_over) {
             // Once the key is empty again, the rest need not try.
-            let gone = !core.store.exists(db, key, core.now.wall);
-            if gone && !self.blocked.has_curious() {
+            if !self.blocked.has_curious() && !core.store.exists(db, key, core.now.wall) {
                 return;
             }
             passed_over += 1;
-            if gone && !self.sessions.get_mut(conn).is_some_and(|session| session.is_curious()) {
+            let need = self.sessions.get_mut(conn).and_then(|session| session.need_of(key));
+            if !core.store.has_for(db, key, need, core.now.wall) {
                 continue;
             }
             if let Some(mut session) = self.sessions.take(conn) {
@@ -320,19 +320,19 @@ impl Clients {
         let parsed = parser.parse(request, &tandem_resp::Limits::NORMAL);
         let args = parser.args(request);
         let mut writer = tandem_resp::Reply::new(reply, proto);
-        if let (Ok(tandem_resp::Parsed::Command { .. }), Some(runnable)) =
-            (&parsed, Runnable::of_words(&args))
-            && matches!(runnable, Runnable::Session(_))
-            && runnable.touches_data()
-            && runnable.takes(args.len())
-        {
-            return self.run_forwarded_script(core, db, proto, runnable, &args, reply);
-        }
-        let (Ok(tandem_resp::Parsed::Command { .. }), Some(command)) =
-            (parsed, tandem_store::command(args.name()))
-        else {
-            writer.error("ERR the peer forwarded something that is no command");
-            return Lsn::ZERO;
+        let found = match parsed {
+            Ok(tandem_resp::Parsed::Command { .. }) => Runnable::of_words(&args),
+            _ => None,
+        };
+        let command = match found {
+            Some(Runnable::Data(command)) => command,
+            Some(script) if script.touches_data() && script.takes(args.len()) => {
+                return self.run_forwarded_script(core, db, proto, script, &args, reply);
+            }
+            _ => {
+                writer.error("ERR the peer forwarded something that is no command");
+                return Lsn::ZERO;
+            }
         };
         if !command.takes(args.len()) {
             writer.error_fmt(format_args!(
@@ -410,8 +410,9 @@ impl Clients {
         let Some(waiting) = session.waiting.take() else { return };
         self.blocked.remove_deadline(session.conn, waiting.until);
         match &waiting.what {
-            What::Keys { db, keys, also_when_gone, .. } => {
-                self.blocked.remove_keys(session.conn, *db, keys, *also_when_gone);
+            What::Keys { db, keys, needs, .. } => {
+                let curious = needs.iter().any(Need::is_curious);
+                self.blocked.remove_keys(session.conn, *db, keys, curious);
                 for key in keys {
                     core.store.interest_remove(*db, key);
                 }

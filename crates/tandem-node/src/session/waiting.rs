@@ -1,7 +1,7 @@
 //! A client whose next request must wait, and for what.
 
 use tandem_resp::OwnedArgs;
-use tandem_store::{Command, TimeoutReply};
+use tandem_store::{Command, Need, TimeoutReply};
 use tandem_types::{DbIndex, LogPosition, Lsn, Monotonic, Pair};
 
 /// A client that waits.
@@ -22,8 +22,8 @@ pub(crate) enum What {
         db: DbIndex,
         keys: Vec<Box<[u8]>>,
         on_timeout: TimeoutReply,
-        /// It runs also when the key that was touched is gone.
-        also_when_gone: bool,
+        /// What it needs of each key; empty: to be there.
+        needs: Vec<Need>,
     },
     /// Its last write to reach disks: `WAIT` (`local` is `None`) and `WAITAOF`.
     Copies { local: Option<u32>, replicas: u32, position: LogPosition },

@@ -49,7 +49,7 @@ pub(crate) fn wait_for<'k>(
         // Redis answers so whatever the command.
         on_timeout: TimeoutReply::NullArray,
         words: None,
-        also_when_gone: false,
+        needs: Vec::new(),
     });
 }
 

@@ -151,7 +151,7 @@ fn take(ctx: &mut Ctx<'_>, key: &Key, count: u64, wait_ms: Option<u64>) -> Resul
                     timeout_ms: Some(timeout_ms),
                     on_timeout: TimeoutReply::RunAgain,
                     words: None,
-                    also_when_gone: false,
+                    needs: Vec::new(),
                 });
                 return Ok(());
             }

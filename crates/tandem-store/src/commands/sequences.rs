@@ -95,7 +95,7 @@ fn next(ctx: &mut Ctx<'_>, count: u64) -> Result<Option<Ids>, Failure> {
                     timeout_ms: Some(BURN_WAIT_MS),
                     on_timeout: TimeoutReply::RunAgain,
                     words: None,
-                    also_when_gone: false,
+                    needs: Vec::new(),
                 });
                 return Ok(None);
             }

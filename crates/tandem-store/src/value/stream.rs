@@ -155,9 +155,12 @@ impl Stream {
         Some(changed)
     }
 
-    /// Whether an entry from `start` on was deleted by name.
+    /// Whether an entry from `start` on was deleted by name, as far as that matters to who reads on.
     fn has_deleted_from(&self, start: StreamId) -> bool {
-        self.len() > 0 && self.head.max_deleted != StreamId::ZERO && start <= self.head.max_deleted
+        let deleted = self.head.max_deleted;
+        deleted != StreamId::ZERO
+            && start <= deleted
+            && self.entries.first().is_some_and(|first| first <= deleted)
     }
 
     /// How many entries had been added when the one of this id was, if that can be known.
@@ -196,7 +199,7 @@ impl Stream {
     }
 
     /// How many entries a group has still to read, if that can be known.
-    pub(crate) fn lag(&self, group: &Group) -> Option<u64> {
+    pub(crate) fn lag(&self, group: &Group) -> Option<i64> {
         let added = self.head.entries_added;
         if added == 0 {
             return Some(0);
@@ -205,7 +208,8 @@ impl Stream {
             Some(read) if !self.has_deleted_from(group.last_delivered) => read,
             _ => self.entries_up_to(group.last_delivered)?,
         };
-        Some(added.saturating_sub(read))
+        // Who set the count of a group too high is told so.
+        Some(added.cast_signed().wrapping_sub(read.cast_signed()))
     }
 }
 

@@ -134,7 +134,10 @@ fn reading(reply: &mut Reply<'_>, stream: &Stream, group: &Group) {
     reply.bulk(b"entries-read");
     number_or_null(reply, group.entries_read);
     reply.bulk(b"lag");
-    number_or_null(reply, stream.lag(group));
+    match stream.lag(group) {
+        Some(lag) => reply.int(lag),
+        None => reply.null(),
+    }
 }
 
 fn stream_info(ctx: &mut Ctx<'_>) -> Result<(), Failure> {

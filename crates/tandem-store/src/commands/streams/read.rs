@@ -4,7 +4,7 @@ use tandem_resp::{Args, Proto, Reply};
 
 use super::groups::shown;
 use super::{STREAM, ids, reply_entries, reply_entry, reply_id};
-use crate::call::{BlockRequest, Ctx, TimeoutReply};
+use crate::call::{BlockRequest, Ctx, Need, TimeoutReply};
 use crate::command::{Command, Flags, Handler, KeyRange, KeySpec};
 use crate::edit::stream::{Reading, StreamEdit};
 use crate::failure::Failure;
@@ -153,10 +153,9 @@ fn timeout(ctx: &Ctx<'_>, at: usize) -> Result<Option<u64>, Failure> {
     let millis =
         ctx.int(at).map_err(|_| Failure::Text("ERR timeout is not an integer or out of range"))?;
     let millis = u64::try_from(millis).map_err(|_| Failure::Text("ERR timeout is negative"))?;
-    if ctx.keys.now().get().checked_add(millis).is_none_or(|end| i64::try_from(end).is_err()) {
-        return Err(Failure::Text("ERR timeout is out of range"));
-    }
-    Ok((millis > 0).then_some(millis))
+    // What ends beyond all time ends never.
+    let end = ctx.keys.now().get().checked_add(millis).and_then(|end| i64::try_from(end).ok());
+    Ok(end.filter(|_| millis > 0).map(|_| millis))
 }
 
 impl<'c> Request<'c> {
@@ -198,6 +197,15 @@ impl<'c> Request<'c> {
         }
     }
 
+    fn need(&self, from: From) -> Need {
+        match (from, self.group) {
+            (From::After(id), _) => Need::EntryAfter(id),
+            (From::New, Some(Reading { group, .. })) => Need::NewIn(group.into()),
+            // Only a group has what is new.
+            (From::New, None) => Need::EntryAfter(StreamId::MAX),
+        }
+    }
+
     /// Nothing is there: waits, or says so.
     fn wait(&self, ctx: &mut Ctx<'c>, froms: &[(usize, From)]) {
         let timeout_ms = match self.block {
@@ -224,8 +232,7 @@ impl<'c> Request<'c> {
             timeout_ms,
             on_timeout: TimeoutReply::NullArray,
             words,
-            // A group that goes ends the wait for its entries.
-            also_when_gone: self.group.is_some(),
+            needs: froms.iter().map(|(_, from)| self.need(*from)).collect(),
         });
     }
 }

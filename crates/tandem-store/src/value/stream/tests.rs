@@ -187,4 +187,11 @@ fn what_is_left_to_read_is_known_unless_entries_were_deleted() {
     stream.delete(id(3, 0));
     assert_eq!(stream.lag(&group), None, "one of those to come is gone");
     assert_eq!(stream.lag(&Group::new(id(4, 0), Some(4))), Some(1));
+    stream.trim(2);
+    assert_eq!(stream.lag(&group), Some(3), "what is gone before the first entry is nobody's");
+    assert_eq!(
+        stream.lag(&Group::new(id(2, 0), Some(9))),
+        Some(-4),
+        "a count that was set too high"
+    );
 }
