@@ -13,7 +13,7 @@ use tandem_sim::{Kinds, SwitchBy, run_seed};
 /// Each found a mistake: a primary that was overtaken told the node that took over of what it had acknowledged itself, so
 /// that this one set its data aside (1000733); a machine that went back was promoted before it had met its peer (1000292:
 /// a mistake of the simulated person).
-const FOUND: [u64; 3] = [2_084, 1_000_292, 1_000_733];
+const FOUND: [u64; 4] = [2_084, 8_972, 1_000_292, 1_000_733];
 
 #[test]
 fn what_was_found_once_stays_right() {

@@ -12,7 +12,8 @@ impl Manual {
             // It has all of its own writes; whether the peer was promoted since, it cannot know,
             // unless it was alone in the set.
             let alone = self.state.in_sync.is_some_and(|set| !set.is_both());
-            return if alone { Gap::Zero } else { Gap::Unknown };
+            let sure = self.greeting().is_some() || !self.may_have_been_fenced();
+            return if alone && sure { Gap::Zero } else { Gap::Unknown };
         }
         if self.holds_everything() && !self.piloted.doubt {
             return Gap::Zero;

@@ -92,10 +92,15 @@ impl Manual {
             return alone || self.acknowledge() == Acknowledge::Local;
         }
         // Where nodes decide, the peer may have been given the role while this one was down. Not if this one
-        // was alone in the set; but one that never waited for its peer is alone there after any silence, and
-        // may have been fenced since.
+        // was alone in the set.
+        alone && !self.may_have_been_fenced()
+    }
+
+    /// Whether the peer may have taken over although this node was alone in the set: one that never waited for
+    /// its peer is alone there after any silence, and may have been fenced since. The peer itself knows.
+    pub(super) fn may_have_been_fenced(&self) -> bool {
         let local = self.state.in_sync.is_some_and(|set| set.strength == Acknowledge::Local);
-        alone && !(local && self.piloted.fences)
+        local && self.piloted.fences
     }
 
     /// Whether the latest reign this node knows was its own.

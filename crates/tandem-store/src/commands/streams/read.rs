@@ -51,12 +51,9 @@ fn find_keys(args: &Args<'_>, out: &mut Vec<usize>) -> Result<(), Failure> {
             out.extend(at + 1..at + 1 + words / 2);
             return Ok(());
         }
-        at += match () {
-            () if is("block") || is("count") => 2,
-            () if is("group") => 3,
-            () if is("noack") => 1,
-            () => break,
-        };
+        let options = [("block", 2), ("count", 2), ("group", 3), ("noack", 1)];
+        let Some((_, words)) = options.into_iter().find(|(name, _)| is(name)) else { break };
+        at += words;
     }
     Err(INVALID)
 }
@@ -85,7 +82,7 @@ enum Block {
 
 /// From where on one stream is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum From {
+enum Start {
     /// Entries after this one.
     After(StreamId),
     /// `>`: what nobody in the group was given.
@@ -160,7 +157,7 @@ fn timeout(ctx: &Ctx<'_>, at: usize) -> Result<Option<u64>, Failure> {
 
 impl<'c> Request<'c> {
     /// The streams: for each the position of its key, and from where it is read.
-    fn froms(&self, ctx: &Ctx<'c>) -> Result<Vec<(usize, From)>, Failure> {
+    fn froms(&self, ctx: &Ctx<'c>) -> Result<Vec<(usize, Start)>, Failure> {
         let each = |number| {
             let (key, id) = (self.keys + number, self.keys + self.streams + number);
             Ok((key, self.from(ctx, key, id)?))
@@ -168,7 +165,7 @@ impl<'c> Request<'c> {
         (0..self.streams).map(each).collect()
     }
 
-    fn from(&self, ctx: &Ctx<'c>, key: usize, id: usize) -> Result<From, Failure> {
+    fn from(&self, ctx: &Ctx<'c>, key: usize, id: usize) -> Result<Start, Failure> {
         let stream = ctx.keys.stream(ctx.key(key))?;
         if let Some(Reading { group, .. }) = self.group
             && stream.and_then(|stream| stream.group(group)).is_none()
@@ -177,37 +174,37 @@ impl<'c> Request<'c> {
         }
         match (ctx.arg(id), self.group) {
             (b"$", None) => {
-                Ok(From::After(stream.map_or(StreamId::ZERO, |stream| stream.head().last_id)))
+                Ok(Start::After(stream.map_or(StreamId::ZERO, |stream| stream.head().last_id)))
             }
             (b"$", Some(_)) => Err(Failure::Text(
                 "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the \
                  history of this consumer by specifying a proper ID, or use the > ID to get new \
                  messages. The $ ID would just return an empty result set.",
             )),
-            (b">", Some(_)) => Ok(From::New),
+            (b">", Some(_)) => Ok(Start::New),
             (b">", None) => Err(Failure::Text(
                 "ERR The > ID can be specified only when calling XREADGROUP using the GROUP \
                  <group> <consumer> option.",
             )),
             (text, group) => match ids::exact(text, 0)? {
                 // As in Redis, where `>` is this.
-                StreamId::MAX if group.is_some() => Ok(From::New),
-                id => Ok(From::After(id)),
+                StreamId::MAX if group.is_some() => Ok(Start::New),
+                id => Ok(Start::After(id)),
             },
         }
     }
 
-    fn need(&self, from: From) -> Need {
+    fn need(&self, from: Start) -> Need {
         match (from, self.group) {
-            (From::After(id), _) => Need::EntryAfter(id),
-            (From::New, Some(Reading { group, .. })) => Need::NewIn(group.into()),
+            (Start::After(id), _) => Need::EntryAfter(id),
+            (Start::New, Some(Reading { group, .. })) => Need::NewIn(group.into()),
             // Only a group has what is new.
-            (From::New, None) => Need::EntryAfter(StreamId::MAX),
+            (Start::New, None) => Need::EntryAfter(StreamId::MAX),
         }
     }
 
     /// Nothing is there: waits, or says so.
-    fn wait(&self, ctx: &mut Ctx<'c>, froms: &[(usize, From)]) {
+    fn wait(&self, ctx: &mut Ctx<'c>, froms: &[(usize, Start)]) {
         let timeout_ms = match self.block {
             Block::For(timeout_ms) if !ctx.deny_blocking => timeout_ms,
             Block::For(_) | Block::No => {
@@ -221,7 +218,7 @@ impl<'c> Request<'c> {
             let mut words: Vec<Box<[u8]>> = args.iter().map(Box::from).collect();
             for (number, (_, from)) in froms.iter().enumerate() {
                 let place = words.get_mut(self.keys + self.streams + number);
-                if let (Some(place), From::After(id)) = (place, from) {
+                if let (Some(place), Start::After(id)) = (place, from) {
                     *place = id.to_string().into_bytes().into();
                 }
             }
@@ -283,7 +280,7 @@ fn xread(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let mark = ctx.reply.mark();
     let mut count = 0;
     for (key, from) in &froms {
-        let From::After(after) = from else { continue };
+        let Start::After(after) = from else { continue };
         let Some(stream) = ctx.keys.stream(ctx.key(*key))? else { continue };
         let has_more = stream.entries().last().is_some_and(|last| last > *after);
         let Some(first) = after.next().filter(|_| has_more) else { continue };
@@ -312,15 +309,15 @@ fn xreadgroup(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     let mut count = 0;
     for (key, from) in &froms {
         let place = ctx.key(*key);
-        if *from == From::New && !has_new(ctx.keys.stream(place)?, by.group) {
+        if *from == Start::New && !has_new(ctx.keys.stream(place)?, by.group) {
             continue;
         }
         let Some(mut stream) = ctx.keys.edit_stream(place)? else { continue };
         begin_stream(&mut ctx.reply, args.get(*key));
         stream.see(by, now);
         match from {
-            From::New => give_new(&mut stream, by, &request, now, &mut ctx.reply),
-            From::After(after) => {
+            Start::New => give_new(&mut stream, by, &request, now, &mut ctx.reply),
+            Start::After(after) => {
                 give_again(&mut stream, by, *after, request.count, now, &mut ctx.reply);
             }
         }
