@@ -137,6 +137,17 @@ fn the_standby_is_killed_and_the_primary_goes_on_by_a_persons_word() {
     }
 }
 
+/// Makes b the primary that goes on alone, while a is frozen.
+#[track_caller]
+fn replace_frozen(pair: &Pair) {
+    pair.b.wait_status("misses its peer", |status| !status.is("peer.connected"));
+    let said = pair.b.verb(&["promote"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    pair.b.wait_role("primary");
+    let said = pair.b.verb(&["solo"]);
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
 #[test]
 fn a_frozen_primary_that_wakes_after_the_promotion_acknowledges_nothing_more() {
     let mut rng = Rng::new(seed());
@@ -144,12 +155,7 @@ fn a_frozen_primary_that_wakes_after_the_promotion_acknowledges_nothing_more() {
     let load = load(&pair, rng.next_u64());
     run_a_while(&load, &mut rng);
     pair.a.freeze();
-    pair.b.wait_status("misses its peer", |status| !status.is("peer.connected"));
-    let said = pair.b.verb(&["promote"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    pair.b.wait_role("primary");
-    let said = pair.b.verb(&["solo"]);
-    assert_eq!(said.code, 0, "{said:?}");
+    replace_frozen(&pair);
     load.wait_for_more(100, RECOVERY);
     pair.a.thaw();
     pair.a.wait_role("standby");
@@ -167,12 +173,7 @@ fn a_primary_that_wakes_tells_nobody_what_was_before_its_pause() {
         let mut asking = pair.a.client();
         asking.ok(&["PING"]);
         pair.a.freeze();
-        pair.b.wait_status("misses its peer", |status| !status.is("peer.connected"));
-        let said = pair.b.verb(&["promote"]);
-        assert_eq!(said.code, 0, "{said:?}");
-        pair.b.wait_role("primary");
-        let said = pair.b.verb(&["solo"]);
-        assert_eq!(said.code, 0, "{said:?}");
+        replace_frozen(&pair);
         pair.b.client().ok(&["SET", "key", "after"]);
         // The frozen node finds the request beside the end of its link.
         asking.send(&["GET", "key"]).expect("the kernel takes it");

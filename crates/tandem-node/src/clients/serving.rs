@@ -54,13 +54,13 @@ impl Clients {
     fn serve_key(&mut self, core: &mut Core, db: DbIndex, key: &[u8]) {
         let mut passed_over = 0;
         while let Some(conn) = self.blocked.waiter_for(db, key, passed_over) {
-            // Once the key is empty again, the rest need not try.
-            if !self.blocked.has_curious() && !core.store.exists(db, key, core.now.wall) {
-                return;
-            }
             passed_over += 1;
             let need = self.sessions.get_mut(conn).and_then(|session| session.need_of(key));
             if !core.store.has_for(db, key, need, core.now.wall) {
+                // Once the key is empty again, the rest need not try.
+                if !self.blocked.has_curious() && !core.store.exists(db, key, core.now.wall) {
+                    return;
+                }
                 continue;
             }
             if let Some(mut session) = self.sessions.take(conn) {

@@ -9,8 +9,9 @@ use tandem_resp::Reply;
 use self::position::Position;
 use crate::call::Ctx;
 use crate::command::{Command, Flags, Group, Handler, KeySpec};
+use crate::commands::zsets::add::Options;
 use crate::failure::Failure;
-use crate::value::zset::{Zset, ZsetChange};
+use crate::value::zset::Zset;
 
 /// What all rows share.
 const GEO: Command = Command { keys: KeySpec::FIRST, since: "3.2.0", ..Command::of(Group::Geo) };
@@ -92,19 +93,23 @@ fn reply_coordinates(reply: &mut Reply<'_>, position: Position) {
 }
 
 fn geoadd(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
-    let (mut missing_only, mut present_only, mut count_changed) = (false, false, false);
+    let mut options = Options::default();
     let mut first = 2;
     while first < ctx.argc() {
-        let options =
-            [("nx", &mut missing_only), ("xx", &mut present_only), ("ch", &mut count_changed)];
-        let Some((_, option)) = options.into_iter().find(|(word, _)| ctx.is(first, word)) else {
+        let flags = [
+            ("nx", &mut options.missing_only),
+            ("xx", &mut options.present_only),
+            ("ch", &mut options.count_changed),
+        ];
+        let Some((_, option)) = flags.into_iter().find(|(word, _)| ctx.is(first, word)) else {
             break;
         };
         *option = true;
         first += 1;
     }
     let words = ctx.argc() - first;
-    if words == 0 || !words.is_multiple_of(3) || (missing_only && present_only) {
+    let contradicts = options.missing_only && options.present_only;
+    if words == 0 || !words.is_multiple_of(3) || contradicts {
         return Err(Failure::Syntax);
     }
     let args = ctx.args;
@@ -113,20 +118,10 @@ fn geoadd(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
         (first..args.len()).step_by(3).map(|at| position_word(ctx, at)).collect();
     let (positions, key) = (positions?, ctx.key(1));
     let mut zset = ctx.keys.edit_or_create_zset(key)?;
-    let (mut added, mut updated) = (0, 0);
-    for (nth, position) in positions.into_iter().enumerate() {
-        let member = args.get(first + 3 * nth + 2);
-        let is_there = zset.score(member).is_some();
-        if (missing_only && is_there) || (present_only && !is_there) {
-            continue;
-        }
-        match zset.insert(member, position.score()) {
-            ZsetChange::Added => added += 1,
-            ZsetChange::Updated => updated += 1,
-            ZsetChange::Same => {}
-        }
-    }
-    ctx.reply.count(if count_changed { added + updated } else { added });
+    let members = (first + 2..args.len()).step_by(3).map(|at| args.get(at));
+    let scores = positions.into_iter().map(Position::score);
+    let count = options.put(&mut zset, members.zip(scores))?;
+    ctx.reply.count(count);
     Ok(())
 }
 

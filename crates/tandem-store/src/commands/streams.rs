@@ -141,8 +141,8 @@ fn xadd(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
     }
     let args = ctx.args.tail(at + 1);
     let packed = pack((0..words).map(|word| args.get(word)));
-    let fields =
-        Fields::parse(&packed).ok_or(Failure::Text("ERR Elements are too large to be stored"))?;
+    let fields = Fields::of_packed(&packed)
+        .ok_or(Failure::Text("ERR Elements are too large to be stored"))?;
     let key = ctx.key(1);
     let now = ctx.keys.now().get();
     let last = ctx.keys.stream(key)?.map(|stream| stream.head().last_id);

@@ -118,6 +118,12 @@ pub(super) fn no_group_in(args: &Args<'_>, group: usize, key: usize) -> Failure 
     Failure::Owned(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
 }
 
+/// `NOGROUP`, where the key may be what is missing.
+pub(super) fn no_key_or_group(key: &[u8], group: &[u8], how: &str) -> Failure {
+    let (key, group) = (shown(key), shown(group));
+    Failure::Owned(format!("NOGROUP No such key '{key}' or consumer group '{group}'{how}"))
+}
+
 pub(super) fn shown(word: &[u8]) -> String {
     String::from_utf8_lossy(word).into_owned()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tandem_resp::Args;
 use tandem_types::WallMillis;
 
-use super::groups::shown;
+use super::groups::{no_key_or_group, shown};
 use super::{STREAM, ids, open, reply_entry, reply_id};
 use crate::call::Ctx;
 use crate::command::{Command, Flags, Handler};
@@ -49,10 +49,8 @@ pub(crate) const ROWS: &[Command] = &[
 /// The group of word 2 in the stream of word 1.
 fn group<'k>(keys: &'k Keys<'_>, args: &Args<'_>) -> Result<&'k Group, Failure> {
     let stream = keys.stream(keys.key(args.get(1)))?;
-    stream.and_then(|stream| stream.group(args.get(2))).ok_or_else(|| {
-        let (key, group) = (shown(args.get(1)), shown(args.get(2)));
-        Failure::Owned(format!("NOGROUP No such key '{key}' or consumer group '{group}'"))
-    })
+    let group = stream.and_then(|stream| stream.group(args.get(2)));
+    group.ok_or_else(|| no_key_or_group(args.get(1), args.get(2), ""))
 }
 
 /// For how long an entry has been with its consumer.

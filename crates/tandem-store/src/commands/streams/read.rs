@@ -2,7 +2,7 @@
 
 use tandem_resp::{Args, Proto, Reply};
 
-use super::groups::shown;
+use super::groups::no_key_or_group;
 use super::{STREAM, ids, reply_entries, reply_entry, reply_id};
 use crate::call::{BlockRequest, Ctx, Need, TimeoutReply};
 use crate::command::{Command, Flags, Handler, KeyRange, KeySpec};
@@ -170,7 +170,11 @@ impl<'c> Request<'c> {
         if let Some(Reading { group, .. }) = self.group
             && stream.and_then(|stream| stream.group(group)).is_none()
         {
-            return Err(if ctx.woken { gone(stream.is_some()) } else { no_group(ctx, key, group) });
+            if ctx.woken {
+                return Err(gone(stream.is_some()));
+            }
+            let how = " in XREADGROUP with GROUP option";
+            return Err(no_key_or_group(ctx.arg(key), group, how));
         }
         match (ctx.arg(id), self.group) {
             (b"$", None) => {
@@ -232,13 +236,6 @@ impl<'c> Request<'c> {
             needs: froms.iter().map(|(_, from)| self.need(*from)).collect(),
         });
     }
-}
-
-fn no_group(ctx: &Ctx<'_>, key: usize, group: &[u8]) -> Failure {
-    let (key, group) = (shown(ctx.arg(key)), shown(group));
-    Failure::Owned(format!(
-        "NOGROUP No such key '{key}' or consumer group '{group}' in XREADGROUP with GROUP option"
-    ))
 }
 
 /// What is said to who has waited for a group that is gone.

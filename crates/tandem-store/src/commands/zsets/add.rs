@@ -42,14 +42,14 @@ pub(crate) const ROWS: &[Command] = &[
     },
 ];
 
-/// Options of `ZADD`.
+/// Options of `ZADD`, some of which `GEOADD` has too.
 #[derive(Clone, Copy, Debug, Default)]
-struct Options {
-    missing_only: bool,
-    present_only: bool,
+pub(crate) struct Options {
+    pub(crate) missing_only: bool,
+    pub(crate) present_only: bool,
     greater_only: bool,
     less_only: bool,
-    count_changed: bool,
+    pub(crate) count_changed: bool,
     incr: bool,
 }
 
@@ -97,6 +97,24 @@ impl Options {
         Ok(())
     }
 
+    /// Gives members their scores, as far as the conditions let it; what is answered.
+    pub(crate) fn put<'m>(
+        self,
+        zset: &mut ZsetEdit<'_>,
+        members: impl Iterator<Item = (&'m [u8], f64)>,
+    ) -> Result<usize, Failure> {
+        let (mut added, mut updated) = (0, 0);
+        for (member, given) in members {
+            let Some(score) = self.score(zset.score(member), given)? else { continue };
+            match zset.insert(member, score) {
+                ZsetChange::Added => added += 1,
+                ZsetChange::Updated => updated += 1,
+                ZsetChange::Same => {}
+            }
+        }
+        Ok(if self.count_changed { added + updated } else { added })
+    }
+
     /// The score a member gets, if it gets one.
     fn score(self, old: Option<f64>, given: f64) -> Result<Option<f64>, Failure> {
         let Some(old) = old else { return Ok((!self.present_only).then_some(given)) };
@@ -138,17 +156,9 @@ fn zadd(ctx: &mut Ctx<'_>) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let (mut added, mut updated) = (0, 0);
-    for (nth, given) in scores.into_iter().enumerate() {
-        let member = args.get(first + 2 * nth + 1);
-        let Some(score) = options.score(zset.score(member), given)? else { continue };
-        match zset.insert(member, score) {
-            ZsetChange::Added => added += 1,
-            ZsetChange::Updated => updated += 1,
-            ZsetChange::Same => {}
-        }
-    }
-    ctx.reply.count(if options.count_changed { added + updated } else { added });
+    let members = (first + 1..args.len()).step_by(2).map(|at| args.get(at));
+    let count = options.put(&mut zset, members.zip(scores))?;
+    ctx.reply.count(count);
     Ok(())
 }
 

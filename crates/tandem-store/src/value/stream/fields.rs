@@ -21,6 +21,11 @@ impl<'f> Fields<'f> {
         (whole && u32::try_from(packed.len()).is_ok()).then_some(Self { packed })
     }
 
+    /// What [`pack`] has made of pairs; `None` if it is too long.
+    pub(crate) fn of_packed(packed: &'f [u8]) -> Option<Self> {
+        u32::try_from(packed.len()).is_ok().then_some(Self { packed })
+    }
+
     /// Bytes that [`Self::parse`] has seen before.
     pub(super) const fn checked_before(packed: &'f [u8]) -> Self {
         Self { packed }
